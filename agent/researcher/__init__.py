@@ -1,0 +1,1 @@
+"""Who proposes: every researcher stands behind one Protocol, and none of them decides anything."""

@@ -1,0 +1,1 @@
+"""Measure and judge: runs, seeds, metrics, the statistics and the promotion gate."""

@@ -1,0 +1,55 @@
+"""What was read: papers, the techniques found in them and where each one is said."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from registry.hypotheses import Effort, Impact, Quote, Scalar
+
+
+class Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Paper(Frozen):
+    """A document as a source gave it. `key` is stable across versions and sources of the same paper."""
+
+    key: str
+    """`arxiv:2602.01234`, or `file:<sha256[:16]>` for a local file."""
+    version: str = ""
+    title: str
+    summary: str = ""
+    authors: list[str] = Field(default_factory=list)
+    published: str = ""
+    """ISO date, empty where unknown."""
+    url: str = ""
+    file_sha256: str = ""
+    pages: int = 0
+
+
+class Technique(Frozen):
+    """One thing a paper says helps, matched to settings that this solution has."""
+
+    name: str
+    """Name of the search-space parameter it maps to."""
+    paper: str
+    settings: dict[str, list[Scalar]]
+    """Dotted configuration path → values worth trying, taken from the solution's search space only."""
+    effort: Effort
+    impact: Impact
+    claimed_gain: float | None = None
+    """Gain the quote states, as a difference in [0, 1]; None where it states no number."""
+    quote: Quote
+
+
+class Reading(Frozen):
+    """What became of one paper: the screen's answer and the techniques taken from it."""
+
+    paper: Paper
+    relevant: bool
+    why: str
+    boards: list[str]
+    techniques: list[Technique]
+    method: Literal["rules"] = "rules"

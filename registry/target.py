@@ -1,0 +1,235 @@
+"""`target.yaml`: the contract with the user's solution, validated whole at the boundary.
+
+Read by `registry.documents.load_target`; the runner, the researcher and doctor work from these records. Paths
+are as written in the file: `solution.repository` relative to the workspace, all others relative to the
+repository's root.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from registry.hypotheses import Scalar
+
+PLACEHOLDERS: dict[str, frozenset[str]] = {
+    "train": frozenset({"config", "seed", "data", "out"}),
+    "predict": frozenset({"config", "seed", "model", "inputs", "out"}),
+    "evaluate": frozenset({"predictions", "labels", "out"}),
+}
+_PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
+_DURATION = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(s|m|h)\s*$")
+_SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(B|KiB|MiB|GiB|TiB)\s*$")
+_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+_BYTES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+
+
+def parse_duration(value: object) -> float:
+    """Seconds from `90`, `30s`, `15m` or `2h`; raises ValueError otherwise."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        seconds = float(value)
+    elif isinstance(value, str) and (match := _DURATION.match(value)):
+        seconds = float(match[1]) * _SECONDS[match[2]]
+    else:
+        raise ValueError("a duration such as 90s, 15m or 2h is expected")
+    if not 0 < seconds < 1e8:
+        raise ValueError("a duration above zero and below three years is expected")
+    return seconds
+
+
+def parse_size(value: object) -> int:
+    """Bytes from `512MiB`, `2GiB` or a whole number; raises ValueError otherwise."""
+    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        return value
+    if isinstance(value, str) and (match := _SIZE.match(value)) and float(match[1]) > 0:
+        return int(float(match[1]) * _BYTES[match[2]])
+    raise ValueError("a size such as 512MiB or 2GiB is expected")
+
+
+Seconds = Annotated[float, BeforeValidator(parse_duration)]
+Bytes = Annotated[int, BeforeValidator(parse_size)]
+
+
+def _relative(value: str) -> str:
+    parts = value.split("/")
+    if not value or value.startswith(("/", "~")) or ".." in parts or "\0" in value:
+        raise ValueError("a path inside the repository is expected (relative, without ..)")
+    return value
+
+
+RepositoryPath = Annotated[
+    str, BeforeValidator(lambda value: _relative(value) if isinstance(value, str) else value)
+]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Solution(Section):
+    repository: str
+    base: str = "main"
+    """The user's branch that production starts from and follows."""
+    config: RepositoryPath
+    editable: list[str]
+    """Globs (`*` within a folder, `**` across) of what a hypothesis may change."""
+    protected: list[str]
+    """Globs that win over `editable`; their content is hashed before and after."""
+
+
+class Train(Section):
+    command: list[str] = Field(min_length=1)
+    data: RepositoryPath | None = None
+
+
+class Predict(Section):
+    command: list[str] = Field(min_length=1)
+    inputs: dict[Literal["dev", "test"], RepositoryPath]
+    repeats: int = Field(default=1, ge=1, le=10_000)
+    """For latency: how often the items of `inputs.jsonl` are repeated (with new ids) so that start-up does not
+    dominate. 1 times the phase as it is."""
+
+
+class Evaluate(Section):
+    command: list[str] = Field(min_length=1)
+    labels: dict[Literal["dev", "test"], RepositoryPath]
+
+
+class Phases(Section):
+    train: Train
+    predict: Predict | None = None
+    evaluate: Evaluate
+
+    @model_validator(mode="after")
+    def _placeholders_are_known(self) -> Phases:
+        for name, known in PLACEHOLDERS.items():
+            phase = getattr(self, name)
+            if phase is None:
+                continue
+            used = {found for word in phase.command for found in _PLACEHOLDER.findall(word)}
+            if unknown := sorted(used - known):
+                expected = ", ".join("{" + word + "}" for word in sorted(known))
+                raise ValueError(f"{name}.command uses {{{unknown[0]}}}; it may use {expected}")
+            if "out" not in used:
+                raise ValueError(f"{name}.command does not say {{out}}, so its result has no place to go")
+        return self
+
+
+class PrimaryMetric(Section):
+    name: str
+    higher_is_better: bool
+    leaderboard: str | None = None
+    """The board this metric competes on; None for a target without one."""
+
+
+class SecondaryMetric(Section):
+    """A cost, measured by the host and never taken from what the candidate says."""
+
+    source: Literal["train", "predict"]
+    max_increase: float = Field(gt=0, le=10)
+
+
+class Metrics(Section):
+    primary: PrimaryMetric
+    secondary: dict[Literal["latency_ms", "memory_mb"], SecondaryMetric] = Field(default_factory=dict)
+
+
+class GateSettings(Section):
+    """What the gate is told; the meaning of each is the gate's (`experiments.gate`)."""
+
+    policy: Literal["e-night", "seed-card"] = "e-night"
+    threshold: float = Field(default=0.005, ge=0)
+    """Smallest fresh gain worth a promotion (tau), in the primary metric's unit."""
+    season: int = Field(default=100, ge=20, le=100_000)
+    """Candidates the season is planned for (N)."""
+    season_days: int = Field(default=90, ge=1)
+    alpha: float = Field(default=0.05, gt=0, lt=0.5)
+    screen: Literal["cached", "paired"] = "cached"
+    test_looks: int = Field(default=10, ge=1)
+    unstable: Literal["flag", "archive"] = "flag"
+    rank: Literal["row", "binding"] = "row"
+
+
+class Parameter(Section):
+    """One tunable of the solution: where it lives, what it may be, which ideas it belongs to."""
+
+    path: str = Field(pattern=r"^[A-Za-z_][\w-]*(\.[A-Za-z_][\w-]*)*$")
+    values: list[Scalar] = Field(min_length=2)
+    """Every value worth trying, in order where an order exists."""
+    tags: list[str] = Field(min_length=1)
+    effort: Literal["Low", "Medium", "High"] = "Low"
+
+
+class Fast(Section):
+    overrides: dict[str, Scalar] = Field(default_factory=dict)
+    timeout: Seconds = 60.0
+
+
+class Full(Section):
+    timeout: Seconds = 1800.0
+
+
+class Environment(Section):
+    python: str | None = None
+    """Interpreter of the solution, relative to the repository or absolute; never the orchestrator's own."""
+    image: str | None = Field(default=None, pattern=r"^.+@sha256:[0-9a-f]{64}$")
+    variables: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Environment:
+        if (self.python is None) == (self.image is None):
+            raise ValueError("exactly one of python and image is expected")
+        return self
+
+
+class Resources(Section):
+    cpus: int = Field(default=1, ge=1)
+    memory: Bytes = 2 << 30
+    gpus: int = Field(default=0, ge=0)
+    disk: Bytes = 1 << 30
+
+
+class Budget(Section):
+    """What one night may spend; None is no limit."""
+
+    runs: int | None = Field(default=None, ge=1)
+    hours: float | None = Field(default=None, gt=0)
+    gpu_hours: float | None = Field(default=None, gt=0)
+
+
+class Submission(Section):
+    """How a promoted solution is handed to a leaderboard. Off unless `command` is given."""
+
+    command: list[str] | None = None
+    timeout: Seconds = 300.0
+
+
+class Target(Section):
+    """The whole of `target.yaml`."""
+
+    version: Literal[1]
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    solution: Solution
+    phases: Phases
+    metrics: Metrics
+    gate: GateSettings = GateSettings()
+    search_space: dict[str, Parameter] = Field(default_factory=dict)
+    fast: Fast = Fast()
+    full: Full = Full()
+    environment: Environment
+    resources: Resources = Resources()
+    budget: Budget = Budget()
+    submission: Submission = Submission()
+    noisy: bool = False
+    """Declares that one seed need not give the same value twice."""
+
+    @model_validator(mode="after")
+    def _costs_have_their_phase(self) -> Target:
+        for name, cost in self.metrics.secondary.items():
+            if cost.source == "predict" and self.phases.predict is None:
+                raise ValueError(
+                    f"metrics.secondary.{name} is taken from predict, and there is no phases.predict"
+                )
+        return self
