@@ -59,9 +59,7 @@ def _relative(value: str) -> str:
     return value
 
 
-RepositoryPath = Annotated[
-    str, BeforeValidator(lambda value: _relative(value) if isinstance(value, str) else value)
-]
+RepositoryPath = Annotated[str, BeforeValidator(lambda value: _relative(value) if isinstance(value, str) else value)]
 
 
 class Section(BaseModel):
@@ -229,7 +227,5 @@ class Target(Section):
     def _costs_have_their_phase(self) -> Target:
         for name, cost in self.metrics.secondary.items():
             if cost.source == "predict" and self.phases.predict is None:
-                raise ValueError(
-                    f"metrics.secondary.{name} is taken from predict, and there is no phases.predict"
-                )
+                raise ValueError(f"metrics.secondary.{name} is taken from predict, and there is no phases.predict")
         return self
