@@ -1,0 +1,338 @@
+"""Executes one run: train, predict and evaluate, each in a sandbox of its own, into one results folder.
+
+Called by `experiments.measuring`, which decides what is still to be paid and keeps the record. The runner reads
+no log and appends no event: a plan goes in, a record comes out, and the results folder appears whole or not at
+all. A candidate's code sees the training data, the inputs of one split, its configuration and a seed; labels,
+evaluator and production's results are never mounted where it runs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from pathlib import Path
+
+from experiments import environment, metrics
+from experiments.plans import Plan, Source
+from experiments.trees import TreeCache
+from registry.errors import BadInput, Problem
+from registry.hypotheses import Scalar
+from registry.runs import PhaseRecord, RunKey, RunRecord, RunStatus
+from registry.target import Predict, Target
+from sandbox.contract import Limits, Mount, Outcome, RunSpec, Sandbox
+from sandbox.outputs import plain_text, read_output, remove_tree
+
+PREDICTIONS = "predictions.jsonl"
+MAX_PREDICTIONS_BYTES = 512 << 20
+SEED_VARIABLES = ("AGENT_SEED", "PYTHONHASHSEED", "PL_GLOBAL_SEED")
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+class Runner:
+    """Runs plans for one target. Safe to call from several threads at once."""
+
+    def __init__(self, target: Target, repository: Path, source: Source, sandbox: Sandbox, root: Path) -> None:
+        """`root` is the workspace's folder; results go under it, half-done runs into its `.agent/cache/running`."""
+        self.target = target
+        self.source = source
+        self.sandbox = sandbox
+        self.root = root
+        self.python = interpreter(target, repository)
+        self.environment = environment.describe(self.python, target.environment.variables)
+        self.trees = TreeCache(root / ".agent" / "cache" / "trees", target, repository, source)
+        self._running = root / ".agent" / "cache" / "running"
+
+    # -- identity -------------------------------------------------------------------------------------------
+
+    def key(self, plan: Plan) -> RunKey:
+        """Identity of the run a plan asks for."""
+        configuration = self.source.configuration(plan.commit, self._overrides(plan))
+        return RunKey(
+            tree=self.source.tree(plan.commit),
+            configuration=hashlib.sha256(configuration).hexdigest(),
+            data=self.trees.data_digest(plan.production),
+            environment=self.environment.sha256,
+            evaluator=self.trees.evaluator_digest(plan.production),
+            settings=self._settings_digest(plan),
+            split=plan.split,
+            seed=plan.seed,
+        )
+
+    def _overrides(self, plan: Plan) -> dict[str, Scalar]:
+        return dict(self.target.fast.overrides) if plan.fast else {}
+
+    def _settings_digest(self, plan: Plan) -> str:
+        phases = self.target.phases.model_dump(mode="json")
+        facts = [phases, self.target.resources.model_dump(mode="json"), plan.fast, plan.purpose == "cost"]
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+    def folder(self, plan: Plan) -> Path:
+        """Results folder of a plan, relative to the workspace."""
+        seed = str(plan.seed) if plan.purpose not in {"validation", "cost"} else f"{plan.purpose}-{plan.seed}"
+        if plan.split == "test":
+            seed = f"test-{seed}"
+        if plan.arm == "production":
+            return Path("experiments/results/production", self.source.tree(plan.commit)[:12], "runs", seed)
+        return Path("experiments/results", plan.subject, "runs", seed)
+
+    # -- execution ------------------------------------------------------------------------------------------
+
+    def execute(self, plan: Plan, attempt: int, cancel: threading.Event) -> RunRecord:
+        """Do the run, whatever it does to itself; raises only for faults that are not the run's."""
+        key = self.key(plan)
+        work = self._running / f"{key.run_id}-{attempt}"
+        remove_tree(work)
+        work.mkdir(parents=True)
+        run = _Run(self, plan, key, work, attempt, cancel)
+        record = run.measure_cost() if plan.purpose == "cost" else run.through_phases()
+        run.write_record(record)
+        destination = self.root / self.folder(plan)
+        remove_tree(destination)
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        work.rename(destination)
+        return record
+
+    def discard_model(self, folder: str) -> None:
+        """Remove what train left in a results folder, once no decision can need it again."""
+        remove_tree(self.root / folder / "model")
+
+    def limits(self, plan: Plan) -> Limits:
+        resources = self.target.resources
+        wall = self.target.fast.timeout if plan.fast else self.target.full.timeout
+        return Limits(wall_s=wall, memory_bytes=resources.memory, disk_bytes=resources.disk)
+
+    def variables(self, seed: int) -> dict[str, str]:
+        """Environment of a phase: the seed for whatever reads one, one thread per CPU granted, the target's own."""
+        values = {name: str(seed) for name in SEED_VARIABLES}
+        values["PYTHONHASHSEED"] = str(seed % (1 << 32))
+        values |= {name: str(self.target.resources.cpus) for name in THREAD_VARIABLES}
+        values |= {"CUBLAS_WORKSPACE_CONFIG": ":4096:8", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
+        return values | self.target.environment.variables
+
+
+def interpreter(target: Target, repository: Path) -> Path:
+    """Path of the solution's own interpreter; raises BadInput where the target names an image instead."""
+    if target.environment.python is None:
+        raise BadInput(
+            Problem(
+                "target.yaml",
+                "an image",
+                "an interpreter: images need the docker backend, which this version does not have",
+                "environment",
+            )
+        )
+    return repository / target.environment.python
+
+
+class _Run:
+    """One run on its way through the phases; holds the temporary folder until the record is written."""
+
+    def __init__(
+        self, runner: Runner, plan: Plan, key: RunKey, work: Path, attempt: int, cancel: threading.Event
+    ) -> None:
+        self.runner = runner
+        self.target = runner.target
+        self.plan = plan
+        self.key = key
+        self.work = work
+        self.attempt = attempt
+        self.cancel = cancel
+        self.phases: dict[str, PhaseRecord] = {}
+        self.outcome: Outcome | None = None
+
+    def through_phases(self) -> RunRecord:
+        config = self.work / "config.yaml"
+        config.write_bytes(self.runner.source.configuration(self.plan.commit, self.runner._overrides(self.plan)))
+        if (failure := self._train(config)) is not None:
+            return failure
+        if self.target.phases.predict is not None and (failure := self._predict(config)) is not None:
+            return failure
+        return self._evaluate()
+
+    # -- phases ---------------------------------------------------------------------------------------------
+
+    def _train(self, config: Path) -> RunRecord | None:
+        phase = self.target.phases.train
+        mounts = [Mount(config, "/config/config.yaml")]
+        if phase.data is not None:
+            mounts.append(Mount(self.runner.trees.data(self.plan.production, phase.data), "/data"))
+        values = {"config": "/config/config.yaml", "seed": str(self.plan.seed), "data": "/data", "out": "/work"}
+        return self._phase("train", phase.command, values, mounts, "model", self._code())
+
+    def _predict(self, config: Path) -> RunRecord | None:
+        phase = self._predict_phase()
+        inputs = self.runner.trees.data(self.plan.production, phase.inputs[self.plan.split])
+        failure = self._phase(
+            "predict",
+            phase.command,
+            self._predict_values(),
+            self._predict_mounts(config, self.work / "model", inputs),
+            "predicted",
+            self._code(),
+        )
+        if failure is not None:
+            return failure
+        try:
+            predictions = read_output(self.work / "predicted", PREDICTIONS, MAX_PREDICTIONS_BYTES)
+        except BadInput as error:
+            return self._record("bad_output", f"predict: {error}")
+        answers = self.work / "answers"
+        answers.mkdir()
+        (answers / PREDICTIONS).write_bytes(predictions)
+        remove_tree(self.work / "predicted")
+        return None
+
+    def _predict_phase(self) -> Predict:
+        if self.target.phases.predict is None:
+            raise ValueError("a target without phases.predict has nothing to predict or to time")
+        return self.target.phases.predict
+
+    def _predict_values(self) -> dict[str, str]:
+        return {
+            "config": "/config/config.yaml",
+            "seed": str(self.plan.seed),
+            "model": "/model",
+            "inputs": "/inputs",
+            "out": "/work",
+        }
+
+    def _predict_mounts(self, config: Path, model: Path, inputs: Path) -> list[Mount]:
+        return [Mount(config, "/config/config.yaml"), Mount(model, "/model"), Mount(inputs, "/inputs")]
+
+    def _evaluate(self) -> RunRecord:
+        phase = self.target.phases.evaluate
+        answers = self.work / ("answers" if self.target.phases.predict is not None else "model")
+        digest = _folder_digest(answers)
+        labels = self.runner.trees.data(self.plan.production, phase.labels[self.plan.split])
+        mounts = [Mount(answers, "/predictions"), Mount(labels, "/labels")]
+        values = {"predictions": "/predictions", "labels": "/labels", "out": "/work"}
+        protected = self.runner.trees.evaluator(self.plan.production)
+        failure = self._phase("evaluate", phase.command, values, mounts, "evaluated", protected)
+        if failure is not None:
+            return failure.model_copy(update={"outputs_sha256": digest})
+        try:
+            found = metrics.read_metrics(self.work / "evaluated", self.target.metrics.primary.name)
+        except BadInput as error:
+            return self._record("bad_output", f"evaluate: {error}", outputs=digest)
+        for name in ("metrics.json", "examples.jsonl"):
+            if (self.work / "evaluated" / name).is_file():
+                (self.work / name).write_bytes(read_output(self.work / "evaluated", name, metrics.MAX_EXAMPLES_BYTES))
+        remove_tree(self.work / "evaluated")
+        return self._record("ok", "", found, outputs=digest)
+
+    # -- costs ----------------------------------------------------------------------------------------------
+
+    def measure_cost(self) -> RunRecord:
+        """Time `predict` on the model an earlier run left, with its items repeated; the host's clock counts."""
+        phase = self._predict_phase()
+        earlier = self.runner.root / self.runner.folder(_trained(self.plan))
+        inputs = self.runner.trees.timing_inputs(self.plan.production, phase.inputs["dev"], phase.repeats)
+        mounts = self._predict_mounts(earlier / "config.yaml", earlier / "model", inputs.folder)
+        failure = self._phase("predict", phase.command, self._predict_values(), mounts, "predicted", self._code())
+        remove_tree(self.work / "predicted")
+        if failure is not None:
+            return failure
+        figures = self.phases["predict"]
+        found = {
+            "latency_ms": 1000.0 * figures.wall_s / inputs.items,
+            "memory_mb": figures.peak_memory_bytes / 2**20,
+        }
+        return self._record("ok", "", found)
+
+    # -- one phase and its record ---------------------------------------------------------------------------
+
+    def _code(self) -> Path:
+        return self.runner.trees.candidate(self.plan.commit, self.plan.production)
+
+    def _phase(
+        self, name: str, command: list[str], values: dict[str, str], mounts: list[Mount], out: str, code: Path
+    ) -> RunRecord | None:
+        folder = self.work / out
+        folder.mkdir()
+        argv = [_filled(word, values) for word in command]
+        if argv[0] in {"python", "python3"}:
+            argv[0] = str(self.runner.python)
+        spec = RunSpec(
+            run_id=f"{self.key.run_id}-{self.attempt}-{name}",
+            argv=tuple(argv),
+            out=folder,
+            limits=self.runner.limits(self.plan),
+            code=code,
+            mounts=tuple(mounts),
+            environment=self.runner.variables(self.plan.seed),
+            python=self.runner.python,
+            log=self.work / f"{name}.log",
+        )
+        outcome = self.outcome = self.runner.sandbox.run(spec, self.cancel)
+        self.phases[name] = PhaseRecord(
+            reason=outcome.reason,
+            status=outcome.status,
+            wall_s=round(outcome.wall_s, 6),
+            peak_memory_bytes=outcome.peak_memory_bytes,
+        )
+        if outcome.reason == "exit" and outcome.status == 0:
+            return None
+        if outcome.reason == "cancelled":
+            raise Interrupted(f"{self.plan.subject}, seed {self.plan.seed}: stopped while it ran")
+        return self._record(_status(outcome), f"{name}: {_why(outcome)}")
+
+    def _record(
+        self, status: RunStatus, why: str, found: dict[str, float] | None = None, outputs: str = ""
+    ) -> RunRecord:
+        return RunRecord(
+            run_id=self.key.run_id,
+            key=self.key,
+            subject=self.plan.subject,
+            arm=self.plan.arm,
+            purpose=self.plan.purpose,
+            commit=self.plan.commit,
+            status=status,
+            why=plain_text(why, 2000),
+            attempt=self.attempt,
+            metrics=found or {},
+            phases=self.phases,
+            outputs_sha256=outputs,
+            backend=self.outcome.backend if self.outcome else "",
+            isolation=self.outcome.isolation if self.outcome else "",
+            folder=self.runner.folder(self.plan).as_posix(),
+        )
+
+    def write_record(self, record: RunRecord) -> None:
+        (self.work / "run.json").write_text(json.dumps(record.model_dump(), indent=1, sort_keys=True) + "\n")
+
+
+def _trained(plan: Plan) -> Plan:
+    """The gate run whose model a cost run times."""
+    return Plan(plan.subject, plan.arm, "gate", plan.commit, plan.production, plan.seed)
+
+
+def _filled(word: str, values: dict[str, str]) -> str:
+    for name, value in values.items():
+        word = word.replace("{" + name + "}", value)
+    return word
+
+
+def _status(outcome: Outcome) -> RunStatus:
+    if outcome.reason in {"oom", "memory"}:
+        return "oom"
+    if outcome.reason in {"timeout", "infra"}:
+        return outcome.reason
+    return "crash" if outcome.reason == "exit" else "limit"
+
+
+def _why(outcome: Outcome) -> str:
+    ending = f"exit status {outcome.status}" if outcome.reason == "exit" else outcome.reason
+    detail = f" ({outcome.detail})" if outcome.detail else ""
+    last = outcome.tail.strip().splitlines()[-1:] or ["no output"]
+    return f"{ending}{detail}; last line: {last[0]}"
+
+
+def _folder_digest(folder: Path) -> str:
+    total = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and not path.is_symlink():
+            total.update(path.relative_to(folder).as_posix().encode() + b"\0")
+            with path.open("rb") as stream:
+                total.update(hashlib.file_digest(stream, "sha256").digest())
+    return total.hexdigest()

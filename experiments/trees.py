@@ -1,0 +1,153 @@
+"""Files of a commit laid out for the sandbox: candidate code, protected evaluator, data and timing inputs.
+
+Each layout is written once under a name that holds the tree's hash, mounted read-only and shared by all runs.
+What a candidate may not see (protected paths, data, inputs, labels) is left out of its code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from experiments.plans import Source
+from registry.errors import BadInput, Problem
+from registry.target import Target
+from sandbox.outputs import remove_tree
+
+INPUTS = "inputs.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class TimingInputs:
+    """A folder of inputs whose items are repeated, and how many items that makes."""
+
+    folder: Path
+    items: int
+
+
+class TreeCache:
+    """Layouts of commits under one cache folder; safe for several threads (a layout appears by rename)."""
+
+    def __init__(self, cache: Path, target: Target, repository: Path, source: Source) -> None:
+        self._cache = cache
+        self._target = target
+        self._repository = repository
+        self._source = source
+        self._digests: dict[tuple[str, str], str] = {}
+
+    # -- what the candidate's phases see --------------------------------------------------------------------
+
+    def candidate(self, commit: str, production: str) -> Path:
+        """Code of `commit` without protected and held-out paths."""
+        del production  # the candidate's own tree decides; what it may not see is left out whatever the commit
+        hidden = [*self._target.solution.protected, *(f"{path}/**" for path in self._data_paths())]
+        return self._layout(commit, "code", ["**"], hidden)
+
+    # -- what the evaluator sees ----------------------------------------------------------------------------
+
+    def evaluator(self, production: str) -> Path:
+        """Protected files of production's commit, without data: the evaluator and what it imports."""
+        data = [f"{path}/**" for path in self._data_paths()]
+        return self._layout(production, "evaluator", list(self._target.solution.protected), data)
+
+    def evaluator_digest(self, production: str) -> str:
+        """Hash over every protected path of production's commit that is not data."""
+        return self._digest("evaluator", production, list(self._target.solution.protected))
+
+    # -- data -----------------------------------------------------------------------------------------------
+
+    def data(self, production: str, path: str) -> Path:
+        """Host folder of a data path: from production's commit where git tracks it, else from the checkout."""
+        folder = self._layout(production, "data", [f"{name}/**" for name in self._data_paths()], []) / path
+        if folder.is_dir():
+            return folder
+        untracked = self._repository / path
+        if untracked.is_dir():
+            return untracked
+        raise BadInput(
+            Problem("target.yaml", f"no folder {path} in production's commit or the checkout", "a folder of data")
+        )
+
+    def data_digest(self, production: str) -> str:
+        """Hash over all data the phases use, tracked or not."""
+        globs = [f"{name}/**" for name in self._data_paths()]
+        tracked = self._digest("data", production, globs)
+        untracked = [
+            _untracked_digest(self._repository / name)
+            for name in self._data_paths()
+            if self.data(production, name) == self._repository / name
+        ]
+        return hashlib.sha256("\n".join([tracked, *untracked]).encode()).hexdigest() if untracked else tracked
+
+    def timing_inputs(self, production: str, path: str, repeats: int) -> TimingInputs:
+        """Inputs with every item of `inputs.jsonl` repeated under new ids, so that start-up does not dominate."""
+        original = self.data(production, path)
+        if repeats == 1 or not (original / INPUTS).is_file():
+            return TimingInputs(original, _count_lines(original / INPUTS))
+        name = f"{self._source.tree(production)[:20]}-timing-{repeats}"
+        folder = self._cache / name
+        if not folder.is_dir():
+            self._appear(folder, lambda fresh: _repeat_items(original / INPUTS, fresh / INPUTS, repeats))
+        return TimingInputs(folder, repeats * _count_lines(original / INPUTS))
+
+    # -- layouts --------------------------------------------------------------------------------------------
+
+    def _data_paths(self) -> list[str]:
+        phases = self._target.phases
+        paths = [phases.train.data] if phases.train.data else []
+        paths += list(phases.predict.inputs.values()) if phases.predict else []
+        return [*dict.fromkeys([*paths, *phases.evaluate.labels.values()])]
+
+    def _layout(self, commit: str, kind: str, include: list[str], exclude: list[str]) -> Path:
+        rules = hashlib.sha256(json.dumps([include, exclude]).encode()).hexdigest()[:8]
+        folder = self._cache / f"{self._source.tree(commit)[:20]}-{kind}-{rules}"
+        if not folder.is_dir():
+            self._appear(folder, lambda fresh: self._source.materialise(commit, fresh, include, exclude))
+        return folder
+
+    def _appear(self, folder: Path, fill: Callable[[Path], None]) -> None:
+        self._cache.mkdir(parents=True, exist_ok=True)
+        fresh = Path(tempfile.mkdtemp(dir=self._cache, prefix="."))
+        fresh.chmod(0o755)
+        fill(fresh)
+        try:
+            fresh.rename(folder)
+        except OSError:
+            if not folder.is_dir():
+                raise
+            remove_tree(fresh)  # another thread was first; both wrote the same files
+
+    def _digest(self, kind: str, commit: str, globs: list[str]) -> str:
+        known = (kind, commit)
+        if known not in self._digests:
+            self._digests[known] = self._source.digest(commit, globs)
+        return self._digests[known]
+
+
+def _repeat_items(source: Path, destination: Path, repeats: int) -> None:
+    lines = [json.loads(line) for line in source.read_text().splitlines() if line.strip()]
+    with destination.open("w") as stream:
+        for copy in range(repeats):
+            for item in lines:
+                stream.write(json.dumps({**item, "id": f"{item['id']}#{copy}"}, separators=(",", ":")) + "\n")
+
+
+def _count_lines(path: Path) -> int:
+    if not path.is_file():
+        return 1
+    with path.open("rb") as stream:
+        return max(1, sum(1 for line in stream if line.strip()))
+
+
+def _untracked_digest(folder: Path) -> str:
+    total = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            with path.open("rb") as stream:
+                total.update(path.relative_to(folder).as_posix().encode() + b"\0")
+                total.update(hashlib.file_digest(stream, "sha256").digest())
+    return total.hexdigest()

@@ -1,0 +1,378 @@
+"""What the audit log says is true now: a fold of its events, and nothing that is not in them.
+
+The nodes read it, append an event, and the event changes it; on start it is rebuilt by folding the log from its
+first line. It holds facts about what is open and small facts about what is closed, so that its size follows the
+number of hypotheses and never the number of runs: a closed test's run records stay in the log, under their key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from registry.hypotheses import OPEN_STATUSES, Hypothesis, Scalar, Status
+from registry.papers import Reading
+from registry.runs import RunRecord
+
+Data = dict[str, Any]
+
+
+class EventLike(Protocol):
+    """The part of `registry.audit.Event` that a fold reads."""
+
+    @property
+    def seq(self) -> int: ...
+    @property
+    def time(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def subject(self) -> str: ...
+    @property
+    def reason(self) -> str: ...
+    @property
+    def data(self) -> Data: ...
+
+
+@dataclass(slots=True)
+class Production:
+    """A commit that is or was production."""
+
+    commit: str
+    tree: str
+    index: int
+    """How many commits were production before this one."""
+    configuration: dict[str, Scalar]
+    """Values of the search space's paths at this commit."""
+    why: str
+    seq: int
+
+
+@dataclass(slots=True)
+class Test:
+    """One hypothesis on its way from a patch to a verdict, against one production commit."""
+
+    hypothesis: str
+    production: str
+    production_tree: str
+    started_at: str
+    branch: str = ""
+    commit: str = ""
+    tree: str = ""
+    diff: str = ""
+    """Content address of the patch."""
+    empty: bool = False
+    validated: bool = False
+    gate: Data | None = None
+    """Frozen facts of the test: season, t, R, policy, seeds (event `gate_entered`)."""
+    runs: dict[tuple[str, str, int], RunRecord] = field(default_factory=dict)
+    """(arm, purpose, seed) → the record that counts."""
+    looks: int = 0
+    last_look: Data | None = None
+    decided: str = ""
+    """Outcome once there is one."""
+
+
+@dataclass(slots=True)
+class Verdict:
+    """A closed test in the few facts that later decisions read."""
+
+    hypothesis: str
+    outcome: str
+    reason: str
+    explanation: str
+    gain: float | None
+    settings: dict[str, Scalar]
+    family: str
+    production: str
+    seq: int
+    log_e: float | None = None
+
+
+@dataclass(slots=True)
+class BoardState:
+    """The latest reading of one leaderboard."""
+
+    snapshot: str = ""
+    """Content address of the snapshot."""
+    track: str = ""
+    slot: str = ""
+    """Scheduled moment the reading belongs to."""
+    rank: int | None = None
+    gap: float | None = None
+    gap_points: float | None = None
+    trigger: str = ""
+    at_top_cycles: int = 0
+    alerts: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Night:
+    """One `agent run`, kept open over crashes until it ends by itself or is ended by a person."""
+
+    id: str
+    started_at: str
+    goal: Data
+    runs: int = 0
+    run_seconds: float = 0.0
+    cycles: int = 0
+    first_seq: int = 0
+    ended: str = ""
+    rank_before: dict[str, int | None] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class OpenCycle:
+    """A cycle that was started and not yet finished."""
+
+    number: int
+    thread: str
+    fingerprint: str
+
+
+class History:
+    """Facts by fold. `apply` takes every event once, in order; everything else is read."""
+
+    def __init__(self) -> None:
+        self.seq = 0
+        self.hypotheses: dict[str, Hypothesis] = {}
+        self.why: dict[str, str] = {}
+        """Hypothesis → why it has the status it has."""
+        self.tests: dict[str, Test] = {}
+        self.verdicts: list[Verdict] = []
+        self.productions: list[Production] = []
+        self.boards: dict[str, BoardState] = {}
+        self.readings: dict[str, Reading] = {}
+        self.papers_slot = ""
+        self.papers_due = False
+        """A trigger asked for research before its schedule."""
+        self.report_slot = ""
+        self.proposals: dict[str, Data] = {}
+        self.exhausted = ""
+        """Why nothing is left to propose, for the facts of `exhausted_basis`; empty when there is."""
+        self.season_events: list[tuple[str, Data]] = []
+        self.test_looks = 0
+        self.scores: dict[str, float] = {}
+        self.night: Night | None = None
+        self.nights = 0
+        self.cycle: OpenCycle | None = None
+        self.cycles = 0
+        self.unfinished_runs: dict[str, Data] = {}
+        self.failed_production_runs = 0
+        self.baseline: dict[str, dict[int, RunRecord]] = {}
+        """Production commit → seed → runs that belong to no candidate."""
+        self._handlers: dict[str, Callable[[EventLike], None]] = {
+            name.removeprefix("_on_"): getattr(self, name) for name in dir(self) if name.startswith("_on_")
+        }
+
+    def apply(self, event: EventLike) -> None:
+        """Take one event in; kinds without a handler change nothing here."""
+        self.seq = event.seq
+        handler = self._handlers.get(event.kind)
+        if handler is not None:
+            handler(event)
+
+    # -- questions ------------------------------------------------------------------------------------------
+
+    @property
+    def production(self) -> Production | None:
+        """The commit that is production now."""
+        return self.productions[-1] if self.productions else None
+
+    def with_status(self, status: Status) -> list[Hypothesis]:
+        """Hypotheses in a status, best priority first, older first among equals."""
+        chosen = [h for h in self.hypotheses.values() if h.status == status]
+        return sorted(chosen, key=lambda h: (-h.priority_score, h.id))
+
+    def next_id(self, offset: int = 0) -> str:
+        """The next unused hypothesis id; ids are monotone and never reused."""
+        highest = max((int(name[2:]) for name in self.hypotheses), default=0)
+        return f"H-{highest + 1 + offset:03d}"
+
+    def open_hypotheses(self) -> list[Hypothesis]:
+        """Hypotheses that may still get a verdict."""
+        return [h for h in self.hypotheses.values() if h.status in OPEN_STATUSES]
+
+    # -- hypotheses -----------------------------------------------------------------------------------------
+
+    def _status(self, subject: str, status: Status, why: str) -> None:
+        self.hypotheses[subject] = self.hypotheses[subject].model_copy(update={"status": status})
+        self.why[subject] = why
+
+    def _on_hypotheses_proposed(self, event: EventLike) -> None:
+        for item in event.data["hypotheses"]:
+            hypothesis = Hypothesis.model_validate(item)
+            self.hypotheses[hypothesis.id] = hypothesis
+        self.proposals[event.data["basis"]] = {"note": event.data["note"], "exhausted": event.data["exhausted"]}
+        self.exhausted = event.data["note"] if event.data["exhausted"] else ""
+
+    def _on_hypothesis_taken_in(self, event: EventLike) -> None:
+        hypothesis = Hypothesis.model_validate(event.data["hypothesis"])
+        self.hypotheses[hypothesis.id] = hypothesis
+
+    def _on_hypothesis_ranked(self, event: EventLike) -> None:
+        self.hypotheses[event.subject] = self.hypotheses[event.subject].model_copy(
+            update={"priority_score": event.data["priority_score"], "urgency": event.data["urgency"]}
+        )
+
+    def _on_hypothesis_archived(self, event: EventLike) -> None:
+        self._status(event.subject, "archived", event.reason)
+        self.tests.pop(event.subject, None)
+
+    def _on_hypothesis_requeued(self, event: EventLike) -> None:
+        self._status(event.subject, "queued", event.reason)
+        self.tests.pop(event.subject, None)
+
+    def _on_hypothesis_started(self, event: EventLike) -> None:
+        self._status(event.subject, "active", event.reason)
+        self.tests[event.subject] = Test(
+            hypothesis=event.subject,
+            production=event.data["production"],
+            production_tree=event.data["production_tree"],
+            started_at=event.time,
+        )
+
+    def _on_patch_committed(self, event: EventLike) -> None:
+        test = self.tests[event.subject]
+        test.branch, test.commit, test.tree = event.data["branch"], event.data["commit"], event.data["tree"]
+        test.diff, test.empty = event.data["diff"], event.data["empty"]
+
+    def _on_validated(self, event: EventLike) -> None:
+        self.tests[event.subject].validated = bool(event.data["ok"])
+
+    # -- runs -----------------------------------------------------------------------------------------------
+
+    def _on_run_started(self, event: EventLike) -> None:
+        self.unfinished_runs[event.data["run_id"]] = event.data
+
+    def _on_run_finished(self, event: EventLike) -> None:
+        record = RunRecord.model_validate(event.data)
+        self.unfinished_runs.pop(record.run_id, None)
+        if self.night is not None:
+            self.night.runs += 1
+            self.night.run_seconds += sum(phase.wall_s for phase in record.phases.values())
+        if record.subject in self.tests:
+            self.tests[record.subject].runs[record.arm, record.purpose, record.key.seed] = record
+        elif record.arm == "production":
+            self.baseline.setdefault(record.commit, {})[record.key.seed] = record
+
+    # -- the gate -------------------------------------------------------------------------------------------
+
+    def _on_gate_entered(self, event: EventLike) -> None:
+        self.tests[event.subject].gate = event.data
+        self.season_events.append((event.kind, event.data))
+
+    def _on_look(self, event: EventLike) -> None:
+        test = self.tests[event.subject]
+        test.looks += 1
+        test.last_look = event.data
+
+    def _on_verdict(self, event: EventLike) -> None:
+        hypothesis = self.hypotheses[event.subject]
+        outcome = event.data["outcome"]
+        self.verdicts.append(
+            Verdict(
+                hypothesis=event.subject,
+                outcome=outcome,
+                reason=event.data["reason"],
+                explanation=event.reason,
+                gain=event.data.get("gain"),
+                settings=dict(hypothesis.implementation.settings),
+                family=hypothesis.family,
+                production=event.data["production"],
+                seq=event.seq,
+                log_e=event.data.get("log_e"),
+            )
+        )
+        if event.subject in self.tests:
+            self.tests[event.subject].decided = outcome
+        if outcome in {"archive", "park"}:
+            self._status(event.subject, "archived" if outcome == "archive" else "parked", event.reason)
+            if outcome == "archive":
+                self.tests.pop(event.subject, None)
+        if outcome == "park":
+            self.season_events.append(("parked", event.data))
+
+    def _on_season_opened(self, event: EventLike) -> None:
+        self.season_events = [(event.kind, event.data)]
+
+    def _on_season_closed(self, event: EventLike) -> None:
+        self.season_events.append((event.kind, event.data))
+
+    # -- production -----------------------------------------------------------------------------------------
+
+    def _on_production_at(self, event: EventLike) -> None:
+        self.productions.append(
+            Production(
+                commit=event.data["commit"],
+                tree=event.data["tree"],
+                index=len(self.productions),
+                configuration=event.data["configuration"],
+                why=event.reason,
+                seq=event.seq,
+            )
+        )
+        self.baseline = {}
+
+    def _on_test_look(self, _event: EventLike) -> None:
+        self.test_looks += 1
+
+    def _on_board_score(self, event: EventLike) -> None:
+        self.scores[event.subject] = float(event.data["score"])
+
+    def _on_promoted(self, event: EventLike) -> None:
+        self._status(event.subject, "promoted", event.reason)
+        self.season_events.append((event.kind, event.data))
+        self.tests.pop(event.subject, None)
+
+    # -- watching and reading -------------------------------------------------------------------------------
+
+    def _on_board_read(self, event: EventLike) -> None:
+        board = self.boards.setdefault(event.subject, BoardState())
+        board.slot = event.data["slot"]
+        if event.data["status"] != "read":
+            return
+        board.snapshot, board.track = event.data["snapshot"], event.data["track"]
+        board.alerts = list(event.data["alerts"])
+
+    def _on_standing(self, event: EventLike) -> None:
+        board = self.boards.setdefault(event.subject, BoardState())
+        board.rank, board.gap, board.gap_points = event.data["rank"], event.data["gap"], event.data["gap_points"]
+        board.trigger, board.at_top_cycles = event.data["trigger"], event.data["at_top_cycles"]
+        if event.data["trigger"] == "research":
+            self.papers_due = True
+        if self.night is not None and event.subject not in self.night.rank_before:
+            self.night.rank_before[event.subject] = event.data["rank"]
+
+    def _on_papers_listed(self, event: EventLike) -> None:
+        self.papers_slot = event.data["slot"]
+        self.papers_due = False
+
+    def _on_paper_read(self, event: EventLike) -> None:
+        self.readings[event.subject] = Reading.model_validate(event.data["reading"])
+
+    def _on_report_written(self, event: EventLike) -> None:
+        self.report_slot = event.data["slot"]
+
+    # -- nights and cycles ----------------------------------------------------------------------------------
+
+    def _on_night_started(self, event: EventLike) -> None:
+        self.nights += 1
+        self.night = Night(id=event.subject, started_at=event.time, goal=event.data, first_seq=event.seq)
+
+    def _on_night_ended(self, event: EventLike) -> None:
+        if self.night is not None:
+            self.night.ended = event.reason
+
+    def _on_cycle_started(self, event: EventLike) -> None:
+        self.cycles = event.data["cycle"]
+        self.cycle = OpenCycle(event.data["cycle"], event.data["thread"], event.data["fingerprint"])
+
+    def _on_cycle_finished(self, _event: EventLike) -> None:
+        self.cycle = None
+        if self.night is not None:
+            self.night.cycles += 1
+
+    def _on_cycle_abandoned(self, _event: EventLike) -> None:
+        self.cycle = None
