@@ -44,6 +44,10 @@ class RunLedger(Protocol):
         """Record an outcome, durably."""
         ...
 
+    def advance(self, done: int, total: int) -> None:
+        """Told after every change of what is in flight."""
+        ...
+
 
 class Measurer:
     """Executes plans and returns their records in the order of the plans."""
@@ -68,6 +72,7 @@ class Measurer:
                 while waiting or flying:
                     while waiting and len(flying) < (1 if exclusive else self.slots):
                         self._start(pool, *waiting.pop(0), 1, flying, records)
+                    self._ledger.advance(len(records), len(plans))
                     for future in wait(flying, timeout=POLL_S, return_when=FIRST_COMPLETED).done:
                         index, plan, attempt = flying.pop(future)
                         self._settle(future.result(), index, plan, attempt, pool, flying, records)

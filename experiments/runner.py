@@ -14,7 +14,7 @@ import threading
 from pathlib import Path
 
 from experiments import environment, metrics
-from experiments.plans import Plan, Source
+from experiments.plans import Interrupted, Plan, Source
 from experiments.trees import TreeCache
 from registry.errors import BadInput, Problem
 from registry.hypotheses import Scalar
@@ -47,7 +47,7 @@ class Runner:
 
     def key(self, plan: Plan) -> RunKey:
         """Identity of the run a plan asks for."""
-        configuration = self.source.configuration(plan.commit, self._overrides(plan))
+        configuration = self.source.configuration(plan.commit, self.overrides(plan))
         return RunKey(
             tree=self.source.tree(plan.commit),
             configuration=hashlib.sha256(configuration).hexdigest(),
@@ -59,7 +59,7 @@ class Runner:
             seed=plan.seed,
         )
 
-    def _overrides(self, plan: Plan) -> dict[str, Scalar]:
+    def overrides(self, plan: Plan) -> dict[str, Scalar]:
         return dict(self.target.fast.overrides) if plan.fast else {}
 
     def _settings_digest(self, plan: Plan) -> str:
@@ -142,13 +142,17 @@ class _Run:
         self.outcome: Outcome | None = None
 
     def through_phases(self) -> RunRecord:
-        config = self.work / "config.yaml"
-        config.write_bytes(self.runner.source.configuration(self.plan.commit, self.runner._overrides(self.plan)))
+        config = self._configuration()
         if (failure := self._train(config)) is not None:
             return failure
         if self.target.phases.predict is not None and (failure := self._predict(config)) is not None:
             return failure
         return self._evaluate()
+
+    def _configuration(self) -> Path:
+        config = self.work / "config.yaml"
+        config.write_bytes(self.runner.source.configuration(self.plan.commit, self.runner.overrides(self.plan)))
+        return config
 
     # -- phases ---------------------------------------------------------------------------------------------
 
@@ -224,19 +228,33 @@ class _Run:
     # -- costs ----------------------------------------------------------------------------------------------
 
     def measure_cost(self) -> RunRecord:
-        """Time `predict` on the model an earlier run left, with its items repeated; the host's clock counts."""
-        phase = self._predict_phase()
-        earlier = self.runner.root / self.runner.folder(_trained(self.plan))
-        inputs = self.runner.trees.timing_inputs(self.plan.production, phase.inputs["dev"], phase.repeats)
-        mounts = self._predict_mounts(earlier / "config.yaml", earlier / "model", inputs.folder)
-        failure = self._phase("predict", phase.command, self._predict_values(), mounts, "predicted", self._code())
-        remove_tree(self.work / "predicted")
-        if failure is not None:
-            return failure
-        figures = self.phases["predict"]
+        """Measure the declared costs; the caller lets nothing run beside it.
+
+        Of `predict`: host time per item and peak memory, with the items repeated, on the model that the gate's run
+        of this seed left. Of `train`: host time and peak memory of training. A model that is not there (any more)
+        is trained here.
+        """
+        config = self._configuration()
+        model = self.runner.root / self.runner.folder(trained(self.plan)) / "model"
+        sources = {cost.source for cost in self.target.metrics.secondary.values()}
+        items = {"train": 1}
+        if "train" in sources or not model.is_dir():
+            if (failure := self._train(config)) is not None:
+                return failure
+            model = self.work / "model"
+        if "predict" in sources:
+            phase = self._predict_phase()
+            inputs = self.runner.trees.timing_inputs(self.plan.production, phase.inputs["dev"], phase.repeats)
+            items["predict"] = inputs.items
+            mounts = self._predict_mounts(config, model, inputs.folder)
+            failure = self._phase("predict", phase.command, self._predict_values(), mounts, "predicted", self._code())
+            if failure is not None:
+                return failure
+        for left in ("model", "predicted"):
+            remove_tree(self.work / left)
         found = {
-            "latency_ms": 1000.0 * figures.wall_s / inputs.items,
-            "memory_mb": figures.peak_memory_bytes / 2**20,
+            name: _cost(name, self.phases[cost.source], items[cost.source])
+            for name, cost in self.target.metrics.secondary.items()
         }
         return self._record("ok", "", found)
 
@@ -302,9 +320,14 @@ class _Run:
         (self.work / "run.json").write_text(json.dumps(record.model_dump(), indent=1, sort_keys=True) + "\n")
 
 
-def _trained(plan: Plan) -> Plan:
+def trained(plan: Plan) -> Plan:
     """The gate run whose model a cost run times."""
     return Plan(plan.subject, plan.arm, "gate", plan.commit, plan.production, plan.seed)
+
+
+def _cost(name: str, figures: PhaseRecord, items: int) -> float:
+    """Milliseconds an item, or peak memory in MiB, from the host's own accounting."""
+    return 1000.0 * figures.wall_s / items if name == "latency_ms" else figures.peak_memory_bytes / 2**20
 
 
 def _filled(word: str, values: dict[str, str]) -> str:

@@ -88,6 +88,8 @@ class Verdict:
     production: str
     seq: int
     log_e: float | None = None
+    mean: float | None = None
+    """Mean paired difference of the stage, where there was one."""
 
 
 @dataclass(slots=True)
@@ -139,11 +141,15 @@ class History:
         self.hypotheses: dict[str, Hypothesis] = {}
         self.why: dict[str, str] = {}
         """Hypothesis → why it has the status it has."""
+        self.decided_at: dict[str, str] = {}
         self.tests: dict[str, Test] = {}
         self.verdicts: list[Verdict] = []
         self.productions: list[Production] = []
         self.boards: dict[str, BoardState] = {}
         self.readings: dict[str, Reading] = {}
+        self.listed_papers: dict[str, Data] = {}
+        """Papers found and not read yet: key → source and record."""
+        self.papers_asked = 0
         self.papers_slot = ""
         self.papers_due = False
         """A trigger asked for research before its schedule."""
@@ -152,8 +158,14 @@ class History:
         self.exhausted = ""
         """Why nothing is left to propose, for the facts of `exhausted_basis`; empty when there is."""
         self.season_events: list[tuple[str, Data]] = []
+        """What happened in the open season, for `agent.seasons` to fold by the season's own rules."""
+        self.seasons = 0
+        self.defence_slot = ""
+        self.defences = 0
         self.test_looks = 0
         self.scores: dict[str, float] = {}
+        self.tried_trees: dict[str, str] = {}
+        """Tree of a committed patch → the hypothesis that had it, so that no content is paid for twice."""
         self.night: Night | None = None
         self.nights = 0
         self.cycle: OpenCycle | None = None
@@ -196,9 +208,10 @@ class History:
 
     # -- hypotheses -----------------------------------------------------------------------------------------
 
-    def _status(self, subject: str, status: Status, why: str) -> None:
+    def _status(self, event: EventLike, status: Status) -> None:
+        subject = event.subject
         self.hypotheses[subject] = self.hypotheses[subject].model_copy(update={"status": status})
-        self.why[subject] = why
+        self.why[subject], self.decided_at[subject] = event.reason, event.time
 
     def _on_hypotheses_proposed(self, event: EventLike) -> None:
         for item in event.data["hypotheses"]:
@@ -217,15 +230,36 @@ class History:
         )
 
     def _on_hypothesis_archived(self, event: EventLike) -> None:
-        self._status(event.subject, "archived", event.reason)
-        self.tests.pop(event.subject, None)
+        self._status(event, "archived")
+        if event.subject in self.tests:
+            self.tests[event.subject].decided = "archive"
+        if event.data.get("code") in {"validation", "patch"}:
+            hypothesis = self.hypotheses[event.subject]
+            self.verdicts.append(
+                Verdict(
+                    hypothesis=event.subject,
+                    outcome="archive",
+                    reason=event.data["code"],
+                    explanation=event.reason,
+                    gain=None,
+                    settings=dict(hypothesis.implementation.settings),
+                    family=hypothesis.family,
+                    production=event.data["production"],
+                    seq=event.seq,
+                )
+            )
+
+    def _on_results_written(self, event: EventLike) -> None:
+        """A closed test's records are not needed any more; a parked one's are."""
+        if self.hypotheses[event.subject].status != "parked":
+            self.tests.pop(event.subject, None)
 
     def _on_hypothesis_requeued(self, event: EventLike) -> None:
-        self._status(event.subject, "queued", event.reason)
+        self._status(event, "queued")
         self.tests.pop(event.subject, None)
 
     def _on_hypothesis_started(self, event: EventLike) -> None:
-        self._status(event.subject, "active", event.reason)
+        self._status(event, "active")
         self.tests[event.subject] = Test(
             hypothesis=event.subject,
             production=event.data["production"],
@@ -237,6 +271,7 @@ class History:
         test = self.tests[event.subject]
         test.branch, test.commit, test.tree = event.data["branch"], event.data["commit"], event.data["tree"]
         test.diff, test.empty = event.data["diff"], event.data["empty"]
+        self.tried_trees[test.tree] = event.subject
 
     def _on_validated(self, event: EventLike) -> None:
         self.tests[event.subject].validated = bool(event.data["ok"])
@@ -283,18 +318,20 @@ class History:
                 production=event.data["production"],
                 seq=event.seq,
                 log_e=event.data.get("log_e"),
+                mean=event.data.get("mean"),
             )
         )
-        if event.subject in self.tests:
-            self.tests[event.subject].decided = outcome
+        test = self.tests.get(event.subject)
+        if test is not None:
+            test.decided = outcome
+            if test.gate is not None:
+                facts = {"t": test.gate["t"], "log_e": event.data.get("log_e")}
+                self.season_events.append((outcome, facts))
         if outcome in {"archive", "park"}:
-            self._status(event.subject, "archived" if outcome == "archive" else "parked", event.reason)
-            if outcome == "archive":
-                self.tests.pop(event.subject, None)
-        if outcome == "park":
-            self.season_events.append(("parked", event.data))
+            self._status(event, "archived" if outcome == "archive" else "parked")
 
     def _on_season_opened(self, event: EventLike) -> None:
+        self.seasons = event.data["id"]
         self.season_events = [(event.kind, event.data)]
 
     def _on_season_closed(self, event: EventLike) -> None:
@@ -318,13 +355,15 @@ class History:
     def _on_test_look(self, _event: EventLike) -> None:
         self.test_looks += 1
 
+    def _on_defended(self, event: EventLike) -> None:
+        self.defence_slot = event.data["slot"]
+        self.defences = event.data["number"]
+
     def _on_board_score(self, event: EventLike) -> None:
         self.scores[event.subject] = float(event.data["score"])
 
     def _on_promoted(self, event: EventLike) -> None:
-        self._status(event.subject, "promoted", event.reason)
-        self.season_events.append((event.kind, event.data))
-        self.tests.pop(event.subject, None)
+        self._status(event, "promoted")
 
     # -- watching and reading -------------------------------------------------------------------------------
 
@@ -348,9 +387,15 @@ class History:
     def _on_papers_listed(self, event: EventLike) -> None:
         self.papers_slot = event.data["slot"]
         self.papers_due = False
+        self.papers_asked += 1
+        self.listed_papers.update(event.data["papers"])
 
     def _on_paper_read(self, event: EventLike) -> None:
         self.readings[event.subject] = Reading.model_validate(event.data["reading"])
+        self.listed_papers.pop(event.subject, None)
+
+    def _on_paper_unreadable(self, event: EventLike) -> None:
+        self.listed_papers.pop(event.subject, None)
 
     def _on_report_written(self, event: EventLike) -> None:
         self.report_slot = event.data["slot"]
@@ -360,6 +405,10 @@ class History:
     def _on_night_started(self, event: EventLike) -> None:
         self.nights += 1
         self.night = Night(id=event.subject, started_at=event.time, goal=event.data, first_seq=event.seq)
+
+    def _on_night_resumed(self, event: EventLike) -> None:
+        if self.night is not None:
+            self.night.goal = {**self.night.goal, **event.data["goal"]}
 
     def _on_night_ended(self, event: EventLike) -> None:
         if self.night is not None:

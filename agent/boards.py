@@ -1,0 +1,246 @@
+"""Watches the leaderboards: what each one says now, what changed, where we stand and what that calls for.
+
+Called by the node monitor, and by the gate's evidence for the projected rank. Our own score on a board is the test
+score of our latest logged look, because a board shows what was submitted and that may be older.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from agent.services import Services
+from registry.competitive import CompetitiveRegistry, Leaderboard
+from registry.errors import BadInput, RateLimited, Retryable
+from registry.history import BoardState
+from registry.standings import Snapshot
+
+if TYPE_CHECKING:
+    from tools.leaderboards.sources import BoardSpec
+    from tools.leaderboards.triggers import Trigger
+
+
+def of_primary(services: Services) -> Leaderboard | None:
+    """The board our primary metric competes on, as the registry describes it."""
+    wanted = services.target.metrics.primary.leaderboard
+    return next((board for board in services.competitive().target_leaderboards if board.name == wanted), None)
+
+
+def snapshot_of(services: Services, board: str) -> Snapshot | None:
+    """The board as it was last read; None before the first reading."""
+    state = services.history.boards.get(board)
+    if state is None or not state.snapshot:
+        return None
+    return Snapshot.model_validate_json(services.blobs.get(state.snapshot))
+
+
+# -- reading ------------------------------------------------------------------------------------------------
+
+
+def read(services: Services, registry: CompetitiveRegistry, board: Leaderboard, slot: str) -> str:
+    """Read one board if its slot is new; its word for the cycle's record."""
+    if services.history.boards.get(board.name, BoardState()).slot == slot:
+        return "not_due"
+    status, data, why = _read(services, registry, board)
+    services.record(
+        "board_read",
+        board.name,
+        {"slot": slot, "status": status, **data},
+        reason=why,
+        key=f"board:{board.name}:{slot}",
+    )
+    for line in data.get("alerts", []):
+        services.progress.say(line)
+    if status == "read":
+        _update_competitors(services, board)
+    elif why:
+        services.progress.say(f"[STATUS] {board.name}: {status} — {why}")
+    return status
+
+
+def _read(services: Services, registry: CompetitiveRegistry, board: Leaderboard) -> tuple[str, dict[str, Any], str]:
+    """(status, facts for the event, why). A page that cannot be read keeps the old snapshot and says what it saw."""
+    from tools.leaderboards import fetching, reading
+
+    spec = spec_of(board)
+    try:
+        fetched = fetching.fetch(
+            fetching.located(board.url, board.scrape_method, services.workspace.root),
+            fetching.FetchCache(services.workspace.cache / "fetch"),
+            services.blobs.put,
+        )
+        if fetched.status == "rate_limited":
+            return "rate_limited", {}, "the board asked for patience; the next cycle tries again"
+        taken_at = services.clock().isoformat()
+        snapshot = reading.read_board(spec, fetched.body, fetched.content_type, taken_at, fetched.sha256)
+    except RateLimited as error:
+        return "rate_limited", {}, str(error)
+    except Retryable as error:
+        return "unreachable", {}, str(error)
+    except BadInput as error:
+        return "unreadable", {}, str(error)
+    return "read", _facts(services, registry, board, snapshot), ""
+
+
+def _facts(services: Services, registry: CompetitiveRegistry, board: Leaderboard, snapshot: Snapshot) -> dict[str, Any]:
+    from tools.leaderboards import alerts, deltas
+
+    ours = our_name(registry, board)
+    old = snapshot_of(services, board.name)
+    facts: dict[str, Any] = {
+        "snapshot": services.blobs.put(snapshot.model_dump_json().encode()),
+        "raw": snapshot.raw_sha256,
+        "track": snapshot.track,
+        "entries": len(snapshot.entries),
+        "alerts": [],
+    }
+    if old is None:
+        return facts
+    delta = deltas.compare(old, snapshot, ours)
+    facts["alerts"] = alerts.lines(delta, ours)
+    facts["delta"] = json.loads(delta.model_dump_json())
+    return facts
+
+
+def _update_competitors(services: Services, board: Leaderboard) -> None:
+    """Write what the board says about known competitors into the registry, in place."""
+    from registry import competitive_text
+    from registry.durable import write_atomically
+
+    snapshot = snapshot_of(services, board.name)
+    if snapshot is None:
+        return
+    path = services.workspace.competitive_registry
+    before = text = path.read_text()
+    scores = {entry.name: entry.scores.get(snapshot.metric) for entry in snapshot.entries}
+    for competitor in services.competitive().competitors:
+        score = scores.get(competitor.aliases.get(board.name, competitor.name))
+        if competitor.source == board.name and score is not None and score != competitor.latest_score:
+            text = competitive_text.with_competitor_score(
+                text, competitor.name, board.name, score, services.clock().date()
+            )
+    if text != before:
+        write_atomically(path, text)
+
+
+# -- where we stand -----------------------------------------------------------------------------------------
+
+
+def stand(services: Services, registry: CompetitiveRegistry, board: Leaderboard, cycle: int) -> str:
+    """Record our standing on a board for this cycle; returns the trigger it gives."""
+    snapshot = snapshot_of(services, board.name)
+    if snapshot is None:
+        return ""
+    from tools.leaderboards import alerts, ranking
+
+    ours, before = our_name(registry, board), services.history.boards[board.name]
+    effective = with_our_score(snapshot, ours, services.history.scores.get(board.name))
+    position = ranking.position(effective, ours)
+    found = _trigger(services, board, before, effective, ours)
+    at_top = before.at_top_cycles + 1 if found.victory else 0
+    data = {
+        "rank": position.rank,
+        "gap": position.gap_to_first,
+        "gap_points": found.gap_points,
+        "score": position.score,
+        "trigger": found.kind,
+        "at_top_cycles": at_top,
+        "victory": found.victory and at_top >= board.victory.sustained_cycles,
+    }
+    services.record("standing", board.name, data, reason=found.why, key=f"standing:{board.name}:{cycle}")
+    if position.rank != before.rank or position.gap_to_first != before.gap:
+        services.progress.say(alerts.status_line(position))
+    return found.kind
+
+
+def _trigger(services: Services, board: Leaderboard, before: BoardState, effective: Snapshot, ours: str) -> Trigger:
+    from tools.leaderboards import ranking, triggers
+
+    queued = [h for h in services.history.open_hypotheses() if board.name in h.target_leaderboards]
+    return triggers.classify(
+        ranking.position(effective, ours),
+        effective,
+        previous_rank=before.rank,
+        previous_gap=before.gap,
+        victory=spec_of(board).victory,
+        widen_threshold=board.widen_threshold,
+        queued_projection=max((h.estimated_gain for h in queued), default=None),
+    )
+
+
+def with_our_score(snapshot: Snapshot, ours: str, score: float | None) -> Snapshot:
+    """The board with our entry at `score`, whatever it shows for us; unchanged where we have no score."""
+    from registry.standings import Entry
+    from tools.leaderboards.names import same_name
+
+    if score is None:
+        return snapshot
+    others = [entry for entry in snapshot.entries if not same_name(entry.name, ours)]
+    entry = Entry(name=ours, scores={snapshot.metric: score})
+    return snapshot.model_copy(update={"entries": [*others, entry]})
+
+
+def projected_rank(services: Services, dev_mean: float | None) -> int | None:
+    """Rank our primary board would give the candidate, from its fresh dev mean and our own dev-to-test difference."""
+    from tools.leaderboards import ranking
+
+    board = of_primary(services)
+    snapshot = snapshot_of(services, board.name) if board is not None else None
+    if board is None or snapshot is None or dev_mean is None:
+        return None
+    ours = our_name(services.competitive(), board)
+    return ranking.position(with_our_score(snapshot, ours, dev_mean), ours).rank
+
+
+def victorious(services: Services) -> bool:
+    """Whether every board's victory condition holds, for as long as it asks."""
+    boards = services.competitive().target_leaderboards
+    return bool(boards) and all(
+        (state := services.history.boards.get(board.name)) is not None
+        and state.at_top_cycles >= board.victory.sustained_cycles
+        for board in boards
+    )
+
+
+def our_name(registry: CompetitiveRegistry, board: Leaderboard) -> str:
+    return board.our_entry or registry.our_solution.name
+
+
+def matrix(services: Services) -> str:
+    """The gap matrix over all boards that were read, as Markdown."""
+    from tools.leaderboards import gap_matrix
+
+    registry = services.competitive()
+    snapshots = {board.name: snapshot_of(services, board.name) for board in registry.target_leaderboards}
+    known = [snapshot for snapshot in snapshots.values() if snapshot is not None]
+    aliases = {competitor.name: dict(competitor.aliases) for competitor in registry.competitors}
+    return gap_matrix.render(known, registry.our_solution.name, dict(services.history.scores), aliases)
+
+
+def spec_of(board: Leaderboard) -> BoardSpec:
+    """The registry's description in the form `tools.leaderboards` takes."""
+    from tools.leaderboards import sources
+
+    columns, table = board.columns, board.table
+    selector = ""
+    if table is not None:
+        selector = next(str(value) for value in (table.caption, table.id, table.path, table.index) if value is not None)
+    return sources.BoardSpec(
+        name=board.name,
+        url=board.url,
+        scrape_method=board.scrape_method,
+        primary_metric=board.primary_metric,
+        higher_is_better=board.higher_is_better,
+        columns=sources.Columns(columns.name, columns.score, columns.qualifier, dict(columns.metrics))
+        if columns is not None
+        else sources.Columns(),
+        table=selector,
+        track=board.track,
+        exclude=sources.Exclude(
+            {board.exclude.column: tuple(board.exclude.values)} if board.exclude.column else {},
+            tuple(board.exclude.names),
+        ),
+        our_entry=board.our_entry or "",
+        victory=sources.Victory(board.victory.rank, board.victory.margin, board.victory.sustained_cycles),
+        widen_threshold=board.widen_threshold,
+    )

@@ -1,0 +1,48 @@
+"""Closes a test: a rejection that no gate has to decide, and the results folder of every decided hypothesis."""
+
+from __future__ import annotations
+
+from agent import projections
+from agent.services import Services
+
+
+def reject(services: Services, hypothesis: str, code: str, why: str) -> None:
+    """Archive a hypothesis that never reached the gate (refused patch, failed validation, superseded)."""
+    test = services.history.tests.get(hypothesis)
+    commit = test.commit if test is not None else ""
+    production = services.history.production
+    services.record(
+        "hypothesis_archived",
+        hypothesis,
+        {"code": code, "commit": commit, "production": production.commit if production is not None else ""},
+        reason=why,
+        key=f"archived:{hypothesis}:{commit}:{code}",
+    )
+    services.progress.say(f"  {hypothesis} archived: {why}")
+    projections.hypothesis(services, hypothesis)
+
+
+def close(services: Services, hypothesis: str) -> None:
+    """Write the results of a decided test and let go of its models; repeatable."""
+    test = services.history.tests.get(hypothesis)
+    if test is None:
+        projections.hypothesis(services, hypothesis)
+        return
+    projections.results(services, test)
+    for record in test.runs.values():
+        services.runner.discard_model(record.folder)
+    services.record(
+        "results_written",
+        hypothesis,
+        {"commit": test.commit, "outcome": test.decided, "runs": len(test.runs)},
+        key=f"results:{hypothesis}:{test.commit}:{test.decided}",
+    )
+    projections.hypothesis(services, hypothesis)
+
+
+def close_interrupted(services: Services) -> None:
+    """After a crash: finish closing whatever was decided and not yet written down."""
+    for name in list(services.history.tests):
+        status = services.history.hypotheses[name].status
+        if status == "archived":
+            close(services, name)

@@ -1,0 +1,101 @@
+"""Run records and season facts put into the form the gate reads.
+
+Called by `agent.testing`. Nothing is computed or left out here: what is recorded is what the gate sees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from agent import boards
+from agent.services import Services
+from experiments.gate import Evidence, Pair, Readmission, RunValue, SeasonFacts
+from registry.history import Test
+from registry.runs import Arm, Purpose, RunRecord
+
+
+def of_test(services: Services, test: Test, readmission: Readmission | None = None) -> Evidence:
+    """Everything the gate may read about a test that has entered it."""
+    if test.gate is None:
+        raise ValueError(f"{test.hypothesis} has not entered the gate")
+    gate, metrics = test.gate, services.target.metrics
+    board = boards.of_primary(services)
+    stage = _pairs(test, "gate", gate["stage_seeds"], metrics.primary.name)
+    fresh = _pairs(test, "fresh", gate["fresh_seeds"], metrics.primary.name)
+    production = services.history.production
+    baseline = services.history.baseline.get(test.production, {})
+    return Evidence(
+        hypothesis=test.hypothesis,
+        metric=metrics.primary.name,
+        higher_is_better=metrics.primary.higher_is_better,
+        threshold=gate["threshold"],
+        season=SeasonFacts(gate["season"], gate["t"], gate["planned"], gate["promotions"], gate["alpha"]),
+        stage_seeds=tuple(gate["stage_seeds"]),
+        fresh_seeds=tuple(gate["fresh_seeds"]),
+        stage=stage,
+        fresh=fresh,
+        costs=_pairs(test, "cost", gate["stage_seeds"], ""),
+        cost_limits={name: cost.max_increase for name, cost in metrics.secondary.items()},
+        baseline=tuple(
+            run_value(baseline[seed], metrics.primary.name) for seed in gate["baseline_seeds"] if seed in baseline
+        ),
+        projected_rank=boards.projected_rank(services, _fresh_mean(fresh)),
+        required_rank=board.victory.rank if board is not None else None,
+        empty_diff=test.empty,
+        identical_outputs=_identical(stage),
+        production_commit_now=production.commit if production is not None else "",
+        production_commit_paired=test.production,
+        split="dev",
+        evaluator=gate["evaluator"],
+        board_higher_is_better=board.higher_is_better if board is not None else None,
+        readmission=readmission,
+    )
+
+
+def run_value(record: RunRecord, metric: str) -> RunValue:
+    """One run as the gate sees it; the primary value is absent where the run has none."""
+    return RunValue(
+        seed=record.key.seed,
+        arm=record.arm,
+        commit=record.commit,
+        tree=record.key.tree,
+        environment=record.key.environment,
+        evaluator=record.key.evaluator,
+        status=record.status,
+        primary=record.metrics.get(metric) if metric else None,
+        secondary={} if metric else dict(record.metrics),
+        run_id=record.run_id,
+        isolation=record.isolation,
+        outputs_sha256=record.outputs_sha256,
+        attempts=record.attempt,
+    )
+
+
+def _pairs(test: Test, purpose: Purpose, seeds: Sequence[int], metric: str) -> tuple[Pair, ...]:
+    """Pairs in the order of the seed list; whatever stands behind a hole is shown too, for the gate to name."""
+    pairs = []
+    for seed in seeds:
+        candidate = _value(test, "candidate", purpose, seed, metric)
+        production = _value(test, "production", purpose, seed, metric)
+        if candidate is not None or production is not None:
+            pairs.append(Pair(seed, candidate, production))
+    return tuple(pairs)
+
+
+def _value(test: Test, arm: Arm, purpose: Purpose, seed: int, metric: str) -> RunValue | None:
+    record = test.runs.get((arm, purpose, seed))
+    return run_value(record, metric) if record is not None else None
+
+
+def _identical(pairs: tuple[Pair, ...]) -> bool:
+    """Whether the first pair's two arms answered the same on every item."""
+    if not pairs or pairs[0].candidate is None or pairs[0].production is None:
+        return False
+    digest = pairs[0].candidate.outputs_sha256
+    return bool(digest) and digest == pairs[0].production.outputs_sha256
+
+
+def _fresh_mean(pairs: tuple[Pair, ...]) -> float | None:
+    values = [pair.candidate.primary for pair in pairs if pair.candidate is not None]
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None

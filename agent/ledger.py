@@ -1,0 +1,55 @@
+"""The record of runs over the audit log: what `experiments.measuring` announces and what it finds paid."""
+
+from __future__ import annotations
+
+from agent.progress import Progress
+from experiments.plans import Plan
+from registry.audit import AuditLog
+from registry.history import History
+from registry.runs import RunRecord
+
+
+class LogLedger:
+    """Implements `experiments.measuring.RunLedger`."""
+
+    def __init__(self, log: AuditLog, history: History, progress: Progress) -> None:
+        self._log = log
+        self._history = history
+        self._progress = progress
+        self._running: dict[str, str] = {}
+
+    def finished(self, run_id: str, attempt: int) -> RunRecord | None:
+        """The recorded outcome of an attempt, or None where there is none."""
+        event = self._log.find(f"run:{run_id}:{attempt}")
+        return RunRecord.model_validate(event.data) if event is not None else None
+
+    def started(self, plan: Plan, run_id: str, attempt: int) -> None:
+        """Announce an attempt. A run that was in flight at a crash is announced again: it is not a retry."""
+        data = {
+            "run_id": run_id,
+            "attempt": attempt,
+            "arm": plan.arm,
+            "purpose": plan.purpose,
+            "seed": plan.seed,
+            "split": plan.split,
+            "commit": plan.commit,
+        }
+        self._log.append("run_started", plan.subject, data)
+        self._fold()
+        self._running[run_id] = f"{plan.arm} seed {plan.seed}"
+
+    def finish(self, record: RunRecord) -> None:
+        """Record an outcome, once."""
+        key = f"run:{record.run_id}:{record.attempt}"
+        data = record.model_dump(mode="json")
+        self._log.append("run_finished", record.subject, data, reason=record.why, key=key)
+        self._fold()
+        self._running.pop(record.run_id, None)
+
+    def advance(self, done: int, total: int) -> None:
+        """Show how far a batch is."""
+        self._progress.runs(sorted(self._running.values()), done, total)
+
+    def _fold(self) -> None:
+        for event in self._log.read_new(self._history.seq):
+            self._history.apply(event)

@@ -1,0 +1,222 @@
+"""One night: cycles of the graph until there is a reason to stop, and the way back in after a crash.
+
+Called by `agent run`, `agent experiment` and the demo, inside the workspace's lock. Every cycle is a thread of its own in the
+checkpoint store and is deleted when it is done, so the store does not grow with the night.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agent import boards, closing, graph, production, projections, promotion, queueing, reports, schedule, seasons
+from agent.services import Services
+from experiments.measuring import InfrastructureFailed, ProductionFailed
+from experiments.plans import Interrupted
+
+if TYPE_CHECKING:
+    from langgraph.checkpoint.sqlite import SqliteSaver
+
+STEPS_PER_CYCLE = 500
+"""More than the longest cycle takes: ten looks of two nodes, confirmation, costs, and the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """What the night was asked for. Without any of it: until first, out of ideas, out of budget, or season's end."""
+
+    cycles: int | None = None
+    until: datetime | None = None
+    forever: bool = False
+    only: str = ""
+    """The one hypothesis to take to its verdict (`agent experiment H-042`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class NightResult:
+    """How the night ended."""
+
+    night: str
+    reason: str
+    cycles: int
+    runs: int
+    promoted: tuple[str, ...]
+    failed: bool = False
+
+
+def run(services: Services, goal: Goal) -> NightResult:
+    """Run or resume the night. Raises Interrupted where a person stopped it; the same command goes on."""
+    recover(services)
+    _open(services, goal)
+    try:
+        production.open_for_the_night(services)
+        promotion.finish_interrupted(services)
+        closing.close_interrupted(services)
+        production.first_look(services)
+        production.measure(services)
+        reason = _cycles(services, goal)
+    except (ProductionFailed, InfrastructureFailed) as error:
+        services.progress.say(f"[ALERT] the night stops: {error}")
+        return _end(services, str(error), failed=True)
+    return _end(services, reason)
+
+
+def recover(services: Services) -> None:
+    """Remove what a killed process left and make the files agree with the log."""
+    from sandbox.outputs import remove_tree
+
+    removed = [*services.sandbox.reap(), *services.solution.clean_up()]
+    for repair in services.log.repairs:
+        removed.append(f"a torn last line of the log, kept in {repair.kept_in.name}")
+    running = services.workspace.cache / "running"
+    if running.is_dir() and any(running.iterdir()):
+        remove_tree(running)
+        removed.append("half-done runs")
+    if removed:
+        services.record("recovered", "workspace", {"removed": removed}, reason="; ".join(removed)[:500])
+    queueing.take_in_by_hand(services)
+    projections.reconcile(services)
+
+
+def _open(services: Services, goal: Goal) -> None:
+    night = services.history.night
+    asked = {
+        "cycles": goal.cycles,
+        "until": goal.until.isoformat() if goal.until else None,
+        "forever": goal.forever,
+        "only": goal.only,
+    }
+    if night is not None and not night.ended:
+        services.record("night_resumed", night.id, {"goal": asked, "cycles": night.cycles})
+        services.progress.say(f"{night.id} goes on: {night.cycles} cycles and {night.runs} runs are recorded")
+        return
+    number = services.history.nights + 1
+    season = {"season": services.history.seasons, "season_was_over": seasons.is_over(services)}
+    services.record("night_started", f"N-{number:04d}", {**asked, **season}, key=f"night:{number}")
+
+
+def _cycles(services: Services, goal: Goal) -> str:
+    with _checkpoints(services.workspace.checkpoints) as saver:
+        app = graph.build(services, saver)
+        while True:
+            if reason := _finished(services, goal):
+                return reason
+            state = _one_cycle(services, app, saver)
+            if reason := _after(services, goal, state):
+                return reason
+
+
+def _finished(services: Services, goal: Goal) -> str:
+    """Why no further cycle is started."""
+    night = services.history.night
+    if services.cancel.is_set():
+        raise Interrupted("stopped between two cycles")
+    if services.history.cycle is not None or night is None:
+        return ""
+    if goal.cycles is not None and night.cycles >= goal.cycles:
+        return f"{goal.cycles} cycles done"
+    if goal.until is not None and services.clock() >= goal.until:
+        return f"it is {goal.until:%H:%M}"
+    if goal.only and services.history.hypotheses[goal.only].status not in {"queued", "active"}:
+        return f"{goal.only} has its verdict"
+    return ""
+
+
+def _after(services: Services, goal: Goal, state: dict[str, Any]) -> str:
+    """Why the night ends after this cycle; waits for the next slot where it never ends."""
+    if goal.forever:
+        if not state.get("hypothesis"):
+            _sleep_until_next_slot(services)
+        return ""
+    if goal.cycles is None and goal.until is None and not goal.only and boards.victorious(services):
+        return "first on every board, by the victory condition"
+    why = str(state.get("queue", ""))
+    if not state.get("hypothesis"):
+        return why if queueing.stop_reason(why) else _nothing_moves(services, why)
+    return ""
+
+
+def _nothing_moves(services: Services, why: str) -> str:
+    """A cycle that found nothing to try is followed by another only where proposals may still come."""
+    return "" if services.history.with_status("queued") else why or queueing.EXHAUSTED
+
+
+def _one_cycle(services: Services, app: Any, saver: SqliteSaver) -> dict[str, Any]:
+    """Resume the open cycle or run a new one to its end."""
+    opened = services.history.cycle
+    shape = graph.fingerprint()
+    if opened is not None and opened.fingerprint != shape:
+        services.record(
+            "cycle_abandoned",
+            f"C-{opened.number:06d}",
+            {"cycle": opened.number, "thread": opened.thread},
+            reason="the graph has another shape now; its hypothesis goes on in a new cycle",
+            key=f"cycle:{opened.number}:abandoned",
+        )
+        saver.delete_thread(opened.thread)
+        opened = None
+    number = opened.number if opened is not None else services.history.cycles + 1
+    thread = f"c{number:06d}-{shape}"
+    night = services.history.night
+    data = {"cycle": number, "thread": thread, "fingerprint": shape, "night": night.id if night else ""}
+    services.record("cycle_started", f"C-{number:06d}", data, key=f"cycle:{number}:started")
+    config = {"configurable": {"thread_id": thread}, "recursion_limit": STEPS_PER_CYCLE}
+    known = app.get_state(config)
+    if known.next:
+        state = app.invoke(None, config, durability="sync")
+    elif known.values.get("report"):
+        state = known.values
+    else:
+        state = app.invoke({"cycle": number, "night": data["night"]}, config, durability="sync")
+    summary = {name: value for name, value in state.items() if name not in {"cycle", "night"}}
+    services.record("cycle_finished", f"C-{number:06d}", {"cycle": number, **summary}, key=f"cycle:{number}:finished")
+    saver.delete_thread(thread)
+    return dict(state)
+
+
+@contextmanager
+def _checkpoints(path: Path) -> Iterator[SqliteSaver]:
+    """The checkpoint store on a connection of our own: the log is what must be durable, this only saves work."""
+    from langgraph.checkpoint.sqlite import SqliteSaver
+
+    connection = sqlite3.connect(path, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute("PRAGMA auto_vacuum=FULL")
+        saver = SqliteSaver(connection)
+        saver.setup()
+        yield saver
+    finally:
+        connection.close()
+
+
+def _sleep_until_next_slot(services: Services) -> None:
+    expressions = services.competitive().schedule.model_dump().values()
+    moments = [schedule.upcoming(text, services.clock()) for text in expressions if text]
+    wait = min(moments) - services.clock() if moments else timedelta(minutes=1)
+    services.progress.say(f"[STATUS] nothing to do until the next slot, in {wait.total_seconds() / 60:.0f} min")
+    if services.cancel.wait(max(wait.total_seconds(), 1.0)):
+        raise Interrupted("stopped while waiting for the next slot")
+
+
+def _end(services: Services, reason: str, failed: bool = False) -> NightResult:
+    night = services.history.night
+    if night is None:
+        raise ValueError("a night ends after it was started")
+    promoted = tuple(event.subject for event in services.log.read_new(night.first_seq) if event.kind == "promoted")
+    services.record(
+        "night_ended",
+        night.id,
+        {"cycles": night.cycles, "runs": night.runs, "promoted": list(promoted), "failed": failed},
+        reason=reason,
+        key=f"night:{night.id}:ended",
+    )
+    reports.write_technical_log(services)
+    reports.write_digest(services, "")
+    return NightResult(night.id, reason, night.cycles, night.runs, promoted, failed)

@@ -1,0 +1,13 @@
+"""Closes a rejected hypothesis: its files, its notes, its models."""
+
+from __future__ import annotations
+
+from agent import closing
+from agent.services import Services
+from agent.state import State
+
+
+def run(services: Services, state: State) -> State:
+    """Write the results of a hypothesis that is not promoted; the verdict stands in the log already."""
+    closing.close(services, state["hypothesis"])
+    return {"verdict": "archived"}

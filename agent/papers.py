@@ -1,0 +1,112 @@
+"""Brings papers in: what the configured sources have, and a reading of each one that is new.
+
+Called by the nodes read_papers and extract, and by `agent papers`. A source that is busy or broken is a status in
+the log; the cycle goes on and the next one asks again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from agent import proposals
+from agent.services import Services
+from registry.durable import write_atomically
+from registry.errors import BadInput, Retryable
+from registry.papers import Paper, Reading
+
+if TYPE_CHECKING:
+    from tools.papers import PaperQuery, PaperSource
+
+
+def sources(services: Services) -> Iterator[tuple[PaperSource, PaperQuery]]:
+    """Every configured source with what to ask it, local ones first."""
+    from tools.arxiv_api import LiveArxiv, RecordedArxiv
+    from tools.papers import FolderSource, PaperQuery
+
+    config = services.research()
+    wanted, root = config.research_sources, services.workspace.root
+    limit = config.max_papers_per_cycle
+    for folder in wanted.local_folders:
+        yield FolderSource(root / folder), PaperQuery(limit=limit)
+    recorded = [RecordedArxiv(root / folder) for folder in wanted.recorded_arxiv]
+    for source in recorded:
+        for text in wanted.arxiv_queries or [""]:
+            yield source, PaperQuery(text=text, limit=limit)
+    if wanted.arxiv_queries and not recorded:
+        live = LiveArxiv()
+        for text in wanted.arxiv_queries:
+            yield live, PaperQuery(text=text, limit=limit)
+
+
+def list_new(services: Services, slot: str) -> str:
+    """Ask every source; papers without a reading go into the log to be read. Says what came."""
+    found: dict[str, dict[str, object]] = {}
+    statuses: list[dict[str, object]] = []
+    for source, query in sources(services):
+        try:
+            batch = source.find(query)
+        except BadInput as error:
+            statuses.append({"source": source.name, "status": "refused", "notes": [str(error)], "papers": 0})
+            continue
+        notes = list(batch.notes)
+        statuses.append({"source": batch.source, "status": batch.status, "notes": notes, "papers": len(batch.papers)})
+        for paper in batch.papers:
+            if paper.key not in services.history.readings:
+                found[paper.key] = {"source": source.name, "paper": paper.model_dump(mode="json")}
+    limit = services.research().max_papers_per_cycle
+    chosen = dict(list(found.items())[:limit])
+    soft = [f"{item['source']}: {item['status']}" for item in statuses if item["status"] != "ok"]
+    services.record(
+        "papers_listed",
+        "papers",
+        {"slot": slot, "papers": chosen, "sources": statuses, "left_for_later": len(found) - len(chosen)},
+        reason="; ".join(soft),
+        key=f"papers:{slot}:{services.history.papers_asked}",
+    )
+    for line in soft:
+        services.progress.say(f"[STATUS] papers: {line}")
+    return f"{len(chosen)} new" + (f" ({'; '.join(soft)})" if soft else "")
+
+
+def read_listed(services: Services) -> int:
+    """Read every listed paper that has no reading; returns how many were read."""
+    waiting = dict(services.history.listed_papers)
+    if not waiting:
+        return 0
+    by_name = {source.name: source for source, _ in sources(services)}
+    asked = proposals.situation(services)
+    count = 0
+    for key, item in waiting.items():
+        paper = Paper.model_validate(item["paper"])
+        source = by_name.get(item["source"])
+        count += 1
+        try:
+            if source is None:
+                raise Retryable(f"the source {item['source']} is not configured any more")
+            text = source.text(paper)
+        except (BadInput, Retryable) as error:
+            data = {"paper": item["paper"], "status": type(error).__name__}
+            services.record("paper_unreadable", key, data, str(error), key=f"unreadable:{key}:{paper.version}")
+            continue
+        _record(services, services.researcher.read(paper, text, asked))
+    return count
+
+
+def _record(services: Services, reading: Reading) -> None:
+    from agent.researcher.research_log import research_log_entry
+
+    services.record(
+        "paper_read",
+        reading.paper.key,
+        {"reading": reading.model_dump(mode="json"), "researcher": services.researcher.name},
+        reason=reading.why,
+        key=f"read:{reading.paper.key}:{reading.paper.version}",
+    )
+    techniques = ", ".join(technique.name for technique in reading.techniques) or "no technique for us"
+    services.progress.say(f"  read “{reading.paper.title[:80]}”: {techniques if reading.relevant else reading.why}")
+    log = services.workspace.research_log
+    text = log.read_text() if log.exists() else "# Research log\n\n"
+    entry = research_log_entry(reading, services.clock().date().isoformat())
+    if entry.splitlines()[1] not in text:
+        write_atomically(log, text + entry + "\n")

@@ -1,0 +1,89 @@
+"""Starts a test and turns its hypothesis into a commit: written by the researcher, checked here, committed by git."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from agent import closing, projections
+from agent.researcher.contract import PatchRequest
+from agent.services import Services
+from registry.errors import BadInput, Problem
+from registry.hypotheses import Hypothesis
+
+
+def start(services: Services, hypothesis: str) -> None:
+    """Fix the production that this test is against; nothing where the test is under way."""
+    production = services.history.production
+    if hypothesis in services.history.tests or production is None:
+        return
+    services.record(
+        "hypothesis_started",
+        hypothesis,
+        {"production": production.commit, "production_tree": production.tree},
+        reason=services.history.hypotheses[hypothesis].source,
+        key=f"started:{hypothesis}:{production.commit}",
+    )
+    projections.hypothesis(services, hypothesis)
+    projections.queue(services)
+
+
+def commit(services: Services, hypothesis: str) -> str:
+    """`committed`, or `refused` with the reason in the log. A crash in between gives the same commit again."""
+    test = services.history.tests[hypothesis]
+    if test.decided == "archive":
+        return "refused"
+    if test.commit:
+        return "committed"
+    idea = services.history.hypotheses[hypothesis]
+    services.progress.say(f"{hypothesis}: {idea.title}")
+    try:
+        edits = services.researcher.patch(
+            PatchRequest(idea, services.target.solution.config, partial(services.solution.read, test.production))
+        )
+        problems = services.solution.check(test.production, edits)
+    except BadInput as error:
+        return _refused(services, hypothesis, list(error.problems))
+    if problems:
+        return _refused(services, hypothesis, problems)
+    return _committed(services, idea, edits)
+
+
+def _committed(services: Services, idea: Hypothesis, edits: dict[str, bytes]) -> str:
+    from tools import branches
+
+    test = services.history.tests[idea.id]
+    implementation = idea.implementation
+    candidate = services.solution.commit(
+        idea.id,
+        idea.title,
+        test.production,
+        edits,
+        branches.commit_message(idea.id, idea.title, implementation.change, idea.claim, idea.source),
+        {"Hypothesis": idea.id, "Audit-Head": services.log.head().hash},
+        test.started_at,
+    )
+    if (earlier := services.history.tried_trees.get(candidate.tree)) is not None and not candidate.empty:
+        repeated = Problem(candidate.branch, f"the same files as {earlier}", "a change that was not tried yet")
+        return _refused(services, idea.id, [repeated])
+    services.record(
+        "patch_committed",
+        idea.id,
+        {
+            "branch": candidate.branch,
+            "commit": candidate.commit,
+            "tree": candidate.tree,
+            "diff": services.blobs.put(candidate.diff.encode()),
+            "empty": candidate.empty,
+            "files": sorted(edits),
+            "researcher": services.researcher.name,
+        },
+        reason=implementation.change,
+        key=f"patch:{idea.id}:{test.production}",
+    )
+    return "committed"
+
+
+def _refused(services: Services, hypothesis: str, problems: list[Problem]) -> str:
+    why = "; ".join(str(problem) for problem in problems[:5])
+    closing.reject(services, hypothesis, "patch", f"patch refused: {why}")
+    return "refused"

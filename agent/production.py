@@ -1,0 +1,138 @@
+"""What is production now: its commit, its measured baseline, and its score on the test split.
+
+Called when a night starts and after each promotion. The test split is read only here, behind a budget of looks
+that the target sets; every look is an event, and no look ever feeds the gate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from agent import boards, projections, seasons
+from agent.services import Services
+from experiments import seeds
+from experiments.plans import Plan
+from experiments.season import SeasonState
+from registry.errors import BadInput, Problem
+from registry.runs import RunRecord
+
+CACHED_BASELINE = 20
+"""Production runs that the cached screen compares first runs with (`gate.md`)."""
+SHOWN_BASELINE = 5
+"""Production runs that give its mean where the gate pairs every run anyway."""
+
+
+def open_for_the_night(services: Services) -> None:
+    """Bring production up to its base and record the commit if it is new."""
+    state = services.solution.ensure_production()
+    record_commit(
+        services, state.commit, "production starts here" if not services.history.productions else "base merged"
+    )
+
+
+def record_commit(services: Services, commit: str, why: str) -> None:
+    """Say that a commit is production; nothing where it is already."""
+    known = services.history.production
+    if known is not None and known.commit == commit:
+        return
+    data = {
+        "commit": commit,
+        "tree": services.solution.tree(commit),
+        "configuration": services.solution.settings(commit),
+    }
+    services.record("production_at", "production", data, reason=why, key=f"production:{commit}")
+
+
+def measure(services: Services) -> list[RunRecord]:
+    """Production's own runs on seeds no candidate has: its mean on dev, and the cached screen's baseline."""
+    production = services.history.production
+    if production is None:
+        raise ValueError("production is measured after it is recorded")
+    cached = services.target.gate.policy == "e-night" and services.target.gate.screen == "cached"
+    wanted = _baseline_seeds(seasons.ready(services), production.index, CACHED_BASELINE if cached else SHOWN_BASELINE)
+    plans = [
+        Plan("production", "production", "baseline", production.commit, production.commit, seed) for seed in wanted
+    ]
+    records = services.measurer.measure(plans)
+    projections.production_results(services, production, records)
+    return records
+
+
+def screen_seeds(services: Services) -> Sequence[int]:
+    """Seeds of the cached screen's baseline for the production of today; none where every run is paired."""
+    production = services.history.production
+    if services.target.gate.policy != "e-night" or services.target.gate.screen != "cached" or production is None:
+        return ()
+    return _baseline_seeds(seasons.ready(services), production.index, CACHED_BASELINE)
+
+
+def _baseline_seeds(state: SeasonState, index: int, count: int) -> tuple[int, ...]:
+    return seeds.baseline_seeds(state.season.id, index + 1, count)
+
+
+# -- the test split -----------------------------------------------------------------------------------------
+
+
+def first_look(services: Services) -> None:
+    """Our score on the board before anything was promoted, where nobody has written one down."""
+    production, board = services.history.production, boards.of_primary(services)
+    if production is None or board is None or board.name in services.history.scores:
+        return
+    written = services.competitive().our_solution.current_scores.get(board.name)
+    if written is not None:
+        services.record(
+            "board_score",
+            board.name,
+            {"score": written, "commit": ""},
+            reason="as written in the registry",
+            key=f"score:{board.name}:written",
+        )
+        return
+    records = measure(services)
+    plans_from = [record.key.seed for record in records[:SHOWN_BASELINE]]
+    look_at_test(services, "production", production.commit, production.commit, plans_from)
+
+
+def look_at_test(
+    services: Services, subject: str, commit: str, evaluator: str, seeds_to_use: Sequence[int]
+) -> float | None:
+    """One look at the test split: the mean over the seeds' models, recorded; None beyond the budget of looks."""
+    board = boards.of_primary(services)
+    key = f"test_look:{commit}"
+    done = services.log.find(key)
+    if done is None and services.history.test_looks >= services.target.gate.test_looks:
+        why = f"all {services.target.gate.test_looks} looks of the budget are used"
+        services.record("test_look_refused", subject, {"commit": commit}, reason=why, key=f"test_look_refused:{commit}")
+        services.progress.say(f"[STATUS] no test score for {subject}: {why}")
+        return None
+    if done is None:
+        arm = "production" if subject == "production" else "candidate"
+        plans = [
+            Plan(subject, arm, "test_look", commit, evaluator, seed, split="test")  # type: ignore[arg-type]
+            for seed in seeds_to_use
+        ]
+        records = services.measurer.measure(plans)
+        if failed := [record for record in records if record.status != "ok"]:
+            raise BadInput(Problem("test split", failed[0].why, "a run that finishes as it does on dev"))
+        name = services.target.metrics.primary.name
+        values = [record.metrics[name] for record in records]
+        data = {
+            "commit": commit,
+            "split": "test",
+            "runs": [record.run_id for record in records],
+            "values": values,
+            "mean": sum(values) / len(values),
+            "look": services.history.test_looks + 1,
+            "of": services.target.gate.test_looks,
+        }
+        done = services.record("test_look", subject, data, reason="one look at a promotion or a first night", key=key)
+    if board is not None:
+        services.record(
+            "board_score",
+            board.name,
+            {"score": done.data["mean"], "commit": commit},
+            reason=f"test look {done.data['look']} of {done.data['of']}",
+            key=f"score:{board.name}:{commit}",
+        )
+        projections.current_score(services, board.name)
+    return float(done.data["mean"])

@@ -1,0 +1,126 @@
+"""Carries out a promotion the gate decided: one test look, the branch, the scores, the files, a fresh baseline.
+
+Every step is an event under a key or a file written from the log, so a crash anywhere is repaired by doing all of
+it again.
+"""
+
+from __future__ import annotations
+
+from agent import closing, evidence, production, projections, review, seasons, testing
+from agent.services import Services
+from experiments import gate
+from registry.history import Test
+
+
+def promote(services: Services, hypothesis: str) -> None:
+    """Make the hypothesis production."""
+    test = services.history.tests.get(hypothesis)
+    if test is None:
+        return
+    verdict = services.log.find(f"verdict:{hypothesis}:{test.commit}")
+    if verdict is None or verdict.data["outcome"] != "promote" or test.gate is None:
+        raise ValueError(f"{hypothesis} is promoted by a verdict of the gate and by nothing else")
+    score = production.look_at_test(services, hypothesis, test.commit, test.production, test.gate["fresh_seeds"])
+    data = {
+        "commit": test.commit,
+        "previous": test.production,
+        "branch": test.branch,
+        "gain": verdict.data["gain"],
+        "verdict": verdict.seq,
+        "test_score": score,
+    }
+    reason = f"fresh gain {verdict.data['gain']:+.4f}; {verdict.reason}"
+    services.record("promoted", hypothesis, data, reason=reason, key=f"promoted:{hypothesis}:{test.commit}")
+    services.solution.promote(test.production, test.commit)
+    production.record_commit(services, test.commit, f"promoted {hypothesis}")
+    services.progress.say(f"PROMOTED {hypothesis}: {services.history.hypotheses[hypothesis].title} ({reason})")
+    projections.changelog(services, hypothesis)
+    review.write(services, hypothesis)
+    _submit(services, hypothesis, test)
+    _supersede(services, hypothesis)
+    closing.close(services, hypothesis)
+
+
+def finish_interrupted(services: Services) -> None:
+    """After a crash between a promotion's verdict and its last step: do all of it again."""
+    for name, test in list(services.history.tests.items()):
+        if test.decided == "promote":
+            promote(services, name)
+
+
+def remeasure(services: Services) -> None:
+    """Measure the new production on seeds of its own; the winner's runs are never its baseline."""
+    for record in production.measure(services):
+        services.runner.discard_model(record.folder)
+
+
+def _supersede(services: Services, promoted: str) -> None:
+    """Queued ideas about the same settings were written against a production that is no more."""
+    settings = services.history.hypotheses[promoted].implementation.settings
+    for other in services.history.with_status("queued"):
+        if other.implementation.settings.keys() & settings.keys():
+            closing.reject(services, other.id, "superseded", f"superseded: {promoted} changed the same setting")
+
+
+def _submit(services: Services, hypothesis: str, test: Test) -> None:
+    """Hand the promotion to the leaderboard's command, where the target has one."""
+    command = services.target.submission.command
+    if command is None or services.log.find(f"submission:{hypothesis}:{test.commit}") is not None:
+        return
+    from tools import submissions
+
+    result = submissions.submit(
+        command,
+        folder=services.workspace.root,
+        timeout_s=services.target.submission.timeout,
+        values={"hypothesis": hypothesis, "commit": test.commit, "branch": test.branch},
+    )
+    services.record(
+        "submission",
+        hypothesis,
+        {"accepted": result.accepted, "status": result.status, "output": result.output},
+        reason=result.why,
+        key=f"submission:{hypothesis}:{test.commit}",
+    )
+    services.progress.say(f"  submission of {hypothesis}: {result.why}")
+
+
+# -- parked candidates --------------------------------------------------------------------------------------
+
+
+def readmit_parked(services: Services) -> None:
+    """After a promotion, parked candidates whose evidence reaches the new bar get a new test on the new production."""
+    state = seasons.current(services.history)
+    if state is None or state.closed or not state.parked:
+        return
+    parked = [candidate for candidate in state.parked if candidate.log_e is not None]
+    chosen = gate.parked_promotions(
+        [candidate.log_e for candidate in parked if candidate.log_e is not None],
+        state.season.planned,
+        state.season.alpha,
+        state.promotions,
+    )
+    for position, index in enumerate(chosen, start=1):
+        _rebase(services, parked[index].subject.partition("@")[0], state.promotions, position)
+
+
+def _rebase(services: Services, hypothesis: str, promotions: int, position: int) -> None:
+    test = services.history.tests.get(hypothesis)
+    if test is None:
+        return
+    back = gate.Readmission(promotions, position)
+    facts = evidence.of_test(services, test, readmission=back)
+    policy = testing.policy_of(test)
+    decision = gate.decide(facts, policy)
+    testing.record_look(services, test, facts, decision, policy, f"readmitted:{promotions}")
+    testing.record_verdict(services, test, decision, suffix=f":readmitted:{promotions}")
+    if decision.reason != "superseded":
+        return
+    services.record(
+        "hypothesis_requeued",
+        hypothesis,
+        {"production": test.production},
+        reason="its evidence reaches the bar after the promotion; a new test on the new production decides",
+        key=f"requeued:{hypothesis}:{test.commit}",
+    )
+    projections.hypothesis(services, hypothesis)

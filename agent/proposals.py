@@ -1,0 +1,130 @@
+"""Asks the researcher for ideas and makes hypotheses of them: ids, ranks, tiers, and one event for the batch.
+
+The researcher proposes; what becomes a hypothesis is checked here against the target's search space, the queue and
+what was tried, whoever proposed it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from agent import boards, projections, queueing
+from agent.researcher.contract import Idea, Situation, Trial
+from agent.services import Services
+from registry.hypotheses import Hypothesis, Implementation, Scalar, Tier, priority
+
+BATCH = 6
+"""Ideas asked for at a time: few, because a verdict changes what is worth trying."""
+LOW_TIER_SHARE = 0.4
+"""Ideas estimated below this share of the promotion threshold go to the low tier."""
+
+
+def situation(services: Services, limit: int = BATCH) -> Situation:
+    """What the researcher is told. A pure reading of the history, so that a crash changes no proposal."""
+    history, target = services.history, services.target
+    production = history.production
+    if production is None:
+        raise ValueError("proposals are made for a production that is recorded")
+    board = target.metrics.primary.leaderboard
+    gap = history.boards[board].gap_points if board in history.boards else None
+    techniques = [technique for reading in history.readings.values() for technique in reading.techniques]
+    return Situation(
+        target=target,
+        boards=[board] if board is not None else [],
+        production=dict(production.configuration),
+        production_commit=production.commit,
+        gap_points=gap,
+        trials=[
+            Trial(v.settings, v.family, v.gain if v.gain is not None else v.mean, v.outcome, v.reason, v.production)
+            for v in history.verdicts
+        ],
+        queued=[dict(h.implementation.settings) for h in history.open_hypotheses()],
+        techniques=techniques,
+        seed=max(history.seasons, 1),
+        limit=limit,
+    )
+
+
+def propose(services: Services) -> str:
+    """Fill the queue once per state of knowledge; says how many ideas came, or why none."""
+    asked = situation(services)
+    basis = _basis(asked)
+    if basis in services.history.proposals:
+        return "nothing new is known since the last proposals"
+    answer = services.researcher.propose(asked)
+    hypotheses: list[Hypothesis] = []
+    for idea in answer.ideas:
+        hypothesis = _hypothesis(services, idea, services.history.next_id(len(hypotheses)), asked)
+        refused = _outside(services, idea.settings) or queueing.objection_to(services, hypothesis)
+        if not refused and all(other.implementation.settings != idea.settings for other in hypotheses):
+            hypotheses.append(hypothesis)
+    services.record(
+        "hypotheses_proposed",
+        "queue",
+        {
+            "basis": basis,
+            "researcher": services.researcher.name,
+            "hypotheses": [hypothesis.model_dump(mode="json") for hypothesis in hypotheses],
+            "exhausted": answer.exhausted and not hypotheses,
+            "note": answer.note,
+        },
+        reason=answer.note,
+        key=f"proposals:{basis}",
+    )
+    for hypothesis in hypotheses:
+        projections.hypothesis(services, hypothesis.id)
+        services.progress.say(f"  queued {hypothesis.id}: {hypothesis.title} (priority {hypothesis.priority_score:g})")
+    return f"{len(hypotheses)} proposed" if hypotheses else answer.note
+
+
+def _basis(asked: Situation) -> str:
+    """Digest of everything proposals depend on."""
+    facts = [
+        asked.production_commit,
+        [[trial.settings, trial.outcome, trial.production] for trial in asked.trials],
+        asked.queued,
+        sorted(technique.quote.text for technique in asked.techniques),
+        asked.gap_points,
+    ]
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:24]
+
+
+def _outside(services: Services, settings: dict[str, Scalar]) -> str:
+    """Why settings are not ones the target allows to search; empty where they are."""
+    allowed = {parameter.path: parameter.values for parameter in services.target.search_space.values()}
+    for path, value in settings.items():
+        if path not in allowed:
+            return f"{path} is not in the search space"
+        if value not in allowed[path]:
+            return f"{path} = {value!r} is not one of the values to try"
+    return "" if settings else "it changes nothing"
+
+
+def _hypothesis(services: Services, idea: Idea, name: str, asked: Situation) -> Hypothesis:
+    lost = any(board.trigger == "urgent" for board in services.history.boards.values())
+    urgency = "urgent" if lost else "normal"
+    low = idea.estimated_gain < LOW_TIER_SHARE * services.target.gate.threshold
+    tier: Tier = "low" if low else "normal"
+    return Hypothesis(
+        id=name,
+        title=idea.title,
+        claim=idea.claim,
+        source=idea.source,
+        target_leaderboards=asked.boards,
+        implementation=Implementation(change=idea.change, effort=idea.effort, settings=idea.settings),
+        estimated_gain=round(idea.estimated_gain, 6),
+        priority_score=priority(idea.estimated_gain, idea.effort, urgency),
+        status="queued",
+        urgency=urgency,
+        tier=tier,
+        family=idea.family,
+        strategy=idea.strategy,
+        quotes=list(idea.quotes),
+    )
+
+
+def gap_of_primary(services: Services) -> float | None:
+    """Gap to the first place on the primary board, in the metric's own unit; negative is behind."""
+    board = boards.of_primary(services)
+    return services.history.boards[board.name].gap if board and board.name in services.history.boards else None

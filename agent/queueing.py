@@ -1,0 +1,162 @@
+"""Keeps the queue: at most ten active hypotheses, ranked, without what is superseded, within the night's budget."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from agent import closing, projections, seasons
+from agent.services import Services
+from registry.errors import BadInput
+from registry.hypotheses import Hypothesis, Urgency, priority
+
+MAX_ACTIVE = 10
+EXHAUSTED = "out of ideas"
+SEASON_OVER = "the season's end"
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What the night has used and may use."""
+
+    runs: int
+    hours: float
+    gpu_hours: float
+    reason: str
+    """Why nothing more may start; empty while something may."""
+
+
+def take_in_by_hand(services: Services) -> None:
+    """Hypotheses that people put into `experiments/queue/` become events; a file that cannot be read stays and is named."""
+    from registry.documents import load_hypothesis
+
+    for path in sorted(services.workspace.state_folder("queued").glob("*.y*ml")):
+        content = path.read_bytes()
+        digest = hashlib.sha256(content).hexdigest()
+        if projections.wrote(services, path, content) or services.log.find(f"by_hand:{digest}") is not None:
+            continue
+        try:
+            hypothesis = load_hypothesis(path)
+        except BadInput as error:
+            services.record("input_refused", path.name, {"sha256": digest}, str(error), key=f"by_hand:{digest}")
+            services.progress.say(f"[STATUS] {path.name} is not taken in: {error}")
+            continue
+        known = services.history.hypotheses.get(hypothesis.id)
+        if known is not None and known.status != "queued":
+            hypothesis = hypothesis.model_copy(update={"id": services.history.next_id()})
+        admit(services, hypothesis.model_copy(update={"status": "queued"}), f"by_hand:{digest}", f"from {path.name}")
+        if known is None or known.id != hypothesis.id:
+            projections.hypothesis(services, hypothesis.id)
+
+
+def admit(services: Services, hypothesis: Hypothesis, key: str, why: str) -> None:
+    """Put a person's hypothesis into the queue, unless it repeats what is queued, known or already so."""
+    data = {"hypothesis": hypothesis.model_dump(mode="json")}
+    if objection := objection_to(services, hypothesis):
+        services.record("hypothesis_refused", hypothesis.id, data, objection, key=key)
+        services.progress.say(f"[STATUS] {hypothesis.id} refused: {objection}")
+        return
+    services.record("hypothesis_taken_in", hypothesis.id, data, why, key=key)
+
+
+def objection_to(services: Services, hypothesis: Hypothesis) -> str:
+    """Why a hypothesis is not worth a run: a duplicate, a dead end, or what production does already; empty if none."""
+    settings = hypothesis.implementation.settings
+    production = services.history.production
+    if not settings or production is None:
+        return ""
+    if all(production.configuration.get(path) == value for path, value in settings.items()):
+        return "production has these settings already"
+    for other in services.history.open_hypotheses():
+        if other.id != hypothesis.id and other.implementation.settings == settings:
+            return f"{other.id} asks for the same settings"
+    for verdict in services.history.verdicts:
+        if verdict.production == production.commit and verdict.settings == settings:
+            return f"{verdict.hypothesis} tried the same on this production: {verdict.reason}"
+    return ""
+
+
+def rank(services: Services, urgent: bool) -> None:
+    """Score every queued hypothesis anew; an urgent cycle raises those of the boards where a rank was lost."""
+    lost = {name for name, board in services.history.boards.items() if board.trigger == "urgent"} if urgent else set()
+    for hypothesis in services.history.with_status("queued"):
+        urgency: Urgency = "urgent" if lost & set(hypothesis.target_leaderboards) else "normal"
+        score = priority(hypothesis.estimated_gain, hypothesis.implementation.effort, urgency)
+        if (score, urgency) != (hypothesis.priority_score, hypothesis.urgency):
+            services.record(
+                "hypothesis_ranked",
+                hypothesis.id,
+                {"priority_score": score, "urgency": urgency},
+                reason="rank lost" if urgency == "urgent" else "no rank is lost any more",
+            )
+            projections.hypothesis(services, hypothesis.id)
+
+
+def retire(services: Services) -> None:
+    """Archive what production has overtaken, and what stands below the tenth place."""
+    for hypothesis in services.history.with_status("queued"):
+        if objection := objection_to(services, hypothesis):
+            closing.reject(services, hypothesis.id, "superseded", f"superseded: {objection}")
+    for hypothesis in services.history.with_status("queued")[MAX_ACTIVE:]:
+        closing.reject(services, hypothesis.id, "superseded", f"superseded: the queue holds {MAX_ACTIVE}")
+    projections.queue(services)
+
+
+def pick(services: Services) -> tuple[str, str]:
+    """(hypothesis, why): the one under test, else the best that the budget allows; an empty id with the reason."""
+    if active := services.history.with_status("active"):
+        return active[0].id, "resumed"
+    night = services.history.night
+    only = night.goal.get("only") if night is not None else ""
+    left = budget(services)
+    services.progress.budget(f"{left.runs} runs, {left.hours:.2f} h used")
+    if left.reason:
+        return "", left.reason
+    if season_is_over(services):
+        return "", SEASON_OVER
+    waiting = [h for h in services.history.with_status("queued") if only in {"", None, h.id}]
+    normal = [hypothesis for hypothesis in waiting if hypothesis.tier == "normal"]
+    low = [hypothesis for hypothesis in waiting if hypothesis.tier == "low"] if _room_for_low(services, left) else []
+    for hypothesis in (*normal, *low):
+        return hypothesis.id, "best of the queue" if hypothesis.tier == "normal" else "low tier, within the budget"
+    if waiting:
+        return "", "only low-priority ideas are left, and the budget does not allow them"
+    return "", EXHAUSTED if services.history.exhausted else "nothing is queued"
+
+
+def budget(services: Services) -> Budget:
+    """The night's use of runs, hours and GPU hours against what the target declares."""
+    night, declared = services.history.night, services.target.budget
+    if night is None:
+        return Budget(0, 0.0, 0.0, "")
+    hours = night.run_seconds / 3600.0
+    gpu_hours = hours * services.target.resources.gpus
+    reason = ""
+    for name, used, limit in (
+        ("runs", float(night.runs), declared.runs),
+        ("hours", hours, declared.hours),
+        ("GPU hours", gpu_hours, declared.gpu_hours),
+    ):
+        if limit is not None and used >= limit:
+            reason = f"budget used: {used:g} of {limit:g} {name}"
+    return Budget(night.runs, hours, gpu_hours, reason)
+
+
+def _room_for_low(services: Services, used: Budget) -> bool:
+    """The low tier runs while less than half of every declared budget is used."""
+    declared = services.target.budget
+    pairs = ((used.runs, declared.runs), (used.hours, declared.hours), (used.gpu_hours, declared.gpu_hours))
+    return all(limit is None or amount < limit / 2 for amount, limit in pairs)
+
+
+def season_is_over(services: Services) -> bool:
+    """Whether this night has come to the end of a season; a night that starts after one opens the next."""
+    night = services.history.night
+    if not seasons.is_over(services) or night is None or night.goal.get("forever"):
+        return False
+    return not (night.goal.get("season_was_over") and services.history.seasons == night.goal.get("season"))
+
+
+def stop_reason(why: str) -> bool:
+    """Whether the queue's word ends a night."""
+    return why.startswith("budget used") or why in {EXHAUSTED, SEASON_OVER} or why.startswith("only low-priority")

@@ -1,0 +1,80 @@
+"""Everything a node may use, put together once by `agent.wiring` and handed to every node.
+
+`record` is the one way anything becomes true: it appends an event to the audit log and folds it into the history.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from agent.progress import Progress
+from agent.researcher.contract import Researcher
+from agent.solution import Solution
+from experiments.measuring import Measurer
+from experiments.runner import Runner
+from registry.audit import AuditLog, Event
+from registry.blobs import BlobStore
+from registry.competitive import CompetitiveRegistry
+from registry.documents import load_competitive, load_research, load_target
+from registry.history import History
+from registry.research import ResearchConfig
+from registry.target import Target
+from registry.workspace import Workspace
+from sandbox.contract import Sandbox
+
+Clock = Callable[[], datetime]
+
+
+class Projection(Protocol):
+    """Files that show the history to people; rewritten from it, never read back as truth."""
+
+    def hypothesis(self, hypothesis_id: str) -> None:
+        """Bring the files of one hypothesis in line with the history."""
+        ...
+
+
+@dataclass(slots=True)
+class Services:
+    """The composition that `agent.wiring.open_services` makes."""
+
+    workspace: Workspace
+    target: Target
+    repository: Path
+    log: AuditLog
+    blobs: BlobStore
+    history: History
+    solution: Solution
+    sandbox: Sandbox
+    runner: Runner
+    measurer: Measurer
+    researcher: Researcher
+    progress: Progress
+    clock: Clock
+    cancel: threading.Event = field(default_factory=threading.Event)
+
+    def record(self, kind: str, subject: str, data: dict[str, Any], reason: str = "", key: str | None = None) -> Event:
+        """Append an event and fold it in; the same key again gives the event that is already there."""
+        event = self.log.append(kind, subject, data, reason=reason, key=key)
+        if event.seq > self.history.seq:
+            self.catch_up()
+        return event
+
+    def catch_up(self) -> None:
+        """Fold in what stands in the log and not yet in the history (other writers append too)."""
+        for event in self.log.read_new(self.history.seq):
+            self.history.apply(event)
+
+    def competitive(self) -> CompetitiveRegistry:
+        """The registry as people and the agent last left it; read anew, because people edit it during a night."""
+        return load_competitive(self.workspace.competitive_registry)
+
+    def research(self) -> ResearchConfig:
+        return load_research(self.workspace.research_config)
+
+    def reload_target(self) -> Target:
+        return load_target(self.workspace.target)

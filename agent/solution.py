@@ -1,0 +1,137 @@
+"""The user's repository as the runner and the patch writer need it: `tools` over git, joined with YAML editing.
+
+Implements `experiments.plans.Source`. Contents of a commit never change, so what is read is kept.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from registry.errors import BadInput, Problem
+from registry.hypotheses import Scalar
+from registry.target import Target
+
+if TYPE_CHECKING:
+    from tools.branches import Candidate, ProductionState
+    from tools.repository import SolutionRepository
+
+
+class Solution:
+    """Files, configuration and branches of one solution."""
+
+    def __init__(self, repository: SolutionRepository, target: Target, worktrees: Path) -> None:
+        self.repository = repository
+        self._target = target
+        self._worktrees = worktrees
+        self.tree = lru_cache(maxsize=512)(repository.tree_of)
+        self._raw_configuration = lru_cache(maxsize=64)(self._read_configuration)
+
+    # -- experiments.plans.Source ---------------------------------------------------------------------------
+
+    def materialise(self, commit: str, destination: Path, include: list[str], exclude: list[str]) -> None:
+        """Write the files that match `include` and not `exclude` under `destination` (new or empty)."""
+        from tools import trees
+
+        trees.archive_tree(self.repository, commit, destination, include=include, exclude=exclude)
+
+    def digest(self, commit: str, globs: list[str]) -> str:
+        """Hash over paths, modes and contents of what the globs cover."""
+        from tools import trees
+
+        return trees.paths_digest(self.repository, commit, globs)
+
+    def configuration(self, commit: str, overrides: dict[str, Scalar]) -> bytes:
+        """The configuration file at a commit, with values replaced in place."""
+        content = self._raw_configuration(commit)
+        return self.edited(content, overrides) if overrides else content
+
+    # -- configuration --------------------------------------------------------------------------------------
+
+    def edited(self, content: bytes, settings: dict[str, Scalar]) -> bytes:
+        """Configuration text with the settings' values in place of the old ones; all else byte for byte."""
+        from registry import yaml_text
+        from tools import configuration_edit
+
+        name = self._target.solution.config
+        return configuration_edit.set_values(name, content.decode(), settings, splice=yaml_text.splice).encode()
+
+    def settings(self, commit: str) -> dict[str, Scalar]:
+        """Values of the search space's paths at a commit; BadInput names every path that is not there."""
+        from registry import yaml_text
+        from tools import configuration_edit
+
+        name = self._target.solution.config
+        text = self._raw_configuration(commit).decode()
+        found: dict[str, Scalar] = {}
+        problems: list[Problem] = []
+        for parameter in self._target.search_space.values():
+            try:
+                found[parameter.path] = configuration_edit.read_value(name, text, parameter.path, parse=yaml_text.read)
+            except BadInput as error:
+                problems.extend(error.problems)
+        if problems:
+            raise BadInput(*problems)
+        return found
+
+    def read(self, commit: str, path: str) -> bytes:
+        """One file at a commit."""
+        from tools import trees
+
+        return trees.read_file(self.repository, commit, path)
+
+    def _read_configuration(self, commit: str) -> bytes:
+        return self.read(commit, self._target.solution.config)
+
+    # -- branches -------------------------------------------------------------------------------------------
+
+    def ensure_production(self) -> ProductionState:
+        """Production at its base, with new commits of the base merged in."""
+        from tools import branches
+
+        return branches.ensure_production(self.repository, self._target.solution.base)
+
+    def check(self, commit: str, edits: dict[str, bytes]) -> list[Problem]:
+        """What speaks against writing these files on top of a commit; empty where nothing does."""
+        from registry import yaml_text
+        from tools import patches, trees
+
+        existing = set(trees.list_paths(self.repository, commit))
+        solution = self._target.solution
+        problems: list[Problem] = []
+        for path, new in edits.items():
+            old = self.read(commit, path) if path in existing else None
+            problems += patches.check_edit(
+                path, old, new, solution.editable, solution.protected, existing, parse_yaml=yaml_text.check
+            )
+        return problems
+
+    def commit(
+        self,
+        hypothesis_id: str,
+        title: str,
+        production: str,
+        edits: dict[str, bytes],
+        message: str,
+        trailers: dict[str, str],
+        date: str,
+    ) -> Candidate:
+        """The hypothesis as a commit on a branch of its own; the same again where it is there already."""
+        from tools import branches
+
+        return branches.create_candidate(
+            self.repository, self._worktrees, hypothesis_id, title, production, edits, message, trailers, date
+        )
+
+    def promote(self, expected: str, commit: str) -> None:
+        """Move production forward to a commit, unless it is there."""
+        from tools import branches
+
+        branches.promote(self.repository, expected, commit)
+
+    def clean_up(self) -> tuple[str, ...]:
+        """Remove what a killed process left in the repository; one line for each thing."""
+        from tools import branches
+
+        return branches.cleanup_worktrees(self.repository, self._worktrees)

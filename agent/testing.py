@@ -1,0 +1,171 @@
+"""Takes one hypothesis through validation and the gate: which runs to pay, one look, what the look said.
+
+Called by the nodes validate, experiment and judge. Decisions are the gate's alone; this module brings it evidence
+from the log and writes its answers back.
+"""
+
+from __future__ import annotations
+
+from agent import closing, production, seasons
+from agent import evidence as evidences
+from agent.services import Services
+from experiments import gate, seeds
+from experiments.gate import Decision, Evidence, Need
+from experiments.plans import Plan
+from registry.history import Test
+from registry.runs import Purpose
+
+PURPOSES: dict[str, Purpose] = {"stage": "gate", "fresh": "fresh", "cost": "cost"}
+
+
+def validate(services: Services, hypothesis: str) -> str:
+    """One fast run on a seed no gate ever sees: `passed`, or `failed` with the reason in the log."""
+    test = services.history.tests[hypothesis]
+    if test.validated:
+        return "passed"
+    seed = seeds.validation_seed(int(hypothesis.removeprefix("H-")))
+    plan = Plan(hypothesis, "candidate", "validation", test.commit, test.production, seed, fast=True)
+    record = services.measurer.measure([plan])[0]
+    passed = record.status == "ok"
+    services.record(
+        "validated",
+        hypothesis,
+        {"ok": passed, "run_id": record.run_id, "commit": test.commit, "status": record.status},
+        reason="the fast run finished" if passed else record.why,
+        key=f"validated:{hypothesis}:{test.commit}",
+    )
+    if passed:
+        return "passed"
+    closing.reject(services, hypothesis, "validation", f"fast validation failed: {record.why}")
+    return "failed"
+
+
+def enter_gate(services: Services, hypothesis: str) -> None:
+    """Give the test its place in the season: t, R, level and seeds, frozen from here on."""
+    test = services.history.tests[hypothesis]
+    if test.gate is not None:
+        return
+    state = seasons.ready(services)
+    settings = services.target.gate
+    t = state.started + 1
+    own = seeds.candidate_seeds(state.season.id, t)
+    data = {
+        "test": f"{hypothesis}@{test.commit[:12]}",
+        "season": state.season.id,
+        "t": t,
+        "planned": state.season.planned,
+        "promotions": state.promotions,
+        "alpha": state.season.alpha,
+        "day": services.clock().date().isoformat(),
+        "threshold": settings.threshold,
+        "policy": settings.policy,
+        "screen": settings.screen,
+        "unstable": settings.unstable,
+        "rank": settings.rank,
+        "stage_seeds": list(own.stage),
+        "fresh_seeds": list(own.fresh),
+        "baseline_seeds": list(production.screen_seeds(services)),
+        "evaluator": services.runner.trees.evaluator_digest(test.production),
+        "commit": test.commit,
+        "production": test.production,
+    }
+    services.record(
+        "gate_entered",
+        hypothesis,
+        data,
+        reason=f"candidate {t} of {state.season.planned} in season {state.season.id}, {state.promotions} promotions",
+        key=f"gate:{hypothesis}:{test.commit}",
+    )
+
+
+def decide(services: Services, test: Test) -> Decision:
+    """The gate's word on what is recorded now. Pure in the record: asked again it says the same."""
+    return gate.decide(evidences.of_test(services, test), policy_of(test))
+
+
+def policy_of(test: Test) -> gate.Policy:
+    """The policy that was fixed when the test entered the gate."""
+    facts = test.gate or {}
+    return gate.policy(
+        facts["policy"], screen=facts["screen"], unstable=facts["unstable"], rank_binding=facts["rank"] == "binding"
+    )
+
+
+def run_needed(services: Services, hypothesis: str) -> None:
+    """Pay for the runs that the next look needs."""
+    test = services.history.tests[hypothesis]
+    need = decide(services, test).needs
+    if need is None:
+        return
+    plans = list(_plans(test, need))
+    services.measurer.measure(plans, exclusive=need.kind == "cost")
+
+
+def _plans(test: Test, need: Need) -> list[Plan]:
+    """The need as plans: arms alternate seed by seed, so that a stop in the middle leaves whole pairs."""
+    if need.kind == "baseline":
+        seeds_of_baseline = (test.gate or {})["baseline_seeds"][: need.up_to]
+        return [
+            Plan("production", "production", "baseline", test.production, test.production, seed)
+            for seed in seeds_of_baseline
+        ]
+    purpose = PURPOSES[need.kind]
+    plans = []
+    for seed in dict.fromkeys((*need.candidate_seeds, *need.production_seeds)):
+        if seed in need.candidate_seeds:
+            plans.append(Plan(test.hypothesis, "candidate", purpose, test.commit, test.production, seed))
+        if seed in need.production_seeds:
+            plans.append(Plan(test.hypothesis, "production", purpose, test.production, test.production, seed))
+    return plans
+
+
+def judge(services: Services, hypothesis: str) -> str:
+    """One look: the gate's decision goes into the log whole, and its outcome back to the graph."""
+    test = services.history.tests[hypothesis]
+    if test.decided:
+        return test.decided
+    facts = evidences.of_test(services, test)
+    policy = policy_of(test)
+    decision = gate.decide(facts, policy)
+    size = f"{len(facts.stage)}:{len(facts.fresh)}:{len(facts.costs)}:{len(facts.baseline)}"
+    record_look(services, test, facts, decision, policy, size)
+    if decision.outcome == "extend":
+        return "extend"
+    return record_verdict(services, test, decision)
+
+
+def record_look(
+    services: Services, test: Test, facts: Evidence, decision: Decision, policy: gate.Policy, size: str
+) -> None:
+    """One look, whole: the raw values, what was derived from them and what was decided."""
+    services.record(
+        "look",
+        test.hypothesis,
+        gate.look_record(facts, decision, policy),
+        reason=decision.explanation,
+        key=f"look:{test.hypothesis}:{test.commit}:{size}",
+    )
+    pairs = f"{decision.numbers.n} pair" + ("" if decision.numbers.n == 1 else "s")
+    services.progress.say(f"  {test.hypothesis} after {pairs}: {decision.outcome} — {decision.explanation}")
+
+
+def record_verdict(services: Services, test: Test, decision: Decision, suffix: str = "") -> str:
+    """The end of a test. Evidence that cannot be judged never promotes: it archives, and the reason says so."""
+    outcome = "archive" if decision.outcome == "bad_evidence" else decision.outcome
+    services.record(
+        "verdict",
+        test.hypothesis,
+        {
+            "outcome": outcome,
+            "reason": decision.reason,
+            "commit": test.commit,
+            "production": test.production,
+            "gain": decision.reported_gain,
+            "log_e": decision.numbers.log_e,
+            "mean": decision.numbers.mean,
+            "n": decision.numbers.n,
+        },
+        reason=decision.explanation,
+        key=f"verdict:{test.hypothesis}:{test.commit}{suffix}",
+    )
+    return outcome
