@@ -92,7 +92,7 @@ class AuditLog:
     def open(cls, path: Path, clock: Clock = system_clock) -> AuditLog:
         """Open or create the log and check its chain; BadInput names the line where it is broken."""
         existed = path.exists()
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, durable.NEW_FILE_MODE)
+        handle = durable.open_to_write(path, os.O_RDWR | os.O_APPEND)
         log = cls(path, handle, clock)
         try:
             if not existed:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from registry.errors import DiskFull
+from registry.errors import BadInput, DiskFull, Problem
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 NEW_FILE_MODE = 0o666
@@ -53,7 +53,7 @@ def append_line(path: Path, line: str) -> None:
         raise ValueError("append_line takes one line")
     data = line.removesuffix("\n").encode("utf-8") + b"\n"
     existed = path.exists()
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, NEW_FILE_MODE)
+    handle = open_to_write(path, os.O_RDWR | os.O_APPEND)
     try:
         end = os.fstat(handle).st_size
         if end and os.pread(handle, 1, end - 1) != b"\n":
@@ -78,6 +78,18 @@ def append_whole(handle: int, data: bytes, path: Path) -> None:
                 os.ftruncate(handle, end)
                 os.fsync(handle)
             raise
+
+
+def open_to_write(path: Path, flags: int) -> int:
+    """`os.open` for a file of the workspace; BadInput, and no traceback, where it cannot be written there."""
+    try:
+        return os.open(path, flags | os.O_CREAT | os.O_CLOEXEC, NEW_FILE_MODE)
+    except OSError as error:
+        if error.errno in NO_ROOM:
+            raise DiskFull(f"{path}: no room to make this file; free some space and repeat") from error
+        found = f"a place that cannot be written ({error.strerror})"
+        fix = "check the folder's owner and permissions, or name another workspace"
+        raise BadInput(Problem(str(path), found, "a file this user may write", fix=fix)) from error
 
 
 def fsync_folder(folder: Path) -> None:

@@ -12,11 +12,12 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from registry.durable import open_to_write
 from registry.errors import AgentError, Retryable
 
 Clock = Callable[[], datetime]
@@ -68,7 +69,7 @@ def timestamp(clock: Clock) -> str:
 @contextmanager
 def workspace_lock(path: Path, command: str, clock: Clock = system_clock) -> Iterator[None]:
     """Hold the workspace for this process, or raise Busy naming who holds it. The file stays; its lock does not."""
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    handle = open_to_write(path, os.O_RDWR)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -76,7 +77,8 @@ def workspace_lock(path: Path, command: str, clock: Clock = system_clock) -> Ite
             raise Busy(path, _holder(handle)) from None
         record = {"command": _printable(command), "pid": os.getpid(), "since": timestamp(clock)}
         os.ftruncate(handle, 0)
-        os.pwrite(handle, json.dumps(record).encode() + b"\n", 0)
+        with suppress(OSError):  # a full disk: the lock holds all the same, only without a name
+            os.pwrite(handle, json.dumps(record).encode() + b"\n", 0)
         try:
             yield
         finally:

@@ -11,7 +11,7 @@ import os
 import re
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -26,6 +26,8 @@ from registry.audit_events import (
     parse_line,
     read_stored,
 )
+from registry.durable import open_to_write
+from registry.errors import BadInput, DiskFull
 from registry.locks import exclusive
 
 SCHEMA = 1
@@ -41,12 +43,16 @@ CREATE INDEX events_by_subject ON events (subject, seq);
 CREATE VIRTUAL TABLE texts USING fts5(text, content='', tokenize='unicode61');
 """
 _WORD = re.compile(r"\w+(?:[-./:+]\w+)*")
-_NO_PLACE = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
+_UNUSABLE = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
 Answer = TypeVar("Answer")
 
 
 class _Stale(Exception):
     """The index does not describe the log that is there."""
+
+
+class _NoPlace(Exception):
+    """No index can be kept on this disk."""
 
 
 class SearchIndex:
@@ -83,36 +89,42 @@ class SearchIndex:
 
     def _answer(self, ask: Callable[[sqlite3.Connection], Answer]) -> Answer:
         open_log(self.log).close()  # no log is the caller's mistake, whatever stands in the index
-        try:
-            with self._locked():
-                return self._answer_from_file(ask)
-        except (OSError, sqlite3.OperationalError) as error:
-            if isinstance(error, sqlite3.OperationalError) and not _no_place(error):
-                raise
+        with suppress(_NoPlace), self._locked():
+            return self._answer_from_file(ask)
         with closing(sqlite3.connect(":memory:")) as index:
             self._build(index)
             return ask(index)
 
     def _answer_from_file(self, ask: Callable[[sqlite3.Connection], Answer]) -> Answer:
         try:
-            with closing(sqlite3.connect(self.index)) as index:
+            with self._open() as index:
                 self._catch_up(index)
                 return ask(index)
-        except _Stale:
-            pass
-        except sqlite3.DatabaseError as error:
-            if _no_place(error):
-                raise
-        self._remove()
-        with closing(sqlite3.connect(self.index)) as index:
+        except (_Stale, sqlite3.DatabaseError):
+            self._remove()
+        with self._open() as index:
             self._build(index)
             return ask(index)
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with closing(sqlite3.connect(self.index)) as index:
+                yield index
+        except sqlite3.OperationalError as error:
+            # Extended codes carry the primary one in their low byte.
+            if error.sqlite_errorcode & 0xFF in _UNUSABLE:
+                raise _NoPlace from error
+            raise
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
         # Held until the answer is out: SQLite's own locks do not survive the file being replaced beneath a reader.
         path = self.index.with_name(f"{self.index.name}.lock")
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            handle = open_to_write(path, os.O_RDWR)
+        except (BadInput, DiskFull) as error:
+            raise _NoPlace from error
         try:
             with exclusive(handle, path):
                 yield
@@ -174,14 +186,11 @@ class SearchIndex:
         return event
 
     def _remove(self) -> None:
-        for suffix in ("", "-journal", "-wal", "-shm"):
-            self.index.with_name(f"{self.index.name}{suffix}").unlink(missing_ok=True)
-
-
-def _no_place(error: sqlite3.Error) -> bool:
-    # Extended codes carry the primary one in their low byte; errors of Python's own making carry none.
-    code = getattr(error, "sqlite_errorcode", None)
-    return code is not None and code & 0xFF in _NO_PLACE
+        try:
+            for suffix in ("", "-journal", "-wal", "-shm"):
+                self.index.with_name(f"{self.index.name}{suffix}").unlink(missing_ok=True)
+        except OSError as error:
+            raise _NoPlace from error
 
 
 def _text(event: Event) -> str:
