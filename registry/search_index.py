@@ -13,13 +13,11 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, BinaryIO, Literal, TypeVar
 
 from registry.audit_events import (
     Event,
     Head,
-    NotAnEvent,
-    NotJson,
     StoredEvent,
     damaged_line,
     open_log,
@@ -113,7 +111,7 @@ class SearchIndex:
                 yield index
         except sqlite3.OperationalError as error:
             # Extended codes carry the primary one in their low byte.
-            if error.sqlite_errorcode & 0xFF in _UNUSABLE:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in _UNUSABLE:
                 raise _NoPlace from error
             raise
 
@@ -140,8 +138,10 @@ class SearchIndex:
         if len(rows) != 1 or rows[0][0] != SCHEMA:
             raise _Stale
         _, seq, digest, offset, length = rows[0]
-        if seq and self._line(offset, length, seq).hash != digest:
-            raise _Stale
+        if seq:
+            with open_log(self.log) as stream:
+                if _event_at(stream, seq, offset, length).hash != digest:
+                    raise _Stale
         with index:
             self._add(index, read_stored(self.log, offset + length, seq + 1))
 
@@ -169,21 +169,11 @@ class SearchIndex:
             index.execute("UPDATE state SET seq = ?, hash = ?, offset = ?, length = ?", state)
 
     def _read(self, rows: Iterator[tuple[int, int, int]] | sqlite3.Cursor, subject: str | None) -> list[Event]:
-        events = [self._line(offset, length, seq) for seq, offset, length in rows]
+        with open_log(self.log) as stream:
+            events = [_event_at(stream, *row) for row in rows]
         if subject is not None and any(event.subject != subject for event in events):
             raise _Stale
         return events
-
-    def _line(self, offset: int, length: int, seq: int) -> Event:
-        with open_log(self.log) as stream:
-            stream.seek(offset)
-            try:
-                event = parse_line(stream.read(length))
-            except (NotJson, NotAnEvent):
-                raise _Stale from None
-        if event.seq != seq:
-            raise _Stale
-        return event
 
     def _remove(self) -> None:
         try:
@@ -191,6 +181,17 @@ class SearchIndex:
                 self.index.with_name(f"{self.index.name}{suffix}").unlink(missing_ok=True)
         except OSError as error:
             raise _NoPlace from error
+
+
+def _event_at(stream: BinaryIO, seq: int, offset: int, length: int) -> Event:
+    try:
+        stream.seek(offset)
+        event = parse_line(stream.read(length))
+    except (ValueError, OSError):  # NotJson and NotAnEvent among them; a damaged index may name any place
+        raise _Stale from None
+    if event.seq != seq:
+        raise _Stale
+    return event
 
 
 def _text(event: Event) -> str:
