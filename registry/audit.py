@@ -8,6 +8,7 @@ processes. Readers need none of this: they use `read_events`. Checking the whole
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import threading
 from array import array
@@ -43,12 +44,14 @@ from registry.locks import Clock, exclusive, system_clock, timestamp
 __all__ = [
     "AuditLog",
     "ChainReport",
+    "Clock",
     "Event",
     "Head",
     "KeyReused",
     "LogReplaced",
     "Repair",
     "read_events",
+    "system_clock",
     "verify_chain",
 ]
 
@@ -273,7 +276,7 @@ def _same_effect(known: Event, key: str, kind: str, subject: str, data: dict[str
 
 
 def _short(data: dict[str, Any]) -> str:
-    text = canonical(data).decode()
+    text = json.dumps(data, sort_keys=True, separators=(",", ":"))  # ASCII: shown to people, and a stranger's text
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}… ({len(text)} characters)"
 
 

@@ -151,7 +151,7 @@ class _Check:
             return
         digest = hashlib.blake2b(event.key.encode("utf-8", "surrogatepass"), digest_size=16).digest()
         if digest in self.keys:
-            self._problem(number, f"the key {event.key!r} a second time", "each key once")
+            self._problem(number, f"the key {event.key!r:.80} a second time", "each key once")
         self.keys.add(digest)
 
     def _problem(self, line: int | None, found: str, expected: str, fix: str = "") -> None:

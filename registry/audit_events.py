@@ -93,6 +93,7 @@ class NotJson(ValueError):
 _FOLLOWED = "Extra data"
 """What json says of a value with something after it: never a torn line, which is the beginning of one value."""
 _HASH = re.compile("[0-9a-f]{64}")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
 _TYPES: dict[str, type] = {
     "actor": str,
     "data": dict,
@@ -136,15 +137,20 @@ def parse_line(line: bytes) -> Event:
     if type(document) is not dict:
         raise NotAnEvent(f"a JSON {type(document).__name__}")
     if document.get("v") != VERSION:
-        raise NotAnEvent(f"an event of version {document.get('v')!r}")
+        raise NotAnEvent(f"an event of version {document.get('v')!r:.40}")
     if unknown := sorted(document.keys() ^ _TYPES.keys()):
-        raise NotAnEvent(f"an event with the field {unknown[0]!r} missing or unknown")
+        raise NotAnEvent(f"an event with the field {unknown[0]!r:.40} missing or unknown")
     for name, expected in _TYPES.items():
         if type(document[name]) is not expected:
             raise NotAnEvent(f"an event whose {name} is a {type(document[name]).__name__}")
-    if not _HASH.fullmatch(document["hash"]):
-        raise NotAnEvent("an event whose hash is no SHA-256")
-    return Event(**document)
+    event = Event(**document)
+    if not (_HASH.fullmatch(event.hash) and _HASH.fullmatch(event.prev)):
+        raise NotAnEvent("an event whose hash or prev is no SHA-256")
+    if not _TIME.fullmatch(event.time):
+        raise NotAnEvent("an event whose time is not ISO-8601 in UTC with milliseconds")
+    if not 0 < event.seq < 1 << 63:
+        raise NotAnEvent("an event whose seq is out of range")
+    return event
 
 
 def fields_of(event: Event) -> dict[str, Any]:
@@ -196,11 +202,10 @@ def open_log(path: Path) -> BinaryIO:
     """The log opened for reading; BadInput where there is none."""
     try:
         return path.open("rb")
-    except FileNotFoundError:
-        problem = Problem(
-            str(path), "no file", "the audit log", fix="name another workspace, or restore the log from a copy"
-        )
-        raise BadInput(problem) from None
+    except OSError as error:
+        found = "no file" if isinstance(error, FileNotFoundError) else f"what cannot be read ({error.strerror})"
+        fix = "name another workspace, or restore the log from a copy"
+        raise BadInput(Problem(str(path), found, "the audit log", fix=fix)) from None
 
 
 def damaged_line(path: Path, number: int, found: str, expected: str = "an event of the audit log") -> BadInput:

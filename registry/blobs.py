@@ -9,7 +9,7 @@ import hashlib
 import re
 from pathlib import Path
 
-from registry.durable import fsync_folder, write_atomically
+from registry.durable import fsync_folder, make_folder, write_atomically
 from registry.errors import AgentError
 
 _DIGEST = re.compile("[0-9a-f]{64}")
@@ -35,7 +35,7 @@ class Blobs:
         path = self.path(digest)
         if not self._holds(path, digest):
             if not path.parent.is_dir():
-                path.parent.mkdir(parents=True, exist_ok=True)
+                make_folder(path.parent)
                 fsync_folder(self.folder)
             write_atomically(path, content)
         return digest

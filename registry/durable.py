@@ -1,7 +1,7 @@
 """Writing that is there entirely or not at all, and stays after a power cut.
 
-Called by everything in this package that writes a file. A full disk leaves the old content untouched and raises
-DiskFull; other operating-system errors pass through after the same clean-up.
+Called by everything in this package that writes a file. Where there is no room the old content stays untouched and
+DiskFull is raised; a place that cannot be written is BadInput; other errors pass through after the same clean-up.
 """
 
 from __future__ import annotations
@@ -17,6 +17,18 @@ from pathlib import Path
 from registry.errors import BadInput, DiskFull, Problem
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+NOT_HERE = frozenset(
+    {
+        errno.EACCES,
+        errno.EPERM,
+        errno.EROFS,
+        errno.ENOENT,
+        errno.ENOTDIR,
+        errno.EISDIR,
+        errno.EEXIST,
+        errno.ENAMETOOLONG,
+    }
+)
 NEW_FILE_MODE = 0o666
 """Narrowed by the process's umask, as for any file a program creates."""
 
@@ -28,9 +40,9 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     """
     data = content.encode("utf-8") if isinstance(content, str) else content
     target = Path(os.path.realpath(path))
-    mode = _mode_of(target)
     temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}.tmp")
-    with _full_disk_named(target):
+    with writing(target):
+        mode = _mode_of(target)
         try:
             handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, NEW_FILE_MODE)
             try:
@@ -68,7 +80,7 @@ def append_line(path: Path, line: str) -> None:
 def append_whole(handle: int, data: bytes, path: Path) -> None:
     """Append `data` to an open file and flush it to the device, or leave the file as it was and raise."""
     end = os.fstat(handle).st_size
-    with _full_disk_named(path):
+    with writing(path):
         try:
             _write_all(handle, data)
             os.fsync(handle)
@@ -81,15 +93,30 @@ def append_whole(handle: int, data: bytes, path: Path) -> None:
 
 
 def open_to_write(path: Path, flags: int) -> int:
-    """`os.open` for a file of the workspace; BadInput, and no traceback, where it cannot be written there."""
-    try:
+    """`os.open` for a file of the workspace, made if absent."""
+    with writing(path):
         return os.open(path, flags | os.O_CREAT | os.O_CLOEXEC, NEW_FILE_MODE)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, and those above it, where they are not there yet."""
+    with writing(path):
+        path.mkdir(parents=True, exist_ok=True)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what an operating system says of a place into what a person can act on: DiskFull or BadInput."""
+    try:
+        yield
     except OSError as error:
         if error.errno in NO_ROOM:
-            raise DiskFull(f"{path}: no room to make this file; free some space and repeat") from error
-        found = f"a place that cannot be written ({error.strerror})"
-        fix = "check the folder's owner and permissions, or name another workspace"
-        raise BadInput(Problem(str(path), found, "a file this user may write", fix=fix)) from error
+            raise DiskFull(f"{path}: no room to write ({error.strerror}); free some space and repeat") from error
+        if error.errno in NOT_HERE:
+            found = f"a place that cannot be written ({error.strerror})"
+            fix = "check the folder's owner and permissions, or name another workspace"
+            raise BadInput(Problem(str(path), found, "a place this user may write", fix=fix)) from error
+        raise
 
 
 def fsync_folder(folder: Path) -> None:
@@ -112,13 +139,3 @@ def _mode_of(path: Path) -> int | None:
         return stat.S_IMODE(path.stat().st_mode)
     except FileNotFoundError:
         return None
-
-
-@contextmanager
-def _full_disk_named(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in NO_ROOM:
-            raise DiskFull(f"{path}: no room to write ({error.strerror}); free some space and repeat") from error
-        raise

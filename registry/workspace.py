@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from registry.durable import append_line as append_line
+from registry.durable import make_folder
 from registry.durable import write_atomically as write_atomically
 from registry.errors import BadInput, Problem
 from registry.hypotheses import Status
@@ -100,7 +101,7 @@ class Workspace:
         """Make every folder of a workspace that is not there yet."""
         states = [self.experiments / name for name in sorted(set(_FOLDERS.values()))]
         for folder in (self.agent, self.cache, self.blobs, *states, self.results, self.reports):
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
 
     def repository(self, written: str) -> Path:
         """The solution's repository as `target.yaml` writes it: relative to the workspace, or absolute."""

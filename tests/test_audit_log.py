@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 import tracemalloc
@@ -15,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry.audit import AuditLog, Event, KeyReused, LogReplaced, read_events, verify_chain
-from registry.audit_events import MAX_LINE_BYTES, ROOT_HASH
+from registry.audit_events import MAX_LINE_BYTES, ROOT_HASH, seal
 from registry.canonical import NotCanonical
 from registry.errors import BadInput
 
@@ -290,3 +291,43 @@ def test_an_event_cannot_be_reassigned() -> None:
     event = Event(1, 1, "", "", "k", "", "", "", {}, "", "")
     with pytest.raises(AttributeError):
         event.seq = 2  # type: ignore[misc]  # that it cannot is what is tested
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"v": 2}, "version 2"),
+        ({"v": True}, "v is a bool"),
+        ({"v": "x" * 5000}, "version"),
+        ({"extra" * 100: 1}, "missing or unknown"),
+        ({"seq": "1"}, "seq is a str"),
+        ({"seq": 0}, "out of range"),
+        ({"seq": 1 << 63}, "out of range"),
+        ({"data": []}, "data is a list"),
+        ({"time": "yesterday \x1b[2J"}, "ISO-8601"),
+        ({"prev": "\x1b[2J"}, "SHA-256"),
+    ],
+)
+def test_a_line_of_another_form_is_refused_in_few_plain_words(
+    tmp_path: Path, change: dict[str, Any], words: str
+) -> None:
+    path = tmp_path / "audit.jsonl"
+    filled(path, 1)
+    body = {name: value for name, value in json.loads(path.read_bytes()).items() if name != "hash"}
+    path.write_bytes(seal(body | change))
+    for attempt in (lambda: AuditLog.open(path, ticking()), lambda: list(read_events(path))):
+        with pytest.raises(BadInput, match=words) as caught:
+            attempt()
+        assert caught.value.problems[0].line == 1
+        assert len(caught.value.problems[0].found) < 120
+        assert "\x1b" not in str(caught.value)
+    assert words in verify_chain(path).problems[0].found
+
+
+def test_a_place_without_permission_or_folder_is_bad_input(tmp_path: Path) -> None:
+    for path in (tmp_path / "absent" / "audit.jsonl", tmp_path):
+        with pytest.raises(BadInput) as caught:
+            AuditLog.open(path, ticking())
+        assert caught.value.problems[0].where == str(path)
+    with pytest.raises(BadInput, match="cannot be read"):
+        list(read_events(tmp_path))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from registry.errors import DiskFull
+from registry.errors import BadInput, DiskFull, Retryable
 from registry.workspace import append_line, write_atomically
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -119,6 +119,13 @@ def test_a_line_without_room_is_not_there_at_all(tmp_path: Path) -> None:
 
 
 def test_no_room_is_worth_another_try() -> None:
-    from registry.errors import Retryable
-
     assert issubclass(DiskFull, Retryable)
+
+
+def test_a_place_that_cannot_be_written_is_bad_input(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path / "absent" / "x.yaml", tmp_path / "file" / "x.yaml"):
+        with pytest.raises(BadInput, match="cannot be written"):
+            write_atomically(path, "x")
+        with pytest.raises(BadInput, match="cannot be written"):
+            append_line(path, "x")
