@@ -132,7 +132,7 @@ class SearchIndex:
     def _catch_up(self, index: sqlite3.Connection) -> None:
         if not index.execute("SELECT 1 FROM sqlite_master WHERE name = 'state'").fetchone():
             raise _Stale
-        if index.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+        if index.execute("PRAGMA integrity_check(1)").fetchone() != ("ok",):
             raise _Stale
         rows = index.execute("SELECT schema, seq, hash, offset, length FROM state").fetchall()
         if len(rows) != 1 or rows[0][0] != SCHEMA:

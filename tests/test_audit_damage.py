@@ -168,6 +168,54 @@ def test_one_key_twice_in_a_sound_chain_is_a_problem(tmp_path: Path) -> None:
     assert "'run:0' a second time" in problem.found
 
 
+def test_an_event_grafted_from_another_chain_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    lines = write_log(path, 3)
+    body = {name: getattr(parse_line(lines[1]), name) for name in parse_line(lines[1]).__slots__ if name != "hash"}
+    lines[1] = seal(body | {"prev": "ab" * 32})
+    path.write_bytes(b"".join(lines))
+    problems = verify_chain(path).problems
+    assert problems[0].line == 2
+    assert "names abababababab… as its predecessor" in problems[0].found
+    assert opening_notices(path) == "line 2"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'"actor":"agent"', b'"actor": "agent"'),
+        (b'"actor":"agent"', b'"actor":"\\u0061gent"'),
+        (b'"actor":"agent"', b'"actor":"person","actor":"agent"'),
+        (b'"n":1,', b'"n":1.0,'),
+        (b'"n":1,', b'"n":NaN,'),
+        (b'"n":1,', b'"n":1e999,'),
+        ('"Zoë"'.encode(), b'"Zo\\ud800"'),
+        (b'"v":1}', b'"v":1} '),
+        (b'"reason":"due",', b""),
+    ],
+)
+def test_an_event_spelled_otherwise_is_found(tmp_path: Path, old: bytes, new: bytes) -> None:
+    path = tmp_path / "audit.jsonl"
+    lines = write_log(path, 3)
+    assert lines[1].count(old) == 1
+    lines[1] = lines[1].replace(old, new)
+    path.write_bytes(b"".join(lines))
+    assert verify_chain(path).problems[0].line == 2
+    assert opening_notices(path) == "line 2"
+
+
+def test_half_a_surrogate_never_reaches_a_reader(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    lines = write_log(path, 2)
+    path.write_bytes(lines[0].replace("Zoë".encode(), b"Zo\\uD800") + lines[1])
+    with pytest.raises(BadInput, match="surrogates"):
+        list(read_events(path))
+    path.unlink()
+    with AuditLog.open(path) as log:
+        event = log.append("note", "", {"path": "C:\\\\ud800\\ud800"})
+    assert [event] == list(read_events(path))
+
+
 def test_a_report_on_a_ruined_log_stays_short(tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
     path.write_bytes(b"ruin\n" * 5000)

@@ -105,6 +105,26 @@ def shift_offsets(path: Path) -> None:
     inside.close()
 
 
+def take_one_event_for_another(path: Path) -> None:
+    with sqlite3.connect(path) as inside:
+        inside.execute("UPDATE events SET (offset, length) = (SELECT offset, length FROM events WHERE seq = 5)")
+    inside.close()
+
+
+def forget_one_subject_silently(path: Path) -> None:
+    """Take one cell away from the index on subjects: SQLite would answer without it and say nothing."""
+    with sqlite3.connect(path) as inside:
+        statement = "SELECT rootpage FROM sqlite_master WHERE name = 'events_by_subject'"
+        (root,) = inside.execute(statement).fetchone()
+        (size,) = inside.execute("PRAGMA page_size").fetchone()
+    inside.close()
+    content = bytearray(path.read_bytes())
+    count_at = (root - 1) * size + 3
+    cells = int.from_bytes(content[count_at : count_at + 2], "big")
+    content[count_at : count_at + 2] = (cells - 3).to_bytes(2, "big")
+    path.write_bytes(content)
+
+
 def older_schema(path: Path) -> None:
     with sqlite3.connect(path) as inside:
         inside.execute("UPDATE state SET schema = 0")
@@ -122,16 +142,29 @@ def older_schema(path: Path) -> None:
         overwrite_middle,
         forget_tables,
         shift_offsets,
+        take_one_event_for_another,
+        forget_one_subject_silently,
         older_schema,
     ],
-    ids=["deleted", "emptied", "overwritten", "cut", "garbled", "tables gone", "offsets wrong", "older schema"],
+    ids=[
+        "deleted",
+        "emptied",
+        "overwritten",
+        "cut",
+        "garbled",
+        "tables gone",
+        "offsets wrong",
+        "events mixed up",
+        "subject missing",
+        "older schema",
+    ],
 )
 def test_a_deleted_or_damaged_index_is_built_again(place: Path, change: Callable[[Path], object]) -> None:
     index = index_of(place)
-    expected = (index.search("H-001"), index.events_of("H-001"), index.head())
-    assert expected[0]
+    expected = (index.events_of("H-001"), index.events_of("H-002"), index.search("H-001"), index.head())
+    assert [event.seq for event in expected[0]] == [2, 5]
     change(index.index)
-    assert (index.search("H-001"), index.events_of("H-001"), index.head()) == expected
+    assert (index.events_of("H-001"), index.events_of("H-002"), index.search("H-001"), index.head()) == expected
 
 
 def test_an_index_of_another_log_is_built_again(place: Path) -> None:
@@ -245,6 +278,19 @@ def test_processes_that_ask_at_once_all_get_the_answer(place: Path) -> None:
         for role in ("asks", "deletes", "asks")
     ]
     assert [process.communicate() for process in processes] == [("[6] 22\n" * 5, "")] * 3
+
+
+def test_one_asks_at_a_time(place: Path) -> None:
+    index = index_of(place)
+    index.search("note5")
+    code = "import fcntl, sys, time; s = open(sys.argv[1]); fcntl.flock(s, 2); print(1, flush=True); time.sleep(0.4)"
+    argv = [sys.executable, "-c", code, str(place / "index.sqlite.lock")]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        began = time.monotonic()
+        assert index.search("note5") == [6]
+        assert 0.1 < time.monotonic() - began < 10
 
 
 def test_a_long_night_is_asked_about_within_a_second(tmp_path: Path) -> None:
