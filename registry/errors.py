@@ -55,3 +55,7 @@ class RateLimited(Retryable):
     def __init__(self, message: str, retry_after_s: float | None = None) -> None:
         self.retry_after_s = retry_after_s
         super().__init__(message)
+
+
+class DiskFull(Retryable):
+    """No room left (disk, quota or size limit). What was being written is not there, and nothing else changed."""
