@@ -70,7 +70,7 @@ def parse(content: str | bytes, where: str) -> Located:
     text = _decoded(content, where)
     offset = 1 if text.startswith("\ufeff") else 0
     _refuse_control_characters(text, offset, where)
-    reader = _Composer(where, offset)
+    reader = _Composer(where, text, offset)
     try:
         root = reader.document(YAML(typ="safe", pure=True).parse(text[offset:]))
     except MarkedYAMLError as error:
@@ -132,10 +132,11 @@ def _syntax_problem(where: str, error: MarkedYAMLError, line: int | None) -> Pro
 class _Composer:
     """Builds the node tree from the parser's events, iteratively and within bounds."""
 
-    def __init__(self, where: str, offset: int) -> None:
+    def __init__(self, where: str, text: str, offset: int) -> None:
         self.problems: list[Problem] = []
         self.last_line = 1
         self._where = where
+        self._text = text
         self._offset = offset
         self._count = 0
         self._anchors: dict[str, tuple[Node, int]] = {}
@@ -212,9 +213,25 @@ class _Composer:
                 node.keys.append((self._key_text(key, inner, seen), key))
             # A key has been taken from the events, and its value always follows it.
             child = self._node(inner if node.keys is None else next(events), events, depth + 1)
+            if node.keys:
+                self._settle(child, node.keys[-1][1])
             children.append(child)
             node.end = max(node.end, child.end)
         return node
+
+    def _settle(self, value: Node, key: Node) -> None:
+        """An empty value stands right after its key's colon; the parser reports it at the next token."""
+        if value.kind != "scalar" or value.start != value.end:
+            return
+        at = key.end
+        while self._text[at : at + 1].isspace():
+            at += 1
+        if self._text[at : at + 1] == ":":
+            value.line = key.line + self._text.count("\n", key.start, at)
+            value.start = value.end = at + 1
+        else:
+            value.fixed = "a key without a value"
+            value.start = value.end = key.end
 
     def _key_text(self, key: Node, event: Event, seen: dict[str, int]) -> str:
         if key.kind != "scalar" or not isinstance(event, ScalarEvent):
