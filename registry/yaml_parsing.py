@@ -35,7 +35,7 @@ MAX_BYTES = 1 << 20
 MAX_DEPTH = 50
 MAX_NODES = 50_000
 MAX_PROBLEMS = 100
-_EXPECTED = re.compile(r"(?:did not find )?expected (.+?),? but found (.+)")
+_EXPECTED = re.compile(r"(?:did not find )?expected (.+?),? but (?:found|got) (.+)")
 _TAG = "tag:yaml.org,2002:"
 _KNOWN_TAGS = frozenset({_TAG + name for name in ("str", "int", "float", "bool", "null", "seq", "map")})
 # What ruamel.yaml's scanner lets escape, besides its own errors, on text that is not YAML.

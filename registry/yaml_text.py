@@ -21,6 +21,7 @@ from registry.yaml_scalars import Value, same, token
 __all__ = ["Item", "Located", "NodePath", "append_item", "insert_key", "parse", "read", "splice", "write_atomically"]
 
 Item = Value | Mapping[str, Value]
+Addition = Item | list[Mapping[str, Value]]
 _STEP = 2
 _MAX_TOKEN = 2000
 _BY_HAND = "edit the file by hand"
@@ -40,7 +41,7 @@ def splice(text: str, changes: Mapping[NodePath, Value], where: str = "document"
     return _checked(text, wanted, located, next(iter(changes), ()))
 
 
-def insert_key(text: str, path: NodePath, key: str, value: Item, where: str = "document") -> str:
+def insert_key(text: str, path: NodePath, key: str, value: Addition, where: str = "document") -> str:
     """The text with `key: value` after the last pair of the mapping at a path, in that mapping's own style."""
     located = parse(text, where)
     node = _container(located, path, "mapping")
@@ -50,7 +51,7 @@ def insert_key(text: str, path: NodePath, key: str, value: Item, where: str = "d
         _put(wanted, path, mapping := {})
     if key in mapping:
         raise BadInput(located.problem((*path, key), "a key that is there already", "a new key"))
-    mapping[key] = dict(value) if isinstance(value, Mapping) else value
+    mapping[key] = _plain(value)
     name = _token(located, path, key)
     if node.flow:
         return _checked(_into_flow(located, node, f"{name}: {_flow(located, path, value)}"), wanted, located, path)
@@ -67,19 +68,14 @@ def append_item(text: str, path: NodePath, item: Item, where: str = "document") 
     items = _get(wanted, path)
     if items is None:
         _put(wanted, path, items := [])
-    items.append(dict(item) if isinstance(item, Mapping) else item)
+    items.append(_plain(item))
     if node.flow:
         return _checked(_into_flow(located, node, _flow(located, path, item)), wanted, located, path)
     last = node.children[-1] if node.children else None
     column = node.column if node.kind == "sequence" else _child_column(located, path)
     gap = _gap_after_dash(located.text, node.column, last)
-    lead = " " * column + "-" + " " * gap
-    if not isinstance(item, Mapping) or not item or (last is not None and last.flow and last.kind == "mapping"):
-        lines = [lead + _flow(located, path, item)]
-    else:
-        inner = column + 1 + gap
-        lines = [" " * inner + f"{_token(located, path, k)}: {_token(located, path, v)}" for k, v in item.items()]
-        lines[0] = lead + lines[0].lstrip(" ")
+    in_braces = last is not None and last.flow and last.kind == "mapping"
+    lines = _item(located, path, item, column, gap, in_braces)
     return _checked(_after(located, node, lines), wanted, located, path)
 
 
@@ -123,19 +119,41 @@ def _token(located: Located, path: NodePath, value: object, like: str = "") -> s
     return new
 
 
-def _flow(located: Located, path: NodePath, item: Item) -> str:
-    if not isinstance(item, Mapping):
-        return _token(located, path, item)
-    pairs = (f"{_token(located, path, key)}: {_token(located, path, value)}" for key, value in item.items())
-    return "{" + ", ".join(pairs) + "}"
+def _plain(value: Addition) -> Any:
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return dict(value) if isinstance(value, Mapping) else value
 
 
-def _pair(located: Located, path: NodePath, name: str, value: Item, column: int) -> list[str]:
-    if not isinstance(value, Mapping) or not value:
-        return [" " * column + f"{name}: {_flow(located, path, value)}"]
-    inner = " " * (column + _STEP)
-    pairs = [inner + f"{_token(located, path, key)}: {_token(located, path, v)}" for key, v in value.items()]
-    return [" " * column + f"{name}:", *pairs]
+def _flow(located: Located, path: NodePath, value: Addition) -> str:
+    if isinstance(value, list):
+        return "[" + ", ".join(_flow(located, path, item) for item in value) + "]"
+    if not isinstance(value, Mapping):
+        return _token(located, path, value)
+    return "{" + ", ".join(_pairs(located, path, value)) + "}"
+
+
+def _pairs(located: Located, path: NodePath, value: Mapping[str, Value]) -> list[str]:
+    return [f"{_token(located, path, key)}: {_token(located, path, inner)}" for key, inner in value.items()]
+
+
+def _item(located: Located, path: NodePath, item: Item, column: int, gap: int, in_braces: bool) -> list[str]:
+    """Lines of one item of a block sequence."""
+    lead = " " * column + "-" + " " * gap
+    if not isinstance(item, Mapping) or not item or in_braces:
+        return [lead + _flow(located, path, item)]
+    first, *rest = _pairs(located, path, item)
+    return [lead + first, *(" " * len(lead) + pair for pair in rest)]
+
+
+def _pair(located: Located, path: NodePath, name: str, value: Addition, column: int) -> list[str]:
+    """Lines of one key of a block mapping and its value."""
+    lead = " " * column + name
+    if isinstance(value, list) and value:
+        return [f"{lead}:", *(line for item in value for line in _item(located, path, item, column + _STEP, 1, False))]
+    if isinstance(value, Mapping) and value:
+        return [f"{lead}:", *(" " * (column + _STEP) + pair for pair in _pairs(located, path, value))]
+    return [f"{lead}: {_flow(located, path, value)}"]
 
 
 def _into_flow(located: Located, node: Node, new: str) -> str:
