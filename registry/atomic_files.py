@@ -14,7 +14,7 @@ from pathlib import Path
 
 from registry.errors import BadInput, Problem, Retryable
 
-_PASSING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+_PASSING = frozenset({errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 _NEW_FILE_MODE = 0o644
 
 

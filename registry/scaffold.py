@@ -69,7 +69,7 @@ def competitive_registry(domain: str, name: str, boards: Sequence[BoardValues], 
 
         # Rivals and what they scored when last seen; monitoring adds and updates them. Where a rival goes by
         # another name on some board, say so: aliases: {{Board: name there}}.
-        competitors: []
+        competitors:
 
         our_solution:
           name: {name}  # our name on the boards
@@ -246,10 +246,14 @@ def _limits(values: TargetValues) -> str:
 
 
 def _board(board: BoardValues) -> str:
-    return (
-        f"\n  - name: {_word(board.name)}\n    url: {_word(board.url)}\n    scrape_method: {_word(board.scrape_method)}\n"
-        f"    primary_metric: {_word(board.primary_metric)}\n    higher_is_better: {token(board.higher_is_better)}"
-    )
+    pairs: dict[str, Value] = {
+        "name": board.name,
+        "url": board.url,
+        "scrape_method": board.scrape_method,
+        "primary_metric": board.primary_metric,
+        "higher_is_better": board.higher_is_better,
+    }
+    return "\n  - " + "\n    ".join(f"{key}: {_word(value)}" for key, value in pairs.items())
 
 
 def _word(value: Value) -> str:
