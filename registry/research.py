@@ -1,0 +1,47 @@
+"""`research_config.yaml`: where papers come from and what makes one worth reading. Records only.
+
+Loaded by `registry.documents`; `tools.papers` fetches what it names.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from registry.competitive import Label, Section, Url, web_address
+
+Text = Annotated[Label, Field(min_length=1)]
+Blog = Annotated[Url, AfterValidator(web_address)]
+
+
+def _folder(value: str) -> str:
+    if "://" in value or "\n" in value or "\t" in value:
+        raise ValueError("a folder's path is expected")
+    return value
+
+
+Folder = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_folder)]
+
+
+class ResearchSources(Section):
+    """Every place papers come from. Paths are relative to the workspace."""
+
+    arxiv_queries: list[Text] = Field(default_factory=list, max_length=100)
+    venues: list[Text] = Field(default_factory=list, max_length=100)
+    competitor_blogs: list[Blog] = Field(default_factory=list, max_length=100)
+    citation_tracking: list[Text] = Field(default_factory=list, max_length=100)
+    """What to follow the citations of: an arXiv id, or words for people."""
+    local_folders: list[Folder] = Field(default_factory=list, max_length=100)
+    """Folders of PDFs."""
+    recorded_arxiv: list[Folder] = Field(default_factory=list, max_length=100)
+    """Recorded arXiv answers (files or folders), read instead of the network."""
+
+
+class ResearchConfig(Section):
+    """The whole of `research_config.yaml`."""
+
+    research_sources: ResearchSources
+    domain_keywords: list[Text] = Field(default_factory=list, max_length=200)
+    """Words that make a paper relevant beside the names of our boards."""
+    max_papers_per_cycle: int = Field(default=20, ge=1, le=1000)

@@ -1,0 +1,117 @@
+"""Turns a located document into a validated record, or into every complaint about it at once, each with its line.
+
+Called by `registry.documents`. Knows pydantic's error forms and none of the documents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from registry.errors import BadInput, Problem
+from registry.yaml_nodes import Located, NodePath, shown, shown_text
+
+Model = TypeVar("Model", bound=BaseModel)
+MAX_PROBLEMS = 100
+_MISSING = object()
+
+
+def validated(
+    located: Located, model: type[Model], data: Any, at: NodePath = (), known: Sequence[Problem] = ()
+) -> Model:
+    """`data`, which stands at the path `at` of the document, as a record.
+
+    Raises BadInput with the problems already `known` and all that the record's own rules find, in line order.
+    """
+    problems = list(known)
+    record: Model | None = None
+    try:
+        record = model.model_validate(data)
+    except ValidationError as error:
+        for detail in error.errors(include_url=False):
+            problem = _problem(located, model, data, at, detail)
+            if problem not in problems:
+                problems.append(problem)
+    if problems or record is None:
+        raise BadInput(*sorted(problems, key=lambda problem: problem.line or 0)[:MAX_PROBLEMS])
+    return record
+
+
+def _problem(located: Located, model: type[BaseModel], data: Any, at: NodePath, detail: Any) -> Problem:
+    path, value = _standing(data, detail["loc"])
+    kind, message = detail["type"], _expected(detail)
+    if kind == "missing":
+        name = str(detail["loc"][-1])
+        return located.problem((*at, *path, name), "nothing", f"the key {name}")
+    if kind == "extra_forbidden":
+        names = ", ".join(_fields(model, path[:-1]))
+        return located.problem((*at, *path), f'the unknown key "{shown_text(str(path[-1]))}"', f"one of {names}")
+    if kind == "value_error" and isinstance(value, (dict, list)) and not str(detail["msg"]).endswith(" is expected"):
+        return located.problem((*at, *path), shown_text_long(message), "values that agree with each other")
+    if kind == "literal_error" and detail["loc"][-1:] == ("[key]",):
+        return located.problem((*at, *path), f'the key "{shown_text(str(path[-1]))}"', message)
+    return located.problem((*at, *path), shown(value), message)
+
+
+def shown_text_long(text: str) -> str:
+    """A message of ours that may quote the document: its parts are shown one by one so that none is cut short."""
+    return " ".join(map(shown_text, text.split(" ")))
+
+
+def _standing(data: Any, loc: tuple[str | int, ...]) -> tuple[NodePath, Any]:
+    """The longest part of pydantic's location that exists in the data, and what stands there.
+
+    The rest are its own words: names of union members, `[key]`, a missing field.
+    """
+    path: NodePath = ()
+    for step in loc:
+        inside: Any = _MISSING
+        if isinstance(data, dict):
+            inside = data.get(str(step), _MISSING)
+        elif isinstance(data, list) and isinstance(step, int) and step < len(data):
+            inside = data[step]
+        if inside is _MISSING:
+            break
+        path, data = (*path, step), inside
+    return path, data
+
+
+def _expected(detail: Any) -> str:
+    """Pydantic's message as the end of "expected …"."""
+    message = str(detail["msg"]).removeprefix("Value error, ").removeprefix("Input should be ")
+    message = message.removeprefix("Assertion failed, ").removesuffix(" is expected")
+    for long, short in (("a valid dictionary", "a mapping"), ("a valid dictionary or instance of", "a mapping")):
+        if message.startswith(long):
+            return short
+    known = {
+        "a valid string": "text (in quotes where it looks like a number)",
+        "a valid list": "a list",
+        "a valid number": "a number",
+        "a valid boolean": "true or false",
+        "a valid integer": "a whole number",
+        "a finite number": "a finite number",
+    }
+    return next((words for start, words in known.items() if message.startswith(start)), message)
+
+
+def _fields(model: type[BaseModel], path: NodePath) -> list[str]:
+    """Names of the fields of the record that stands at a path inside a model."""
+    annotation: Any = model
+    for step in path:
+        owner = _record(annotation)
+        if owner is not None and str(step) in owner.model_fields:
+            annotation = owner.model_fields[str(step)].annotation
+        else:
+            annotation = next(iter(reversed(get_args(annotation))), None)
+    owner = _record(annotation)
+    return [] if owner is None else list(owner.model_fields)
+
+
+def _record(annotation: Any) -> type[BaseModel] | None:
+    """The record an annotation such as `Phase | None` holds directly; None for lists and mappings of records."""
+    for choice in (annotation, *get_args(annotation)):
+        if isinstance(choice, type) and issubclass(choice, BaseModel):
+            return choice
+    return None
