@@ -69,6 +69,8 @@ class Change(Frozen):
     new_rank: int | None = None
     overtook: list[str] = []
     """For `order`: names, present in both snapshots, that this entry was behind and is now ahead of."""
+    excluded: str = ""
+    """Why the entry does not count (any more), as in `Entry.excluded`; empty for counted entries."""
 
 
 class Position(Frozen):
@@ -78,6 +80,12 @@ class Position(Frozen):
     score: float | None
     gap_to_first: float | None
     """Our score minus the best other counted score, oriented so that negative is behind."""
+    gap_to_next: float | None = None
+    """Our lead over the best counted entry that is not ahead of us; None where nobody is level or behind."""
+    counted: int = 0
+    """Entries that the rank is among: counted ones with a score, ours included."""
+    excluded: str = ""
+    """Why our own entry does not count on this board; its rank is then the one it would have."""
 
 
 class Delta(Frozen):
@@ -91,3 +99,16 @@ class Delta(Frozen):
     """New entries that stand ahead of us."""
     overtaken_by: list[str]
     """Entries present in both snapshots that were behind us and are now ahead."""
+    metric: str = ""
+    higher_is_better: bool = True
+
+
+class TrackChanged(Frozen):
+    """Two snapshots that say different things and are never compared: another release, metric or direction."""
+
+    board: str
+    old: str
+    """What the older snapshot measures: metric, and track where it has one."""
+    new: str
+    after: Position
+    """Where we stand in the new track; there is no position before."""
