@@ -46,8 +46,8 @@ def _self_and_ancestors(path: str) -> Sequence[str]:
 @lru_cache(maxsize=4096)
 def _compiled(pattern: str) -> re.Pattern[str]:
     parts = [part for part in pattern.split("/") if part != "."]
-    if parts and parts[-1] == "":
-        parts[-1] = "**"
+    if not parts or parts[-1] == "":
+        parts = [*parts[:-1], "**"]
     expression = ""
     for index, part in enumerate(parts):
         last = index == len(parts) - 1
