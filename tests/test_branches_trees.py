@@ -9,6 +9,7 @@ from git_repositories import FILES, commit, git, make
 
 from registry.errors import BadInput
 from tools import trees
+from tools.patches import FileChange
 from tools.repository_checks import open_repository
 
 
@@ -107,3 +108,18 @@ def test_files_are_read_as_stored_and_absent_ones_are_named(tmp_path: Path) -> N
         trees.read_file(repository, tip, "absent.py")
     with pytest.raises(BadInput, match="full commit id"):
         trees.read_file(repository, "--output=/tmp/x", "train.py")
+
+
+def test_changed_files_are_counted_by_line_and_binary_ones_named(tmp_path: Path) -> None:
+    root = make(tmp_path / "solution")
+    repository = open_repository(root, "main")
+    first = git(root, "rev-parse", "main")
+    (root / "b\tin.dat").write_bytes(bytes(4000))
+    (root / "evaluate.py").unlink()
+    second = commit(root, {"train.py": "LEARNING_RATE = 0.1\nWIDTH = 3\nDEPTH = 2\n"})
+    assert trees.changed_files(repository, first, second) == [
+        FileChange("b\tin.dat", None, None),
+        FileChange("evaluate.py", 0, 1),
+        FileChange("train.py", 2, 0),
+    ]
+    assert trees.changed_files(repository, first, first) == []

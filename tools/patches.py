@@ -59,6 +59,15 @@ class Edit:
     new_mode: str = "100644"
 
 
+@dataclass(frozen=True, slots=True)
+class FileChange:
+    """Lines that one file gained and lost; None for both in a binary file."""
+
+    path: str
+    added: int | None
+    removed: int | None
+
+
 def check_edits(edits: Iterable[Edit], boundary: Boundary) -> list[Problem]:
     """Every problem of a patch: of each edit alone, and of new files that collide with each other."""
     problems = []

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from registry.errors import BadInput
 from tools.globs import covers
+from tools.patches import FileChange
 from tools.repository import EXECUTABLE, SUBMODULE, SYMLINK, SolutionRepository, TreeEntry
 
 FORBIDDEN_PARTS = frozenset({"", ".", "..", ".git"})
@@ -47,6 +48,19 @@ def paths_digest(repository: SolutionRepository, commit: str, patterns: Iterable
         if covers(entry.path, wanted):
             digest.update(f"{entry.mode} {entry.blob} {entry.path}\0".encode(errors="surrogateescape"))
     return digest.hexdigest()
+
+
+def changed_files(repository: SolutionRepository, older: str, newer: str) -> list[FileChange]:
+    """Which files differ between two commits and by how many lines."""
+    ids = (repository.commit_id(older), repository.commit_id(newer))
+    out = repository.run("diff-tree", "-r", "-z", "--numstat", "--no-renames", "--no-ext-diff", "--no-textconv", *ids)
+    changes = []
+    for record in out.decode(errors="replace").split("\0"):
+        if record:
+            added, removed, path = record.split("\t", 2)
+            binary = added == "-"
+            changes.append(FileChange(path, None if binary else int(added), None if binary else int(removed)))
+    return changes
 
 
 def archive_tree(repository: SolutionRepository, commit: str, destination: Path, exclude: Sequence[str] = ()) -> Path:
