@@ -1,0 +1,241 @@
+"""Rule-based reading of papers: relevance screen, techniques matched to the search space, research log entry.
+
+Called by the reading nodes when no model reads. It knows the words of `agent.researcher.cues` and nothing else,
+abstains where a sentence is negated or hypothetical, takes values from the solution's search space only, and says
+of everything that rules read it. Pure: text in, records out.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from agent.researcher.claims import Clause, ends_at_references, normalised, praising, sentences
+from agent.researcher.cues import CONCEPTS, DOWN_WORDS, NUMBER_WORDS, UP_WORDS, Concept, Direction
+from agent.researcher.quotes import verified
+from registry.hypotheses import EFFORT_SCORES, Impact, Quote, Scalar
+from registry.papers import Paper, Technique
+from registry.target import Parameter
+from tools.pdf_text import PdfText
+
+IMPACT_SCORES: dict[Impact, float] = {"Low": 1.0, "Medium": 2.0, "High": 3.0}
+MAX_VALUES = 3
+"""Values taken from one claim that names none; the search tries further ones if these pay."""
+
+_STATE_OF_THE_ART = re.compile(r"\bstate of the art\b|\bsota\b|\boutperform\w*\b|\bbest (?:published|reported)\b")
+_NOT_MEANT = re.compile(
+    r"\b(?:unlike|instead of|rather than|without|than|compared (?:to|with)|removing|no)\s+(?:\w+\s+){0,2}$"
+)
+_NUMBER = re.compile(
+    r"(?<![\w.\[-])(\d+(?:\.\d+)?(?:e-?\d+)?|" + "|".join(NUMBER_WORDS) + r")(?![\w%\]]|\.\d| ?percent| ?points)"
+)
+_RANGE = re.compile(r"\bfrom (\S+)(?: \w+)? to (\S+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Screening:
+    """The screen's answer: whether a paper is worth reading for us, and on which of our boards it reports."""
+
+    relevant: bool
+    why: str
+    boards: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Mention:
+    """A phrase in a clause that names a parameter of ours."""
+
+    parameter: str
+    start: int
+    end: int
+    direction: Direction
+
+
+def screen(paper: Paper, text: PdfText | None, boards: Sequence[str], domain_terms: Sequence[str]) -> Screening:
+    """Does the paper report on one of our boards, or claim the state of the art in our domain?"""
+    front = normalised(f"{paper.title}\n{paper.summary}\n{text.pages[0] if text and text.pages else ''}")
+    whole = front if text is None else normalised("\n".join([paper.title, paper.summary, *text.pages]))
+    named = tuple(board for board in boards if _stands(board, whole))
+    if named:
+        return Screening(True, f"reports on {', '.join(named)}", named)
+    terms = [term for term in dict.fromkeys(domain_terms) if _stands(term, front)]
+    if len(terms) > 1:
+        return Screening(True, f"is about our domain ({', '.join(terms)})")
+    if terms and _STATE_OF_THE_ART.search(front):
+        return Screening(True, f"claims the state of the art in our domain ({terms[0]})")
+    return Screening(False, f"names none of our boards and {'only ' + terms[0] if terms else 'nothing'} of our domain")
+
+
+def extract(
+    paper: Paper,
+    text: PdfText,
+    space: Mapping[str, Parameter],
+    production: Mapping[str, Scalar] | None = None,
+) -> list[Technique]:
+    """Techniques that the paper claims help, one for each parameter, best priority first.
+
+    `production` (configuration path → value now) keeps values out that the solution has already.
+    """
+    concepts = {name: _concepts(name, parameter, space) for name, parameter in space.items()}
+    patterns = [concept.pattern.pattern for found in concepts.values() for concept in found]
+    if not patterns:
+        return []
+    subject = re.compile("|".join(dict.fromkeys(patterns)))
+    best: dict[str, Technique] = {}
+    for number, page in enumerate(text.pages, start=1):
+        for sentence in sentences(page):
+            for clause in praising(sentence, subject):
+                for mention in _mentions(clause.text, concepts):
+                    parameter = space[mention.parameter]
+                    values = _values(parameter, clause, mention, (production or {}).get(parameter.path))
+                    if values:
+                        quote = _quote(paper, text, number, sentence)
+                        technique = _technique(paper, mention.parameter, parameter, values, clause.gain, quote)
+                        best[mention.parameter] = max(best.get(mention.parameter, technique), technique, key=_worth)
+        if ends_at_references(page):
+            break
+    return sorted(best.values(), key=lambda technique: (-technique_priority(technique), technique.name))
+
+
+def technique_priority(technique: Technique) -> float:
+    """Estimated impact × 1/effort; a technique whose quote does not stand has none."""
+    if not technique.quote.verified:
+        return 0.0
+    return IMPACT_SCORES[technique.impact] / EFFORT_SCORES[technique.effort]
+
+
+def impact_of(gain: float | None) -> Impact:
+    """Low below one point, Medium to three, High above; a claim without a number is Low."""
+    points = 0.0 if gain is None else round(gain * 100.0, 6)
+    return "High" if points > 3.0 else "Medium" if points >= 1.0 else "Low"
+
+
+def _concepts(name: str, parameter: Parameter, space: Mapping[str, Parameter]) -> list[Concept]:
+    """What sentences may call this parameter: by its tags first, then by its name, else by the name's own words."""
+    keys = {_key(name), _key(parameter.path.rsplit(".", 1)[-1])}
+    tags = {_key(tag) for tag in parameter.tags}
+    found = [concept for concept in CONCEPTS if concept.names & (tags | keys)]
+    if not found:
+        heads = {key.rsplit("_", 1)[-1] for key in keys}
+        found = [concept for concept in CONCEPTS if concept.names & heads]
+    words = [re.escape(key.replace("_", " ")) for key in sorted(keys) if "_" in key or len(key) > 5]
+    unique = [tag for tag in parameter.tags if sum(tag in other.tags for other in space.values()) == 1]
+    words += [re.escape(_key(tag).replace("_", " ")) for tag in unique if "_" in _key(tag)]
+    return [*found, Concept(tuple(words), frozenset(keys))] if words else found
+
+
+def _mentions(clause: str, concepts: Mapping[str, list[Concept]]) -> list[_Mention]:
+    """Parameters that the clause names; of phrases that overlap only the longest is meant."""
+    found = [
+        _Mention(name, match.start(), match.end(), concept.direction)
+        for name, several in concepts.items()
+        for concept in several
+        for match in concept.pattern.finditer(clause)
+        if not _NOT_MEANT.search(clause[max(0, match.start() - 60) : match.start()])
+    ]
+    kept: dict[str, _Mention] = {}
+    for mention in sorted(found, key=lambda m: (m.start - m.end, not m.direction, m.start)):
+        longer = [m for m in found if m.start - m.end < mention.start - mention.end]
+        if not any(m.start < mention.end and mention.start < m.end for m in longer):
+            kept.setdefault(mention.parameter, mention)
+    return list(kept.values())
+
+
+def _values(parameter: Parameter, clause: Clause, mention: _Mention, now: Scalar | None) -> list[Scalar]:
+    """Listed values that the clause speaks for: the one it names, else the next ones in its direction."""
+    listed = parameter.values
+    if all(isinstance(value, bool) for value in listed):
+        return [value for value in listed if value is not (mention.direction == "down") and value is not now]
+    if not all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in listed):
+        return [value for value in listed if value != now and _stands(str(value), clause.text)]
+    ordered = sorted((value for value in listed if not isinstance(value, str)), key=float)
+    named = _named_number(clause, mention, float(ordered[0]), float(ordered[-1]))
+    if named is not None:
+        nearest = min(ordered, key=lambda value: _distance(float(value), named))
+        if nearest != now:
+            return [nearest]
+    return _in_direction(ordered, _direction(clause.text, mention), now)
+
+
+def _named_number(clause: Clause, mention: _Mention, low: float, high: float) -> float | None:
+    """The number nearest to the phrase that could be a value of the parameter and is no part of the gain."""
+    candidates = []
+    for match in _NUMBER.finditer(clause.text):
+        value = NUMBER_WORDS[match[1]] if match[1] in NUMBER_WORDS else float(match[1])
+        inside = any(start <= match.start() < end for start, end in clause.spans)
+        if not inside and min(low, low / 2) <= value <= high * 2 and not (value == 1 and match[1] == "one"):
+            candidates.append((match.start(), value))
+    targets = {match.start(2) for match in _RANGE.finditer(clause.text)}
+    changed_to = [value for start, value in candidates if start in targets]
+    if changed_to:
+        return changed_to[0]
+
+    def gap(start: int) -> int:
+        return min(abs(start - mention.end), abs(start - mention.start))
+
+    return min(candidates, key=lambda found: gap(found[0]))[1] if candidates else None
+
+
+def _direction(clause: str, mention: _Mention) -> Direction:
+    if mention.direction:
+        return mention.direction
+    before = [word for word in re.findall(r"\w+", clause[: mention.start])[-3:] if word not in {"the", "a", "an", "of"}]
+    after = re.findall(r"\w+", clause[mention.start : mention.end])[:1]
+    words = set(before[-2:] + after)
+    return "up" if words & UP_WORDS else "down" if words & DOWN_WORDS else ""
+
+
+def _in_direction(ordered: Sequence[Scalar], direction: Direction, now: Scalar | None) -> list[Scalar]:
+    current = float(now) if isinstance(now, (int, float)) else None
+    above = [value for value in ordered if current is None or float(value) > current]
+    below = [value for value in reversed(ordered) if current is None or float(value) < current]
+    if direction == "up":
+        return (above[1:] if current is None else above)[:MAX_VALUES]
+    if direction == "down":
+        return (below[1:] if current is None else below)[:MAX_VALUES]
+    return list(ordered)[:MAX_VALUES] if current is None else [*above[:1], *below[:1]]
+
+
+def _distance(value: float, wanted: float) -> float:
+    if value > 0 and wanted > 0:
+        return abs(math.log(value / wanted))
+    return abs(value - wanted)
+
+
+def _quote(paper: Paper, text: PdfText, page: int, sentence: str) -> Quote:
+    document = paper.key + paper.version if paper.key.startswith("arxiv:") else paper.title
+    return verified(
+        Quote(document=document, file_sha256=text.sha256, page=page, text=sentence, verified=False),
+        text,
+    )
+
+
+def _technique(
+    paper: Paper, name: str, parameter: Parameter, values: list[Scalar], gain: float | None, quote: Quote
+) -> Technique:
+    return Technique(
+        name=name,
+        paper=paper.key,
+        settings={parameter.path: values},
+        effort=parameter.effort,
+        impact=impact_of(gain),
+        claimed_gain=gain,
+        quote=quote,
+    )
+
+
+def _worth(technique: Technique) -> tuple[bool, float, bool]:
+    single = all(len(values) == 1 for values in technique.settings.values())
+    return (technique.quote.verified, technique.claimed_gain or 0.0, single)
+
+
+def _key(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()).strip("_")
+
+
+def _stands(term: str, text: str) -> bool:
+    """Whether the words of `term` stand in normalised text, whatever separates them."""
+    words = re.findall(r"\w+", normalised(term))
+    return bool(words) and bool(re.search(r"(?<!\w)" + r"[\W_]{1,3}".join(map(re.escape, words)) + r"(?!\w)", text))

@@ -1,0 +1,75 @@
+"""`research_log.md` entries in the documents' form.
+
+Called by the reading nodes once a paper has been read. Titles, quotes and names come from strangers and are
+escaped, so that a title cannot become a heading, a link or an entry of its own. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+
+from agent.researcher.reading import technique_priority
+from registry.papers import Reading, Technique
+from tools.pdf_text import plain
+
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$&])")
+_QUOTED = 400
+_METHODS = {"rules": "rules (no model)"}
+
+
+def research_log_entry(reading: Reading, date: str) -> str:
+    """One entry, newest facts only; the first technique is the prioritised one where its quote stands."""
+    paper = reading.paper
+    ranked = sorted(reading.techniques, key=lambda technique: (-technique_priority(technique), technique.name))
+    lines = [f'## [{escaped(date)}] Paper: "{escaped(paper.title)}"', f"**Source:** {escaped(_source(reading))}"]
+    if reading.boards:
+        lines.append(f"**Relevant leaderboard:** {escaped(', '.join(reading.boards))}")
+    if gain := _reported_gain(ranked):
+        lines.append(f"**Reported gain:** {gain}")
+    lines.append(f"**Relevance:** {'yes' if reading.relevant else 'no'}, {escaped(reading.why)}")
+    lines.append("**Techniques extracted:**" if ranked else "**Techniques extracted:** none")
+    for position, technique in enumerate(ranked):
+        lines += _technique_lines(technique, prioritised=position == 0 and technique_priority(technique) > 0)
+    lines += [f"**Action:** {_action(reading, ranked)}", f"**Read by:** {_METHODS[reading.method]}", ""]
+    return "\n".join(lines)
+
+
+def escaped(text: str) -> str:
+    """A stranger's text as one line of Markdown that shows as it is."""
+    return _SPECIAL.sub(r"\\\1", " ".join(plain(text).split()))
+
+
+def _source(reading: Reading) -> str:
+    paper = reading.paper
+    if paper.key.startswith("arxiv:"):
+        return f"arXiv:{paper.key.removeprefix('arxiv:')}{paper.version}"
+    return f"{paper.url or paper.title} (sha256 {paper.file_sha256[:12]})" if paper.file_sha256 else paper.key
+
+
+def _reported_gain(ranked: list[Technique]) -> str:
+    gains = [technique.claimed_gain for technique in ranked if technique.claimed_gain and technique.quote.verified]
+    return f"+{100 * max(gains):.3g} points (as the paper claims, not measured here)" if gains else ""
+
+
+def _technique_lines(technique: Technique, *, prioritised: bool) -> list[str]:
+    mark = " ← PRIORITIZED" if prioritised else ""
+    values = "; ".join(
+        f"{escaped(path)}: {', '.join(escaped(str(value)) for value in values)}"
+        for path, values in technique.settings.items()
+    )
+    quote = technique.quote
+    standing = "verified" if quote.verified else "NOT verified, adds nothing to priority"
+    return [
+        f"- {escaped(technique.name)} (effort: {technique.effort}, impact: {technique.impact}){mark}",
+        f"  - try {values}",
+        f'  - p. {quote.page}, {standing}: "{escaped(plain(quote.text, _QUOTED))}"',
+    ]
+
+
+def _action(reading: Reading, ranked: list[Technique]) -> str:
+    standing = [technique for technique in ranked if technique_priority(technique) > 0]
+    if standing:
+        return f"Generate hypothesis for {escaped(standing[0].name)} — schedule experiment."
+    if ranked:
+        return "None: no quote stands where it is said to."
+    return "None: nothing in it that this solution can tune." if reading.relevant else "None: not relevant to us."

@@ -1,0 +1,171 @@
+"""Sources of papers: a local folder, recorded arXiv answers and arXiv itself, behind one Protocol.
+
+Called by the reading nodes. A source answers with validated records and a status; trouble on the other side is a
+status of the answer and never ends a cycle. Everything in a record was written by strangers: it is bounded and
+stripped here. Does not judge relevance (`agent.researcher.reading`). How arXiv is spoken to: `tools.arxiv_api`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from registry.errors import BadInput, Problem
+from registry.papers import Paper
+from tools import pdf_text
+from tools.pdf_text import PdfText
+
+Status = Literal["ok", "rate_limited", "unreachable", "refused"]
+"""`refused`: the other side says that the query itself is wrong; asking again will not help."""
+
+MAX_RESULTS = 1000
+MAX_FILES = 1000
+_LINE = 300
+_SUMMARY = 10_000
+_AUTHORS = 100
+_VERSION = re.compile(r"^v(\d+)$")
+
+
+@dataclass(frozen=True, slots=True)
+class PaperQuery:
+    """What to look for. A local folder takes every paper in it and lets the screen decide."""
+
+    text: str = ""
+    ids: tuple[str, ...] = ()
+    limit: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class PaperBatch:
+    """A source's answer: papers, each once and in its newest version, and how the asking went."""
+
+    source: str
+    papers: tuple[Paper, ...]
+    status: Status = "ok"
+    notes: tuple[str, ...] = ()
+    """What was left out and why, one line each."""
+    retry_after_s: float | None = None
+
+
+class PaperSource(Protocol):
+    """Where papers come from."""
+
+    @property
+    def name(self) -> str: ...
+
+    def find(self, query: PaperQuery) -> PaperBatch:
+        """Papers for a query. Trouble on the other side is a status, never an exception."""
+        ...
+
+    def text(self, paper: Paper) -> PdfText:
+        """The text to read and quote; `BadInput` where there is none, `Retryable` where it cannot be had now."""
+        ...
+
+
+class FolderSource:
+    """Every PDF of one local folder. Files that cannot be read are notes, the others are papers."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._texts: dict[str, PdfText] = {}
+
+    @property
+    def name(self) -> str:
+        return f"folder:{self._folder.name}"
+
+    def find(self, query: PaperQuery) -> PaperBatch:
+        files = sorted(path for path in self._entries() if path.suffix.lower() == ".pdf" and path.is_file())
+        notes = [f"{len(files) - MAX_FILES} file(s) beyond the first {MAX_FILES} left out"] if files[MAX_FILES:] else []
+        papers: dict[str, Paper] = {}
+        for path in files[:MAX_FILES]:
+            try:
+                text = pdf_text.pages(path)
+            except BadInput as error:
+                notes.append(str(error))
+                continue
+            paper = self._paper(path, text)
+            if paper.key in papers:
+                notes.append(f"{pdf_text.plain(path.name, _LINE)}: the same file as {papers[paper.key].url}")
+            else:
+                papers[paper.key] = paper
+                self._texts[paper.key] = text
+        return PaperBatch(self.name, tuple(papers.values())[: query.limit], notes=tuple(notes))
+
+    def text(self, paper: Paper) -> PdfText:
+        if paper.key not in self._texts:
+            self.find(PaperQuery(limit=MAX_FILES))
+        if paper.key not in self._texts:
+            raise BadInput(
+                Problem(where=str(self._folder), found=f"no file with the content of {paper.key}", expected="its PDF")
+            )
+        return self._texts[paper.key]
+
+    def _entries(self) -> list[Path]:
+        try:
+            return list(self._folder.iterdir())
+        except OSError as error:
+            raise BadInput(
+                Problem(
+                    where=str(self._folder),
+                    found=error.strerror or type(error).__name__,
+                    expected="a folder of PDF files",
+                    fix="create it or change the folder in research_config.yaml",
+                )
+            ) from None
+
+    def _paper(self, path: Path, text: PdfText) -> Paper:
+        first_line = next((line.strip() for line in text.pages[0].splitlines() if line.strip()), path.stem)
+        return Paper(
+            key=f"file:{text.sha256[:16]}",
+            title=text.title or pdf_text.plain(first_line, _LINE),
+            url=pdf_text.plain(path.name, _LINE),
+            file_sha256=text.sha256,
+            pages=len(text.pages),
+        )
+
+
+def abstract_text(paper: Paper) -> PdfText:
+    """A paper's abstract as a document of one page, so that a quote from it is checked like any other."""
+    if not paper.summary.strip():
+        raise BadInput(Problem(where=paper.key, found="no abstract", expected="a paper with an abstract"))
+    digest = hashlib.sha256(paper.summary.encode()).hexdigest()
+    return PdfText(sha256=digest, title=paper.title, pages=(paper.summary,))
+
+
+def merged(papers: Iterable[Paper]) -> tuple[Paper, ...]:
+    """Each paper once, in its newest version, in the order in which each was first seen."""
+    newest: dict[str, Paper] = {}
+    for paper in papers:
+        seen = newest.get(paper.key)
+        if seen is None or _version(paper) > _version(seen):
+            newest[paper.key] = paper
+    return tuple(newest.values())
+
+
+def bounded(
+    *, key: str, version: str, title: str, summary: str, authors: Iterable[str], published: str, url: str
+) -> Paper:
+    """A record from a stranger's fields: cut to size, control characters out, white space folded in one-liners."""
+
+    def line(text: str) -> str:
+        return pdf_text.plain(" ".join(text.split()), _LINE)
+
+    names = [line(name) for name, _ in zip(authors, range(_AUTHORS), strict=False)]
+    return Paper(
+        key=key,
+        version=version,
+        title=line(title) or key,
+        summary=pdf_text.plain(summary.strip(), _SUMMARY),
+        authors=names,
+        published=published,
+        url=line(url),
+    )
+
+
+def _version(paper: Paper) -> int:
+    match = _VERSION.match(paper.version)
+    return int(match[1]) if match else 0
