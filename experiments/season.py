@@ -80,7 +80,9 @@ def opened(previous: SeasonState | None, season: Season) -> SeasonState:
     """Open a season; only the first needs no closed season before it."""
     expected = 1 if previous is None else previous.season.id + 1
     if previous is not None and not previous.closed:
-        raise SeasonError("season_reset", f"season {previous.season.id} is not closed, so season {season.id} cannot open")
+        raise SeasonError(
+            "season_reset", f"season {previous.season.id} is not closed, so season {season.id} cannot open"
+        )
     if season.id != expected:
         raise SeasonError("season_reset", f"season {season.id} cannot follow here; season {expected} is next")
     if season.planned < MIN_PLANNED:
@@ -136,7 +138,9 @@ def closed(state: SeasonState, today: str) -> SeasonState:
     """Close a season that is due; its parked candidates are archived."""
     _open(state)
     if not due_to_close(state, today):
-        raise SeasonError("season_reset", f"season {state.season.id} has room and its date {state.season.closes_on} is ahead")
+        raise SeasonError(
+            "season_reset", f"season {state.season.id} has room and its date {state.season.closes_on} is ahead"
+        )
     if running := [candidate.subject for candidate in state.candidates if candidate.standing == "running"]:
         raise SeasonError("undecided", f"{running[0]} has no verdict yet; season {state.season.id} closes after it")
     shelved = tuple(

@@ -33,7 +33,7 @@ class CandidateSeeds:
 
 def _pairs_within(bits: int) -> int:
     """How many pairs of positive integers have bit lengths that add up to at most `bits`."""
-    return (bits - 2) * 2 ** (bits - 1) + 1
+    return ((bits - 2) << (bits - 1)) + 1
 
 
 def _pair_index(first: int, second: int, bits: int, what: str) -> int:
@@ -45,7 +45,8 @@ def _pair_index(first: int, second: int, bits: int, what: str) -> int:
     if total > bits:
         raise ValueError(f"{what}: no seeds are left for ({first}, {second}); seasons or candidates are too many")
     shorter = _pairs_within(total - 1) if total > 2 else 0
-    return shorter + (a - 1) * 2 ** (total - 2) + (first - 2 ** (a - 1)) * 2 ** (b - 1) + (second - 2 ** (b - 1))
+    within = ((a - 1) << (total - 2)) + ((first - (1 << (a - 1))) << (b - 1)) + (second - (1 << (b - 1)))
+    return shorter + within
 
 
 _CANDIDATES_START = 0
