@@ -12,7 +12,7 @@ import os
 os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -66,6 +66,13 @@ def shifted(images: Floats, down: int, right: int) -> Floats:
     return grid.reshape(len(images), PIXELS)
 
 
+def places_of_views(count: int) -> npt.NDArray[np.int64]:
+    """Which of (background, pixel 1, ..., pixel 64) stands at each place of the first `count` views of an image."""
+    numbered = np.arange(1, PIXELS + 1, dtype=np.float32)[np.newaxis]
+    places = [shifted(numbered, down, right)[0].astype(np.int64) for down, right in NEIGHBOURS[:count]]
+    return places[0] if count == 1 else np.stack(places)
+
+
 def layer_sizes(hidden: int, layers: int) -> list[int]:
     return [PIXELS, *[hidden] * layers, CLASSES]
 
@@ -88,14 +95,6 @@ def parameter_count(sizes: list[int]) -> int:
 def activate(values: Floats, activation: str) -> Floats:
     """In place: the caller does not need the values before activation."""
     return np.maximum(values, 0, out=values) if activation == "relu" else np.tanh(values, out=values)
-
-
-def scores(images: Floats, layers: list[Layer], activation: str) -> Floats:
-    """Unnormalised class scores, one row for each image."""
-    values = images
-    for layer in layers[:-1]:
-        values = activate(values @ layer.weight + layer.bias, activation)
-    return values @ layers[-1].weight + layers[-1].bias
 
 
 @dataclass(frozen=True)
@@ -132,13 +131,26 @@ class Model:
                 views=int(file["views"]),
             )
 
-    def classify(self, images: Floats, batch: int = 256) -> Iterator[int]:
-        """The most likely digit of each image; in batches, so that memory does not grow with their number."""
-        layers = views_of(self.flat, self.sizes)
-        for start in range(0, len(images), batch):
-            part = images[start : start + batch]
-            total = np.zeros((len(part), CLASSES), dtype=np.float32)
-            for down, right in NEIGHBOURS[: self.views]:
-                view = shifted(part, down, right) if (down, right) != (0, 0) else part
-                total += scores((view - self.mean) * self.scale, layers, self.activation)
-            yield from total.argmax(axis=1).tolist()
+    def classifier(self) -> Callable[[Sequence[int]], int]:
+        """A function from the pixels of one image to its most likely digit.
+
+        One image at a time, as they would arrive: an answer cannot depend on what else stands in the file.
+        """
+        *hidden, top = views_of(self.flat, self.sizes)
+        bordered = np.zeros(1 + PIXELS, dtype=np.float32)  # place 0 stays background
+        places = places_of_views(self.views)
+        factor = self.scale / np.float32(BRIGHTEST)
+        offset = self.mean * self.scale
+
+        def classify(pixels: Sequence[int]) -> int:
+            bordered[1:] = pixels
+            values = bordered[places] * factor - offset
+            for layer in hidden:
+                values = values @ layer.weight
+                values += layer.bias
+                activate(values, self.activation)
+            values = values @ top.weight
+            values += top.bias
+            return int(values.sum(axis=0).argmax() if values.ndim == 2 else values.argmax())
+
+        return classify

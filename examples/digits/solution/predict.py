@@ -1,6 +1,8 @@
 """Classify images with a trained model: `inputs.jsonl` in, `predictions.jsonl` with `{id, output}` out.
 
     python predict.py --model model/ --inputs data/dev/inputs --out predictions/
+
+Images are read, classified and written one by one, so memory does not grow with their number.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import json
 import sys
 from pathlib import Path
 
-from perceptron import Model, read_images
+from perceptron import BRIGHTEST, PIXELS, Model
 
 
 def main() -> int:
@@ -19,16 +21,19 @@ def main() -> int:
     parser.add_argument("--inputs", type=Path, required=True, help="folder with inputs.jsonl, or that file")
     parser.add_argument("--out", type=Path, required=True, help="folder, or the .jsonl file to write")
     options = parser.parse_args()
-    model = Model.load(options.model)
+    classify = Model.load(options.model).classifier()
     inputs = options.inputs / "inputs.jsonl" if options.inputs.is_dir() else options.inputs
-    ids, images = read_images(inputs)
     out = options.out
     if out.suffix != ".jsonl":
         out.mkdir(parents=True, exist_ok=True)
         out = out / "predictions.jsonl"
-    with out.open("w", encoding="utf-8", newline="\n") as file:
-        for name, digit in zip(ids, model.classify(images), strict=True):
-            file.write(f'{{"id":{json.dumps(name)},"output":{digit}}}\n')
+    with inputs.open("rb") as lines, out.open("w", encoding="utf-8", newline="\n") as file:
+        for number, line in enumerate(lines, start=1):
+            item = json.loads(line)
+            pixels = item["pixels"]
+            if len(pixels) != PIXELS or min(pixels) < 0 or max(pixels) > BRIGHTEST:
+                raise SystemExit(f"{inputs}:{number}: expected {PIXELS} pixels from 0 to {BRIGHTEST}")
+            file.write(json.dumps({"id": item["id"], "output": classify(pixels)}) + "\n")
     return 0
 
 
