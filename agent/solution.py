@@ -55,11 +55,11 @@ class Solution:
         from tools import configuration_edit
 
         name = self._target.solution.config
-        return configuration_edit.set_values(name, content.decode(), settings, splice=yaml_text.splice).encode()
+        text = configuration_edit.set_values(name, content.decode(), settings, yaml_text.splice, _load_yaml)
+        return text.encode()
 
     def settings(self, commit: str) -> dict[str, Scalar]:
         """Values of the search space's paths at a commit; BadInput names every path that is not there."""
-        from registry import yaml_text
         from tools import configuration_edit
 
         name = self._target.solution.config
@@ -68,7 +68,11 @@ class Solution:
         problems: list[Problem] = []
         for parameter in self._target.search_space.values():
             try:
-                found[parameter.path] = configuration_edit.read_value(name, text, parameter.path, parse=yaml_text.read)
+                value = configuration_edit.read_value(name, text, parameter.path, _load_yaml)
+                if value is None:
+                    problems.append(Problem(name, "null", "a value that the search space can change", parameter.path))
+                else:
+                    found[parameter.path] = value
             except BadInput as error:
                 problems.extend(error.problems)
         if problems:
@@ -94,18 +98,23 @@ class Solution:
 
     def check(self, commit: str, edits: dict[str, bytes]) -> list[Problem]:
         """What speaks against writing these files on top of a commit; empty where nothing does."""
-        from registry import yaml_text
         from tools import patches, trees
 
-        existing = set(trees.list_paths(self.repository, commit))
+        existing = frozenset(trees.list_paths(self.repository, commit))
+        sources = [self.read(commit, path).decode(errors="replace") for path in existing if path.endswith(".py")]
         solution = self._target.solution
-        problems: list[Problem] = []
-        for path, new in edits.items():
-            old = self.read(commit, path) if path in existing else None
-            problems += patches.check_edit(
-                path, old, new, solution.editable, solution.protected, existing, parse_yaml=yaml_text.check
-            )
-        return problems
+        boundary = patches.Boundary(
+            editable=tuple(solution.editable),
+            protected=tuple(solution.protected),
+            existing_paths=existing,
+            modules_used=patches.imported_modules(sources),
+            parse_yaml=_load_yaml,
+        )
+        changes = [
+            patches.Edit(path, self.read(commit, path) if path in existing else None, new)
+            for path, new in edits.items()
+        ]
+        return patches.check_edits(changes, boundary)
 
     def commit(
         self,
@@ -135,3 +144,9 @@ class Solution:
         from tools import branches
 
         return branches.cleanup_worktrees(self.repository, self._worktrees)
+
+
+def _load_yaml(text: str) -> object:
+    from registry.yaml_parsing import parse
+
+    return parse(text, "configuration").data

@@ -13,6 +13,7 @@ from experiments import gate, seeds
 from experiments.gate import Decision, Evidence, Need
 from experiments.plans import Plan
 from registry.history import Test
+from registry.target import GateSettings
 from registry.runs import Purpose
 
 PURPOSES: dict[str, Purpose] = {"stage": "gate", "fresh": "fresh", "cost": "cost"}
@@ -57,11 +58,7 @@ def enter_gate(services: Services, hypothesis: str) -> None:
         "promotions": state.promotions,
         "alpha": state.season.alpha,
         "day": services.clock().date().isoformat(),
-        "threshold": settings.threshold,
-        "policy": settings.policy,
-        "screen": settings.screen,
-        "unstable": settings.unstable,
-        "rank": settings.rank,
+        "settings": settings.model_dump(mode="json"),
         "stage_seeds": list(own.stage),
         "fresh_seeds": list(own.fresh),
         "baseline_seeds": list(production.screen_seeds(services)),
@@ -85,10 +82,9 @@ def decide(services: Services, test: Test) -> Decision:
 
 def policy_of(test: Test) -> gate.Policy:
     """The policy that was fixed when the test entered the gate."""
-    facts = test.gate or {}
-    return gate.policy(
-        facts["policy"], screen=facts["screen"], unstable=facts["unstable"], rank_binding=facts["rank"] == "binding"
-    )
+    if test.gate is None:
+        raise ValueError(f"{test.hypothesis} has not entered the gate")
+    return gate.policy_for(GateSettings.model_validate(test.gate["settings"]))
 
 
 def run_needed(services: Services, hypothesis: str) -> None:

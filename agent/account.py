@@ -1,0 +1,131 @@
+"""Everything the log says about one hypothesis, gathered for people: what, why, numbers, seeds, sources, events.
+
+Called by review, ask and the reports. It reads events only; no figure here is computed from anything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from registry.audit_events import Event
+from registry.hypotheses import Hypothesis
+
+Data = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Account:
+    """One hypothesis from proposal to verdict, each fact with the number of the event it stands in."""
+
+    hypothesis: Hypothesis
+    proposed: int
+    researcher: str = ""
+    started: Event | None = None
+    patch: Event | None = None
+    validated: Event | None = None
+    gate: Event | None = None
+    looks: list[Event] = field(default_factory=list)
+    verdict: Event | None = None
+    archived: Event | None = None
+    promoted: Event | None = None
+    test_look: Event | None = None
+    submission: Event | None = None
+    runs: int = 0
+    run_seconds: float = 0.0
+
+    @property
+    def status(self) -> str:
+        """What became of it, in one word."""
+        if self.promoted is not None:
+            return "promoted"
+        if self.verdict is not None:
+            return {"archive": "archived", "park": "parked", "promote": "being promoted"}[self.verdict.data["outcome"]]
+        if self.archived is not None:
+            return "archived"
+        return "under test" if self.started is not None else "queued"
+
+    @property
+    def closing(self) -> Event | None:
+        """The event that ended it."""
+        return self.promoted or self.verdict or self.archived
+
+    @property
+    def reason(self) -> str:
+        """Why it ended so, in the gate's words where the gate decided."""
+        event = self.verdict or self.archived
+        return event.reason if event is not None else ""
+
+    @property
+    def last_look(self) -> Data | None:
+        return self.looks[-1].data if self.looks else None
+
+    @property
+    def rows(self) -> list[Data]:
+        """The criteria table of the deciding look."""
+        return list(self.last_look["rows"]) if self.last_look else []
+
+    def numbers(self) -> Data:
+        """Derived numbers of the deciding look."""
+        return dict(self.last_look["numbers"]) if self.last_look else {}
+
+    def pairs(self, line: str) -> list[Data]:
+        """Pairs of the deciding look: `stage`, `fresh` or `costs`."""
+        return list(self.last_look["evidence"][line]) if self.last_look else []
+
+    def event_numbers(self) -> list[int]:
+        """Events the story rests on, in order."""
+        known = (
+            self.started,
+            self.patch,
+            self.validated,
+            self.gate,
+            *self.looks,
+            self.verdict,
+            self.archived,
+            self.test_look,
+            self.promoted,
+            self.submission,
+        )
+        return [self.proposed, *sorted({event.seq for event in known if event is not None})]
+
+
+def accounts(events: Iterable[Event]) -> dict[str, Account]:
+    """Accounts of every hypothesis the events speak of, by id. One pass; needs the proposals among the events."""
+    found: dict[str, Account] = {}
+    for event in events:
+        if event.kind == "hypotheses_proposed":
+            for item in event.data["hypotheses"]:
+                hypothesis = Hypothesis.model_validate(item)
+                found[hypothesis.id] = Account(hypothesis, event.seq, event.data["researcher"])
+        elif event.kind == "hypothesis_taken_in":
+            hypothesis = Hypothesis.model_validate(event.data["hypothesis"])
+            found[hypothesis.id] = Account(hypothesis, event.seq, "a person")
+        elif event.subject in found:
+            _add(found[event.subject], event)
+    return found
+
+
+def _add(account: Account, event: Event) -> None:
+    if event.kind == "run_finished":
+        account.runs += 1
+        account.run_seconds += sum(phase["wall_s"] for phase in event.data["phases"].values())
+    elif event.kind == "look":
+        account.looks.append(event)
+    elif event.kind == "hypothesis_started":
+        account.started, account.looks = event, []
+    elif event.kind in _FIELDS:
+        setattr(account, _FIELDS[event.kind], event)
+
+
+_FIELDS = {
+    "patch_committed": "patch",
+    "validated": "validated",
+    "gate_entered": "gate",
+    "verdict": "verdict",
+    "hypothesis_archived": "archived",
+    "promoted": "promoted",
+    "test_look": "test_look",
+    "submission": "submission",
+}

@@ -1,0 +1,72 @@
+"""The composition root: puts one workspace's parts together, for a night or for a reader.
+
+Called by the command line. Heavy libraries are imported by the parts themselves, when they are built.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from agent.ledger import LogLedger
+from agent.progress import Progress
+from agent.researcher.offline import OfflineResearcher
+from agent.services import Services
+from agent.solution import Solution
+from experiments.measuring import Measurer
+from experiments.runner import Runner
+from registry.audit import AuditLog
+from registry.blobs import Blobs
+from registry.documents import load_competitive, load_research, load_target
+from registry.history import History
+from registry.locks import workspace_lock
+from registry.workspace import Workspace
+
+
+def utc_now() -> datetime:
+    """The clock of everything but tests."""
+    return datetime.now(UTC)
+
+
+@contextmanager
+def open_services(workspace: Workspace, progress: Progress, command: str) -> Iterator[Services]:
+    """Services of a workspace that this process alone runs; refused where another process holds it."""
+    with workspace_lock(workspace.lock, command):
+        target = load_target(workspace.target)
+        competitive, research = load_competitive(workspace.competitive_registry), load_research(workspace.research_config)
+        del competitive  # read here so that a broken registry stops the night before anything is paid
+        with AuditLog.open(workspace.audit) as log:
+            yield _compose(workspace, target, tuple(research.domain_keywords), log, progress)
+
+
+def _compose(workspace: Workspace, target, domain_terms, log: AuditLog, progress: Progress) -> Services:
+    from sandbox.backends import choose
+    from tools.repository_checks import open_repository
+
+    folder = workspace.repository(target.solution.repository)
+    cancel = threading.Event()
+    history = History()
+    for event in log.read_new(0):
+        history.apply(event)
+    solution = Solution(open_repository(folder, target.solution.base), target, workspace.worktrees)
+    sandbox = choose(workspace.agent / "sandbox")
+    runner = Runner(target, folder, solution, sandbox, workspace.root)
+    return Services(
+        workspace=workspace,
+        target=target,
+        repository=folder,
+        log=log,
+        blobs=Blobs(workspace.blobs),
+        history=history,
+        solution=solution,
+        sandbox=sandbox,
+        runner=runner,
+        measurer=Measurer(runner, LogLedger(log, history, progress), cancel),
+        researcher=OfflineResearcher(solution.edited, domain_terms),
+        progress=progress,
+        clock=utc_now,
+        cancel=cancel,
+    )
