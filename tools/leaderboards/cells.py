@@ -36,17 +36,20 @@ _SPACE_GROUPS = re.compile(r"^[+-]?[1-9]\d{0,2}(?:[ '’]\d{3})+(?:[.,]\d+)?$")
 
 def read_number(cell: Cell) -> float | None:
     """The number in a cell in the board's own unit (`84.7%` is 84.7), None where the board shows none."""
-    if cell is None:
-        return None
-    if not isinstance(cell, str):
-        return _finite(cell)
+    match cell:
+        case None:
+            return None
+        case bool():
+            raise ValueError("a truth value is no score")
+        case int() | float():
+            return _finite(cell)
     text = _readable(cell)
     if text.casefold() in ABSENT:
         return None
-    match = _NUMBER.match(text)
-    if match is None or _AFTER.match(text[match.end() :]) is None:
+    number = _NUMBER.match(text)
+    if number is None or _AFTER.match(text[number.end() :]) is None:
         raise ValueError("no number")
-    mantissa, exponent = _split_exponent(match[0].rstrip())
+    mantissa, exponent = _split_exponent(number[0].rstrip())
     return _finite(float(_without_groups(mantissa.rstrip(" .,'’")) + exponent))
 
 
@@ -83,8 +86,6 @@ def _without_groups(number: str) -> str:
 
 
 def _finite(value: float) -> float:
-    if isinstance(value, int) and str(value) in ("True", "False"):
-        raise ValueError("a truth value is no score")
     try:
         number = float(value)
     except OverflowError:

@@ -1,0 +1,134 @@
+"""The gap matrix: every competitor's score on every board beside ours, as a Markdown table. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from registry.standings import Snapshot
+from tools.leaderboards.names import clean_name, escape_cell
+from tools.leaderboards.numbers_shown import decimals_for, signed
+from tools.leaderboards.ranking import oriented, position, scored, standings
+
+NOTHING = "—"
+
+
+def gap_matrix(
+    snapshots: Sequence[Snapshot],
+    our_name: str,
+    our_scores: Mapping[str, float],
+    aliases: Mapping[str, Sequence[str]] | None = None,
+    *,
+    limit: int | None = None,
+) -> str:
+    """One row a competitor, ranked by the first board; the last column is our score there minus theirs, oriented.
+
+    `our_scores` (board → score) stands in where a board does not list us. `aliases` (name → other names) join a
+    competitor's names over boards. `limit` keeps that many rows, and always ours. Excluded entries have no rank.
+    """
+    if not snapshots:
+        return ""
+    joined = _Joined(our_name, aliases or {})
+    rows = _rows(snapshots, joined, our_scores)
+    header = ["Rank", "System", *(snapshot.board for snapshot in snapshots), "Δ to Our Score"]
+    lines = ["| " + " | ".join(escape_cell(cell) for cell in header) + " |"]
+    lines.append("|" + "|".join("-" * (len(cell) + 2) for cell in header) + "|")
+    kept = [row for number, row in enumerate(rows) if limit is None or number < limit or row.ours]
+    lines += ["| " + " | ".join(row.cells) + " |" for row in kept]
+    if len(kept) < len(rows):
+        lines.append("")
+        lines.append(f"{len(rows) - len(kept)} further entries are not shown.")
+    return "\n".join(lines) + "\n"
+
+
+class _Row:
+    def __init__(self, order: tuple[float, int, str], cells: list[str], *, ours: bool) -> None:
+        self.order = order
+        self.cells = cells
+        self.ours = ours
+
+
+class _Joined:
+    """Names of one competitor under its first name."""
+
+    def __init__(self, our_name: str, aliases: Mapping[str, Sequence[str]]) -> None:
+        self._first: dict[str, str] = {}
+        for name, others in aliases.items():
+            for other in (name, *others):
+                self._first[clean_name(other).casefold()] = clean_name(name)
+        self.ours = self.of(our_name)
+
+    def of(self, name: str) -> str:
+        cleaned = clean_name(name)
+        return self._first.get(cleaned.casefold(), cleaned)
+
+
+def _rows(snapshots: Sequence[Snapshot], joined: _Joined, our_scores: Mapping[str, float]) -> list[_Row]:
+    first = snapshots[0]
+    columns = [_best(snapshot, joined, our_scores) for snapshot in snapshots]
+    digits = [decimals_for(*best.values()) if best else 3 for best in columns]
+    ours = columns[0].get(joined.ours.casefold())
+    rows: list[_Row] = []
+    shown: set[str] = set()
+    for order, rank, name, label, score, excluded in _entries_of_first(first, joined, our_scores):
+        key = name.casefold()
+        is_ours = key == joined.ours.casefold()
+        cells = [f"#{rank}" if not excluded else NOTHING, escape_cell(label), f"{score:.{digits[0]}f}"]
+        cells += [_shown(best.get(key), places) for best, places in zip(columns[1:], digits[1:], strict=True)]
+        cells.append(_delta(first, ours, score, digits[0], mine=is_ours and score == ours))
+        rows.append(_Row((order, 1 if excluded else 0, label), cells, ours=is_ours))
+        shown.add(key)
+    names = {joined.of(entry.name).casefold(): joined.of(entry.name) for s in snapshots[1:] for entry, _ in scored(s)}
+    if any(best.get(joined.ours.casefold()) is not None for best in columns):
+        names.setdefault(joined.ours.casefold(), joined.ours)
+    for key in sorted(names.keys() - shown):
+        cells = [NOTHING, escape_cell(names[key]), NOTHING]
+        cells += [_shown(best.get(key), places) for best, places in zip(columns[1:], digits[1:], strict=True)]
+        cells.append(NOTHING)
+        rows.append(_Row((float("inf"), 2, names[key]), cells, ours=key == joined.ours.casefold()))
+    return sorted(rows, key=lambda row: row.order)
+
+
+def _entries_of_first(
+    first: Snapshot, joined: _Joined, our_scores: Mapping[str, float]
+) -> list[tuple[float, int, str, str, float, str]]:
+    """(order, rank, joined name, label, score, why excluded) of every entry of the first board, and of us."""
+    listed = standings(first)
+    names = [joined.of(standing.name) for standing in listed]
+    found = []
+    our_rank = None
+    ours = our_scores.get(first.board)
+    if ours is not None and joined.ours.casefold() not in {name.casefold() for name in names}:
+        our_rank = position(first, joined.ours, ours).rank or 1
+        found.append((float(our_rank), our_rank, joined.ours, joined.ours, ours, ""))
+    for standing, name in zip(listed, names, strict=True):
+        behind_us = (
+            ours is not None and our_rank is not None and oriented(first, standing.score) < oriented(first, ours)
+        )
+        rank = standing.rank + (1 if behind_us else 0)
+        repeated = sum(other.casefold() == name.casefold() for other in names) > 1
+        label = f"{name} ({standing.qualifier})" if repeated and standing.qualifier else name
+        label = f"{label} (not counted: {standing.excluded})" if standing.excluded else label
+        found.append((float(rank), rank, name, label, standing.score, standing.excluded))
+    return found
+
+
+def _best(snapshot: Snapshot, joined: _Joined, our_scores: Mapping[str, float]) -> dict[str, float]:
+    """Best counted score of each competitor on one board, ours from the registry where the board has none."""
+    best: dict[str, float] = {}
+    for entry, score in scored(snapshot):
+        key = joined.of(entry.name).casefold()
+        if key not in best or oriented(snapshot, score) > oriented(snapshot, best[key]):
+            best[key] = score
+    if snapshot.board in our_scores:
+        best.setdefault(joined.ours.casefold(), our_scores[snapshot.board])
+    return best
+
+
+def _shown(score: float | None, digits: int) -> str:
+    return NOTHING if score is None else f"{score:.{digits}f}"
+
+
+def _delta(first: Snapshot, ours: float | None, score: float, digits: int, *, mine: bool) -> str:
+    if ours is None or mine:
+        return NOTHING
+    return signed(oriented(first, ours) - oriented(first, score), digits)
