@@ -6,18 +6,20 @@ score of our latest logged look, because a board shows what was submitted and th
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from agent.services import Services
 from registry.competitive import CompetitiveRegistry, Leaderboard
+from registry.durable import write_atomically
 from registry.errors import BadInput, RateLimited, Retryable
 from registry.history import BoardState
-from registry.standings import Snapshot
+from registry.standings import Delta, Position, Snapshot, TrackChanged
 
 if TYPE_CHECKING:
     from tools.leaderboards.sources import BoardSpec
     from tools.leaderboards.triggers import Trigger
+
+Data = dict[str, Any]
 
 
 def of_primary(services: Services) -> Leaderboard | None:
@@ -58,17 +60,15 @@ def read(services: Services, registry: CompetitiveRegistry, board: Leaderboard, 
     return status
 
 
-def _read(services: Services, registry: CompetitiveRegistry, board: Leaderboard) -> tuple[str, dict[str, Any], str]:
+def _read(services: Services, registry: CompetitiveRegistry, board: Leaderboard) -> tuple[str, Data, str]:
     """(status, facts for the event, why). A page that cannot be read keeps the old snapshot and says what it saw."""
     from tools.leaderboards import fetching, reading
+    from tools.leaderboards.fetch_cache import FetchCache
 
     spec = spec_of(board)
+    cache = FetchCache(services.workspace.cache / "fetch")
     try:
-        fetched = fetching.fetch(
-            fetching.located(board.url, board.scrape_method, services.workspace.root),
-            fetching.FetchCache(services.workspace.cache / "fetch"),
-            services.blobs.put,
-        )
+        fetched = fetching.obtain(spec, cache, put=services.blobs.put, base=services.workspace.root)
         if fetched.status == "rate_limited":
             return "rate_limited", {}, "the board asked for patience; the next cycle tries again"
         taken_at = services.clock().isoformat()
@@ -82,30 +82,32 @@ def _read(services: Services, registry: CompetitiveRegistry, board: Leaderboard)
     return "read", _facts(services, registry, board, snapshot), ""
 
 
-def _facts(services: Services, registry: CompetitiveRegistry, board: Leaderboard, snapshot: Snapshot) -> dict[str, Any]:
-    from tools.leaderboards import alerts, deltas
+def _facts(services: Services, registry: CompetitiveRegistry, board: Leaderboard, snapshot: Snapshot) -> Data:
+    """What a good reading adds to the log; alerts compare boards as they are shown, deltas with our true score."""
+    from tools.leaderboards import deltas, report_lines
 
-    ours = our_name(registry, board)
+    ours, score = our_name(registry, board), services.history.scores.get(board.name)
     old = snapshot_of(services, board.name)
-    facts: dict[str, Any] = {
+    facts: Data = {
         "snapshot": services.blobs.put(snapshot.model_dump_json().encode()),
         "raw": snapshot.raw_sha256,
         "track": snapshot.track,
         "entries": len(snapshot.entries),
         "alerts": [],
+        "delta": None,
     }
     if old is None:
         return facts
-    delta = deltas.compare(old, snapshot, ours)
-    facts["alerts"] = alerts.lines(delta, ours)
-    facts["delta"] = json.loads(delta.model_dump_json())
+    delta = deltas.compare(with_our_score(old, ours, score), with_our_score(snapshot, ours, score), ours)
+    facts["alerts"] = [line for line in report_lines.alerts(delta, ours) if not line.startswith("[STATUS] Our rank")]
+    if not isinstance(delta, TrackChanged):
+        facts["delta"] = delta.model_dump(mode="json")
     return facts
 
 
 def _update_competitors(services: Services, board: Leaderboard) -> None:
     """Write what the board says about known competitors into the registry, in place."""
     from registry import competitive_text
-    from registry.durable import write_atomically
 
     snapshot = snapshot_of(services, board.name)
     if snapshot is None:
@@ -116,9 +118,8 @@ def _update_competitors(services: Services, board: Leaderboard) -> None:
     for competitor in services.competitive().competitors:
         score = scores.get(competitor.aliases.get(board.name, competitor.name))
         if competitor.source == board.name and score is not None and score != competitor.latest_score:
-            text = competitive_text.with_competitor_score(
-                text, competitor.name, board.name, score, services.clock().date()
-            )
+            today = services.clock().date()
+            text = competitive_text.with_competitor_score(text, competitor.name, board.name, score, today)
     if text != before:
         write_atomically(path, text)
 
@@ -131,41 +132,55 @@ def stand(services: Services, registry: CompetitiveRegistry, board: Leaderboard,
     snapshot = snapshot_of(services, board.name)
     if snapshot is None:
         return ""
-    from tools.leaderboards import alerts, ranking
+    from tools.leaderboards import ranking, report_lines
 
     ours, before = our_name(registry, board), services.history.boards[board.name]
     effective = with_our_score(snapshot, ours, services.history.scores.get(board.name))
     position = ranking.position(effective, ours)
-    found = _trigger(services, board, before, effective, ours)
-    at_top = before.at_top_cycles + 1 if found.victory else 0
+    trigger, points = _trigger(services, board, before, effective, position)
+    kind = _kind(trigger)
     data = {
         "rank": position.rank,
         "gap": position.gap_to_first,
-        "gap_points": found.gap_points,
+        "gap_points": points,
         "score": position.score,
-        "trigger": found.kind,
-        "at_top_cycles": at_top,
-        "victory": found.victory and at_top >= board.victory.sustained_cycles,
+        "trigger": kind,
+        "strategy": trigger.strategy or "",
+        "research": trigger.ingest,
+        "at_top_cycles": before.at_top_cycles + 1 if trigger.defend else 0,
+        "victory": trigger.won,
     }
-    services.record("standing", board.name, data, reason=found.why, key=f"standing:{board.name}:{cycle}")
-    if position.rank != before.rank or position.gap_to_first != before.gap:
-        services.progress.say(alerts.status_line(position))
-    return found.kind
+    why = "; ".join(trigger.reasons)
+    services.record("standing", board.name, data, reason=why, key=f"standing:{board.name}:{cycle}")
+    if (position.rank, position.gap_to_first) != (before.rank, before.gap):
+        services.progress.say(report_lines.status_line(position))
+    return kind
 
 
-def _trigger(services: Services, board: Leaderboard, before: BoardState, effective: Snapshot, ours: str) -> Trigger:
-    from tools.leaderboards import ranking, triggers
+def _trigger(
+    services: Services, board: Leaderboard, before: BoardState, effective: Snapshot, position: Position
+) -> tuple[Trigger, float | None]:
+    from tools.leaderboards import triggers
 
-    queued = [h for h in services.history.open_hypotheses() if board.name in h.target_leaderboards]
-    return triggers.classify(
-        ranking.position(effective, ours),
-        effective,
-        previous_rank=before.rank,
-        previous_gap=before.gap,
-        victory=spec_of(board).victory,
-        widen_threshold=board.widen_threshold,
-        queued_projection=max((h.estimated_gain for h in queued), default=None),
+    points = triggers.gap_points(effective, position)
+    gains = [h.estimated_gain for h in services.history.open_hypotheses() if board.name in h.target_leaderboards]
+    trigger = triggers.classify(
+        Delta.model_validate(before.delta) if before.delta is not None else None,
+        position,
+        spec_of(board).victory,
+        points,
+        board.widen_threshold,
+        triggers.points(effective, max(gains)) if gains else None,
+        cycles_held=before.at_top_cycles,
     )
+    return trigger, points
+
+
+def _kind(trigger: Trigger) -> str:
+    """The one thing this cycle does about the board; a lost rank comes before all else."""
+    if trigger.urgent:
+        return "urgent"
+    return "defend" if trigger.defend else trigger.strategy or ""
 
 
 def with_our_score(snapshot: Snapshot, ours: str, score: float | None) -> Snapshot:
@@ -208,13 +223,17 @@ def our_name(registry: CompetitiveRegistry, board: Leaderboard) -> str:
 
 def matrix(services: Services) -> str:
     """The gap matrix over all boards that were read, as Markdown."""
-    from tools.leaderboards import gap_matrix
+    from tools.leaderboards.matrix import gap_matrix
 
     registry = services.competitive()
-    snapshots = {board.name: snapshot_of(services, board.name) for board in registry.target_leaderboards}
-    known = [snapshot for snapshot in snapshots.values() if snapshot is not None]
-    aliases = {competitor.name: dict(competitor.aliases) for competitor in registry.competitors}
-    return gap_matrix.render(known, registry.our_solution.name, dict(services.history.scores), aliases)
+    snapshots = [snapshot_of(services, board.name) for board in registry.target_leaderboards]
+    known = [
+        with_our_score(snapshot, registry.our_solution.name, services.history.scores.get(snapshot.board))
+        for snapshot in snapshots
+        if snapshot is not None
+    ]
+    aliases = {competitor.name: list(competitor.aliases.values()) for competitor in registry.competitors}
+    return gap_matrix(known, registry.our_solution.name, dict(services.history.scores), aliases)
 
 
 def spec_of(board: Leaderboard) -> BoardSpec:

@@ -105,8 +105,10 @@ class BoardState:
     gap: float | None = None
     gap_points: float | None = None
     trigger: str = ""
+    strategy: str = ""
     at_top_cycles: int = 0
-    alerts: list[str] = field(default_factory=list)
+    delta: Data | None = None
+    """What the last reading changed, until a standing has drawn its trigger from it."""
 
 
 @dataclass(slots=True)
@@ -373,14 +375,14 @@ class History:
         if event.data["status"] != "read":
             return
         board.snapshot, board.track = event.data["snapshot"], event.data["track"]
-        board.alerts = list(event.data["alerts"])
+        board.delta = event.data["delta"]
 
     def _on_standing(self, event: EventLike) -> None:
         board = self.boards.setdefault(event.subject, BoardState())
         board.rank, board.gap, board.gap_points = event.data["rank"], event.data["gap"], event.data["gap_points"]
         board.trigger, board.at_top_cycles = event.data["trigger"], event.data["at_top_cycles"]
-        if event.data["trigger"] == "research":
-            self.papers_due = True
+        board.delta, board.strategy = None, event.data["strategy"]
+        self.papers_due = self.papers_due or event.data["research"]
         if self.night is not None and event.subject not in self.night.rank_before:
             self.night.rank_before[event.subject] = event.data["rank"]
 

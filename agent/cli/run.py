@@ -1,0 +1,125 @@
+"""`agent run`: a night."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import click
+
+from agent.cli.options import common, find_workspace, print_json
+
+if TYPE_CHECKING:
+    from agent.night import Goal, NightResult
+    from agent.progress import Progress
+    from agent.services import Services
+    from registry.workspace import Workspace
+
+
+@click.command("run")
+@click.option("--cycles", type=click.IntRange(1), default=None, help="Stop after this many cycles.")
+@click.option("--until", default=None, metavar="HH:MM", help="Stop at this time of day (local).")
+@click.option("--forever", is_flag=True, help="Never stop by itself; wait for the schedule when there is nothing to do.")
+@common
+def command(cycles: int | None, until: str | None, forever: bool, workspace_dir: Path | None, as_json: bool) -> int:
+    """Run the loop until first, out of ideas, out of budget or the season's end.
+
+    Started again after a crash or Ctrl-C, it goes on where it was.
+    """
+    from agent.night import Goal
+
+    if sum(option is not None for option in (cycles, until)) + forever > 1:
+        raise click.UsageError("at most one of --cycles, --until and --forever")
+    goal = Goal(cycles=cycles, until=_moment(until) if until else None, forever=forever)
+    workspace = find_workspace(workspace_dir)
+    result = a_night(workspace, goal, silent=as_json)
+    report(workspace, result, as_json)
+    return 1 if result.failed else 0
+
+
+def a_night(workspace: Workspace, goal: Goal, silent: bool, name: str = "run") -> NightResult:
+    """Run a night with live progress, Ctrl-C and all."""
+    from agent import night
+    from agent.wiring import open_services
+    from experiments.plans import Interrupted
+
+    with ExitStack() as stack:
+        progress = stack.enter_context(progress_on(silent))
+        services = stack.enter_context(open_services(workspace, progress, f"agent {name}"))
+        stack.enter_context(stopping(services))
+        try:
+            return night.run(services, goal)
+        except Interrupted:
+            progress.say(f"Stopped at a safe point. Go on with: agent {name} --workspace {workspace.root}")
+            raise
+
+
+def report(workspace: Workspace, result: NightResult, as_json: bool) -> None:
+    """What the night came to."""
+    if as_json:
+        print_json(
+            {
+                "night": result.night,
+                "reason": result.reason,
+                "cycles": result.cycles,
+                "runs": result.runs,
+                "promoted": list(result.promoted),
+                "failed": result.failed,
+                "workspace": str(workspace.root),
+            }
+        )
+        return
+    promoted = ", ".join(result.promoted) or "nothing"
+    click.echo(f"{result.night} ended: {result.reason}")
+    click.echo(f"{result.cycles} cycles, {result.runs} runs, promoted: {promoted}")
+
+
+@contextmanager
+def progress_on(silent: bool) -> Iterator[Progress]:
+    """A live status on a terminal, lines in a pipe, nothing for `--json`."""
+    from agent.progress import Lines, Live, Silent
+
+    if silent:
+        yield Silent()
+    elif sys.stdout.isatty():
+        from rich.console import Console
+
+        with Live(Console()) as live:
+            yield live
+    else:
+        yield Lines(lambda line: click.echo(line))
+
+
+@contextmanager
+def stopping(services: Services) -> Iterator[None]:
+    """First Ctrl-C: stop at a safe point. Second: at once (nothing is lost; what runs starts again)."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        if services.cancel.is_set():
+            raise KeyboardInterrupt
+        services.cancel.set()
+        services.progress.say("Stopping: what is running is ended and will start again. Ctrl-C once more: at once.")
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _moment(text: str) -> datetime:
+    now = datetime.now().astimezone()
+    try:
+        clock = datetime.strptime(text, "%H:%M")  # noqa: DTZ007  (a time of day gets today's date and zone below)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no time of day such as 06:30", param_hint="--until") from None
+    moment = now.replace(hour=clock.hour, minute=clock.minute, second=0, microsecond=0)
+    return moment if moment > now else moment + timedelta(days=1)

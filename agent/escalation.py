@@ -1,0 +1,55 @@
+"""Tells people when the gap is more than the loop can be expected to close: a brief with everything they need.
+
+Written once for each board and production; the loop goes on meanwhile.
+"""
+
+from __future__ import annotations
+
+from agent import boards, experience
+from agent.services import Services
+from registry.competitive import Leaderboard
+from registry.durable import write_atomically
+
+
+def escalate(services: Services, board: Leaderboard) -> None:
+    """Write the brief for a board, unless this production has one already."""
+    production = services.history.production
+    if production is None:
+        return
+    key = f"escalated:{board.name}:{production.commit}"
+    if services.log.find(key) is not None:
+        return
+    slug = "".join(character if character.isalnum() else "-" for character in board.name.lower())
+    path = services.workspace.reports / f"brief-{slug}-{production.commit[:12]}.md"
+    services.record(
+        "escalated",
+        board.name,
+        {"file": path.relative_to(services.workspace.root).as_posix(), "commit": production.commit},
+        reason="the gap is above 5 % and nothing queued is projected to close it",
+        key=key,
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, brief(services, board))
+    services.progress.say(f"[ALERT] {board.name}: a brief for people is in {path.name}; the loop goes on")
+
+
+def brief(services: Services, board: Leaderboard) -> str:
+    """The brief as Markdown."""
+    from prompts import text
+
+    state = services.history.boards[board.name]
+    production = services.history.production
+    metric = services.target.metrics.primary
+    return text("escalation_brief").fill(
+        board=board.name,
+        metric=metric.name,
+        rank=str(state.rank),
+        gap=f"{state.gap:+.4f}" if state.gap is not None else "unknown",
+        points=f"{state.gap_points:.2f}" if state.gap_points is not None else "unknown",
+        matrix=boards.matrix(services),
+        production=production.commit[:12] if production is not None else "none",
+        configuration=experience.configuration_table(services.history),
+        tried=experience.tried_table(services.history),
+        queued=experience.queue_table(services.history),
+        read=experience.papers_table(services.history),
+    )

@@ -1,0 +1,122 @@
+"""Whether a log holds: its chain, every look recomputed from raw values, every raw value matched with its run.
+
+Called by `agent audit verify`. A changed digit anywhere breaks the chain; a log rewritten whole with a consistent
+chain still has to agree with itself: looks with runs, verdicts with looks, promotions with verdicts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from experiments import gate
+from registry.audit_chain import verify_chain
+from registry.audit_events import Event, read_events
+from registry.errors import BadInput
+from registry.workspace import Workspace
+
+Data = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What was checked and what was found wrong."""
+
+    events: int
+    head: str
+    looks: int
+    runs: int
+    problems: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems
+
+
+def verify(workspace: Workspace) -> Verification:
+    """Check everything; problems name the line or the event."""
+    chain = verify_chain(workspace.audit)
+    problems = [str(problem) for problem in chain.problems]
+    content = _Content()
+    if not problems:
+        try:
+            for event in read_events(workspace.audit):
+                content.take(event)
+        except BadInput as error:
+            problems.append(str(error))
+    return Verification(
+        chain.events, chain.head.hash, content.looks, len(content.runs), (*problems, *content.problems)
+    )
+
+
+class _Content:
+    """Follows the events and notes where one contradicts another."""
+
+    def __init__(self) -> None:
+        self.runs: dict[str, tuple[str, dict[str, float]]] = {}
+        self.looks = 0
+        self.last_look: dict[str, Data] = {}
+        self.verdicts: dict[str, Data] = {}
+        self.problems: list[str] = []
+
+    def take(self, event: Event) -> None:
+        if event.kind == "run_finished":
+            self.runs[event.data["run_id"]] = (event.data["status"], event.data["metrics"])
+        elif event.kind == "look":
+            self.looks += 1
+            self.last_look[event.subject] = event.data
+            self._note(event, gate.recompute(event.data))
+            self._note(event, self._unmatched(event.data))
+        elif event.kind == "verdict":
+            self.verdicts[event.subject] = event.data
+            self._note(event, self._verdict(event))
+        elif event.kind == "promoted":
+            self._note(event, self._promotion(event))
+
+    def _note(self, event: Event, found: list[str] | Iterator[str]) -> None:
+        self.problems += [f"event {event.seq} ({event.kind} {event.subject}): {line}" for line in found]
+
+    def _unmatched(self, look: Data) -> Iterator[str]:
+        """Values that are not those of the run they name."""
+        evidence = look["evidence"]
+        metric = evidence["metric"]
+        for line in ("stage", "fresh", "costs"):
+            for pair in evidence[line]:
+                for arm in ("candidate", "production"):
+                    if pair[arm] is not None:
+                        yield from self._run(pair[arm], metric)
+        for run in evidence["baseline"]:
+            yield from self._run(run, metric)
+
+    def _run(self, value: Data, metric: str) -> Iterator[str]:
+        known = self.runs.get(value["run_id"])
+        if known is None:
+            yield f"run {value['run_id']} is not in the log"
+            return
+        status, metrics = known
+        if value["status"] != status:
+            yield f"run {value['run_id']} is {status} in the log and {value['status']} in the look"
+        if value["primary"] is not None and value["primary"] != metrics.get(metric):
+            yield f"run {value['run_id']} has {metric} = {metrics.get(metric)} and the look says {value['primary']}"
+        for name, number in value["secondary"].items():
+            if metrics.get(name) != number:
+                yield f"run {value['run_id']} has {name} = {metrics.get(name)} and the look says {number}"
+
+    def _verdict(self, event: Event) -> list[str]:
+        look = self.last_look.get(event.subject)
+        if look is None:
+            return ["a verdict without a look"]
+        decision = look["decision"]
+        outcome = "archive" if decision["outcome"] == "bad_evidence" else decision["outcome"]
+        said = (event.data["outcome"], event.data["reason"], event.data["gain"])
+        expected = (outcome, decision["reason"], decision["reported_gain"])
+        return [] if said == expected else [f"says {said}, its look decided {expected}"]
+
+    def _promotion(self, event: Event) -> list[str]:
+        verdict = self.verdicts.get(event.subject)
+        if verdict is None or verdict["outcome"] != "promote":
+            return ["a promotion without a verdict to promote"]
+        if (verdict["commit"], verdict["gain"]) != (event.data["commit"], event.data["gain"]):
+            return ["its commit or gain is not the verdict's"]
+        return []
