@@ -9,12 +9,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from registry.durable import append_line as append_line
 from registry.durable import make_folder
 from registry.durable import write_atomically as write_atomically
 from registry.errors import BadInput, Problem
-from registry.hypotheses import Status
+
+if TYPE_CHECKING:  # paths are needed by every command, `--help` included, and pydantic by few of them
+    from registry.hypotheses import Status
 
 TARGET_FILE = "target.yaml"
 AGENT_FOLDER = ".agent"
