@@ -47,7 +47,8 @@ def climb(evidence: Evidence, policy: ENightParameters) -> Climb:
             crashed = Look(min(n, available), look.numbers)
             return Climb(crashed, crash(evidence.stage[failure].candidate, "stage"))
         if available < n:
-            return Climb(look, _extension(evidence, policy, n, look))
+            waiting = evidence.readmission is None
+            return Climb(look, _extension(evidence, policy, n, look) if waiting else _not_readmitted(evidence))
         if cached and n <= policy.looks[1]:
             look, stop = _screen_look(evidence, policy, n, look)
         else:
@@ -168,7 +169,7 @@ def missing_production(evidence: Evidence, n: int) -> tuple[int, ...]:
 
 def _readmitted(evidence: Evidence, look: Look, stop: Stop) -> Stop | None:
     """A parked candidate that a promotion lets back in is held against the bar of that moment."""
-    if stop.outcome == "extend" or stop.reason != "out_of_seeds":
+    if stop.reason != "out_of_seeds":
         return _not_readmitted(evidence)
     log_e, bar = look.numbers.log_e, evidence.log_bar
     if log_e is not None and log_e >= bar:
