@@ -66,9 +66,7 @@ def test_the_splits_are_those_of_the_checksums() -> None:
 
 
 def test_no_image_is_in_two_splits_and_all_1797_are_in_one() -> None:
-    ids = [
-        json.loads(line)["id"] for file in DATA.rglob("inputs.jsonl") for line in file.read_text().splitlines()
-    ]
+    ids = [json.loads(line)["id"] for file in DATA.rglob("inputs.jsonl") for line in file.read_text().splitlines()]
     assert len(ids) == len(set(ids)) == 1797
 
 
@@ -103,6 +101,20 @@ def test_one_seed_twice_is_equal_to_the_byte_and_two_seeds_differ(tmp_path: Path
     assert outputs[1] != outputs[5]
 
 
+def model_of(folder: Path, **changes: object) -> dict[str, np.ndarray]:
+    """Arrays of a model of two epochs over few images."""
+    config = configured(folder, **({"train_epochs": 2, "data_limit": 200} | changes))
+    made = script("train.py", "--config", config, "--seed", 1, "--data", DATA / "train", "--out", folder)
+    assert made.returncode == 0, made.stderr
+    with np.load(folder / "model.npz") as model:
+        return {name: model[name] for name in model.files}
+
+
+@pytest.fixture(scope="module")
+def plain_model(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
+    return model_of(tmp_path_factory.mktemp("plain"))
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -124,16 +136,11 @@ def test_one_seed_twice_is_equal_to_the_byte_and_two_seeds_differ(tmp_path: Path
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_every_setting_changes_the_model(tmp_path: Path, change: dict[str, object]) -> None:
-    short = {"train_epochs": 2}
-    for name, settings in (("plain", short), ("changed", short | change)):
-        folder = tmp_path / name
-        folder.mkdir()
-        config = configured(folder, **settings)
-        made = script("train.py", "--config", config, "--seed", 1, "--data", DATA / "train", "--out", folder)
-        assert made.returncode == 0, made.stderr
-    with np.load(tmp_path / "plain/model.npz") as plain, np.load(tmp_path / "changed/model.npz") as changed:
-        assert any(not np.array_equal(plain[name], changed[name]) for name in plain.files)
+def test_every_setting_changes_the_model(
+    tmp_path: Path, plain_model: dict[str, np.ndarray], change: dict[str, object]
+) -> None:
+    changed = model_of(tmp_path, **change)
+    assert any(not np.array_equal(plain_model[name], changed[name]) for name in plain_model)
 
 
 @pytest.mark.parametrize(
