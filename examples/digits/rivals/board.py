@@ -29,7 +29,8 @@ MEDALS = {1: "🥇", 2: "🥈", 3: "🥉"}
 STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;margin:3rem auto;max-width:48rem;padding:0 1rem;color:#1b1b1b}"
     "table{border-collapse:collapse;width:100%}caption{text-align:left;color:#555;padding-bottom:.5rem}"
-    "th,td{text-align:left;padding:.4rem .8rem;border-bottom:1px solid #ddd}td.number{font-variant-numeric:tabular-nums}"
+    "th,td{text-align:left;padding:.4rem .8rem;border-bottom:1px solid #ddd}"
+    "td.number{font-variant-numeric:tabular-nums}"
     "tr.ours{background:#f2f7ff}"
 )
 
@@ -65,7 +66,8 @@ def page(rows: list[Row], standings: dict[str, Any]) -> str:
         medal = f"{MEDALS[row.rank]} " if row.rank in MEDALS else ""
         cells = f"<td>{row.rank}</td><td>{medal}{html.escape(row.name)}</td>"
         cells += f'<td class="number">{row.accuracy:.4f}</td><td>{html.escape(row.method)}</td>'
-        lines.append(f"<tr{' class="ours"' if row.ours else ''}>{cells}</tr>")
+        opening = '<tr class="ours">' if row.ours else "<tr>"
+        lines.append(f"{opening}{cells}</tr>")
     note = f"Rivals measured on this machine with {html.escape(standings['library'])} by the solution's evaluate.py."
     return "\n".join(
         [
@@ -151,9 +153,7 @@ class Handler(BaseHTTPRequestHandler):
                 return False
         return False
 
-    def _send(
-        self, status: HTTPStatus, kind: str, body: str, headers: dict[str, str], *, with_body: bool
-    ) -> None:
+    def _send(self, status: HTTPStatus, kind: str, body: str, headers: dict[str, str], *, with_body: bool) -> None:
         content = body.encode()
         self.send_response(status)
         for name, value in headers.items():

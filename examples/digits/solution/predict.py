@@ -12,7 +12,7 @@ import json
 import sys
 from pathlib import Path
 
-from perceptron import BRIGHTEST, PIXELS, Model
+from mlp import BRIGHTEST, PIXELS, Model
 
 
 def main() -> int:

@@ -18,11 +18,11 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from perceptron import CLASSES, Floats, Model, activate, layer_sizes, parameter_count, read_images, shifted, views_of
-
-import numpy as np  # after perceptron, which fixes the number of threads
+import mlp  # first: it fixes the number of threads before numpy is loaded
+import numpy as np
 import numpy.typing as npt
 import yaml
+from mlp import Floats
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def with_shifted_copies(
     moves = [(0, 0)]
     for step in range(1, furthest + 1):
         moves += [(step, 0), (-step, 0), (0, step), (0, -step)]
-    return np.concatenate([shifted(images, *move) for move in moves]), np.tile(labels, len(moves))
+    return np.concatenate([mlp.shifted(images, *move) for move in moves]), np.tile(labels, len(moves))
 
 
 def rate_at(progress: float, settings: Settings) -> float:
@@ -126,8 +126,8 @@ def rate_at(progress: float, settings: Settings) -> float:
 
 def initial_parameters(sizes: list[int], rng: np.random.Generator) -> Floats:
     """He's scale for each weight, zero for each bias."""
-    flat = np.zeros(parameter_count(sizes), dtype=np.float32)
-    for layer in views_of(flat, sizes):
+    flat = np.zeros(mlp.parameter_count(sizes), dtype=np.float32)
+    for layer in mlp.views_of(flat, sizes):
         inputs = layer.weight.shape[0]
         layer.weight[:] = rng.standard_normal(layer.weight.shape, dtype=np.float32) * math.sqrt(2 / inputs)
     return flat
@@ -142,10 +142,10 @@ class Trainer:
         self.flat = initial_parameters(sizes, weights_rng)
         self._gradient = np.zeros_like(self.flat)
         self._velocity = np.zeros_like(self.flat)
-        self._layers = views_of(self.flat, sizes)
-        self._gradients = views_of(self._gradient, sizes)
+        self._layers = mlp.views_of(self.flat, sizes)
+        self._gradients = mlp.views_of(self._gradient, sizes)
         decayed = np.zeros_like(self.flat)
-        for layer in views_of(decayed, sizes):
+        for layer in mlp.views_of(decayed, sizes):
             layer.weight[:] = settings.train_weight_decay
         self._decay = decayed if settings.train_weight_decay else None
 
@@ -170,7 +170,7 @@ class Trainer:
         settings = self._settings
         inputs, masks = [images], []
         for layer in self._layers[:-1]:
-            values = activate(inputs[-1] @ layer.weight + layer.bias, settings.model_activation)
+            values = mlp.activate(inputs[-1] @ layer.weight + layer.bias, settings.model_activation)
             if settings.train_dropout:
                 kept = self._dropout_rng.random(values.shape, dtype=np.float32) >= settings.train_dropout
                 mask = kept.astype(np.float32) / np.float32(1 - settings.train_dropout)
@@ -212,7 +212,7 @@ class Trainer:
         self.flat += velocity
 
 
-def train(settings: Settings, images: Floats, labels: npt.NDArray[np.int64], seed: int) -> Model:
+def train(settings: Settings, images: Floats, labels: npt.NDArray[np.int64], seed: int) -> mlp.Model:
     if settings.data_limit:
         images, labels = images[: settings.data_limit], labels[: settings.data_limit]
     images, labels = with_shifted_copies(images, labels, settings.data_shifts)
@@ -220,9 +220,9 @@ def train(settings: Settings, images: Floats, labels: npt.NDArray[np.int64], see
     if settings.data_standardise:
         mean = images.mean(axis=0)
         scale = (1 / np.maximum(images.std(axis=0), 0.1)).astype(np.float32)
-    targets = np.full((len(labels), CLASSES), settings.train_label_smoothing / CLASSES, dtype=np.float32)
+    targets = np.full((len(labels), mlp.CLASSES), settings.train_label_smoothing / mlp.CLASSES, dtype=np.float32)
     targets[np.arange(len(labels)), labels] += np.float32(1 - settings.train_label_smoothing)
-    sizes = layer_sizes(settings.model_hidden, settings.model_layers)
+    sizes = mlp.layer_sizes(settings.model_hidden, settings.model_layers)
     random.seed(seed)
     # A stream for each use: a setting that draws more from one does not change what another draws.
     streams = [np.random.default_rng(part) for part in np.random.SeedSequence(seed).spawn(3)]
@@ -230,7 +230,7 @@ def train(settings: Settings, images: Floats, labels: npt.NDArray[np.int64], see
     trainer.fit((images - mean) * scale, targets)
     if not np.isfinite(trainer.flat).all():
         raise SystemExit("training diverged: a weight is not a finite number (lower train.learning_rate)")
-    return Model(trainer.flat, sizes, settings.model_activation, mean, scale, settings.predict_views)
+    return mlp.Model(trainer.flat, sizes, settings.model_activation, mean, scale, settings.predict_views)
 
 
 def main() -> int:
@@ -241,7 +241,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, required=True, help="folder the model is written to")
     options = parser.parse_args()
     settings = load_settings(options.config)
-    ids, images = read_images(options.data / "inputs.jsonl")
+    ids, images = mlp.read_images(options.data / "inputs.jsonl")
     model = train(settings, images, read_labels(options.data / "labels.jsonl", ids), options.seed)
     options.out.mkdir(parents=True, exist_ok=True)
     model.save(options.out)
