@@ -253,7 +253,7 @@ def _argument(text: str) -> str:
 
 
 def _hex(text: str) -> str:
-    return re.sub(r"[^0-9a-f]", "", text)
+    return re.sub(r"[^0-9a-f]", "", text)[:64] or "unknown"
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
