@@ -82,10 +82,8 @@ def _expected(detail: Any) -> str:
     """Pydantic's message as the end of "expected …"."""
     message = str(detail["msg"]).removeprefix("Value error, ").removeprefix("Input should be ")
     message = message.removeprefix("Assertion failed, ").removesuffix(" is expected")
-    for long, short in (("a valid dictionary", "a mapping"), ("a valid dictionary or instance of", "a mapping")):
-        if message.startswith(long):
-            return short
     known = {
+        "a valid dictionary": "a mapping",
         "a valid string": "text (in quotes where it looks like a number)",
         "a valid list": "a list",
         "a valid number": "a number",

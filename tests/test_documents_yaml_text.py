@@ -225,13 +225,13 @@ def test_a_number_takes_the_form_of_the_one_it_replaces(like: str, value: float,
         ("# only a comment\n", 1, "empty"),
         ("- a\n- b\n", 1, "a sequence at the top"),
         ("just words\n", 1, "a scalar at the top"),
-        ("a: 1\n---\nb: 2\n", 3, "second document"),
+        ("a: 1\n---\nb: 2\n", 2, "second document"),
         ("a: 1\nb:\n\tc: 2\n", 3, "a tab"),
         (b"a: 1\nb: \xff\n", 2, "0xff"),
         ("a: 1\nb: \x00\n", 2, "U+0000"),
         ('a: "\\0"\n', 1, "control character"),
         ("a: 1\nb: x\u202ey\n", 2, "U+202E"),
-        ("a: 1\n\nb: [1, 2\n", 4, "expected ',' or ']'"),
+        ("a: 1\n\nb: [1, 2\n", 4, "end of the file"),
         ("a: 1\nb: !!python/object/apply:os.system [ls]\n", 2, "tag"),
         ("a: 1\nb: *gone\n", 2, "alias *gone"),
         ("a: &x [*x]\n", 1, "alias *x"),
@@ -252,7 +252,7 @@ def test_text_that_is_no_document_of_ours_is_refused_with_its_line(
         parse(content, "f.yaml")
     (problem,) = caught.value.problems
     assert found in problem.found
-    assert problem.line in (line, None if line is None else line - 1)
+    assert problem.line == line
     assert problem.where == "f.yaml"
 
 
