@@ -5,7 +5,6 @@ few kilobytes are remembered. Built-in modules only, for the supervisor's start.
 """
 
 # Here os.path is right: pathlib takes longer to import than everything else the supervisor does at its start.
-# ruff: noqa: PTH
 from __future__ import annotations
 
 import os

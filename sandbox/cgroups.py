@@ -6,7 +6,7 @@ built-in modules only.
 """
 
 # Here os.path is right: pathlib takes longer to import than everything else the supervisor does at its start.
-# ruff: noqa: PTH
+# ruff: noqa: PTH102,PTH106,PTH110,PTH119,PTH120,PTH123
 from __future__ import annotations
 
 import os

@@ -5,7 +5,7 @@ no symbolic link, and stops as soon as the answer is "too much". Built-in module
 """
 
 # Here os.path is right: pathlib takes longer to import than everything else the supervisor does at its start.
-# ruff: noqa: PTH
+# ruff: noqa: PTH101
 from __future__ import annotations
 
 import os

@@ -11,7 +11,7 @@ built-in modules only: no json, no dataclasses, no subprocess.
 """
 
 # Here os.path is right: pathlib takes longer to import than everything else the supervisor does at its start.
-# ruff: noqa: PTH
+# ruff: noqa: PTH108,PTH123
 from __future__ import annotations
 
 import fcntl

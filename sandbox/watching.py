@@ -5,7 +5,7 @@ the one that stands. Built-in modules only, for the supervisor's start.
 """
 
 # Here os.path is right: pathlib takes longer to import than everything else the supervisor does at its start.
-# ruff: noqa: PTH
+# ruff: noqa: PTH116
 from __future__ import annotations
 
 import os
