@@ -1,0 +1,32 @@
+"""Chooses the backend that runs candidates on this host.
+
+Called by the composition root and by doctor. A new backend is a module of its own and one line in `_BACKENDS`.
+There is no silent fallback: where nothing isolates, `SandboxUnavailable` says why and what mends it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from sandbox.bubblewrap import Bubblewrap
+from sandbox.contract import Isolation, Sandbox, SandboxUnavailable
+
+_BACKENDS: tuple[tuple[Isolation, Callable[[Path], Sandbox]], ...] = (("full", Bubblewrap),)
+
+
+def choose(state: Path, allow_weak: bool = False) -> Sandbox:
+    """The first backend that works here, strongest first; a weak one only where it is allowed.
+
+    `state` is a folder for the backend's own records.
+    """
+    reasons: list[str] = []
+    for isolation, make in _BACKENDS:
+        if isolation == "weak" and not allow_weak:
+            continue
+        sandbox = make(state)
+        capabilities = sandbox.doctor()
+        if capabilities.usable:
+            return sandbox
+        reasons += [f"{sandbox.name}: {reason}" for reason in capabilities.reasons]
+    raise SandboxUnavailable("no sandbox can be had here, so nothing is run\n" + "\n".join(reasons))

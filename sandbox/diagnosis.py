@@ -1,0 +1,207 @@
+"""What bubblewrap can do on this host, found out by trying: `examine` quickly before runs, `diagnose` for doctor.
+
+Called by `sandbox.bubblewrap`. Every finding comes with its reason, every refusal with the one command that mends
+it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from registry.errors import BadInput
+from sandbox import bwrap_arguments, cgroups, gpus, seccomp
+from sandbox.contract import Capabilities, Capability, Limits, Outcome, RunSpec, Sandbox
+
+_OPTIONS = ("--size", "--disable-userns", "--perms", "--json-status-fd")
+_PROBE_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What the host offers; `reasons` is empty where sandboxes can be had."""
+
+    program: bwrap_arguments.Program
+    as_root: bool
+    groups: cgroups.Parents | None
+    reasons: tuple[str, ...] = ()
+
+    def other_tasks(self) -> int:
+        """Tasks of this user that the process limit would count too: before Linux 5.14 it knew no namespaces."""
+        release = tuple(int(part) for part in platform.release().split("-")[0].split(".")[:2] if part.isdigit())
+        if release >= (5, 14):
+            return 0
+        mine = (path for path in Path("/proc").glob("[0-9]*/task") if path.stat().st_uid == os.getuid())
+        return sum(len(list(path.iterdir())) for path in mine)
+
+
+def examine() -> Host:
+    """Find bwrap, its options, the control groups, and whether the smallest sandbox starts."""
+    as_root = os.geteuid() == 0
+    path = shutil.which("bwrap")
+    if path is None:
+        fix = "apt-get install bubblewrap" if as_root else "sudo apt-get install bubblewrap"
+        return Host(bwrap_arguments.Program("", "", frozenset()), as_root, None, (f"bwrap is not installed: {fix}",))
+    text = _output([path, "--help"])
+    version = _output([path, "--version"]).strip()
+    program = bwrap_arguments.Program(path, version, frozenset(option for option in _OPTIONS if option in text))
+    reasons: list[str] = []
+    if not {"--perms", "--json-status-fd"} <= program.options:
+        reasons.append(f"{version} is too old, 0.5 or newer is needed: apt-get install --only-upgrade bubblewrap")
+    if platform.machine() not in seccomp.AUDIT_ARCHITECTURES:
+        reasons.append(f"no system call filter is known for {platform.machine()}: use a host with x86_64 or aarch64")
+    tools = (bwrap_arguments.SETPRIV, bwrap_arguments.ENV) if as_root else (bwrap_arguments.PRLIMIT,)
+    missing = [tool for tool in tools if not Path(tool).exists()]
+    reasons += [f"{tool} is missing: apt-get install util-linux coreutils" for tool in missing]
+    if not reasons and (refusal := _smallest(program, as_root)):
+        reasons.append(refusal)
+    return Host(program, as_root, cgroups.find() if not reasons else None, tuple(reasons))
+
+
+def _smallest(program: bwrap_arguments.Program, as_root: bool) -> str:
+    """Why the smallest sandbox does not start, with what mends it; empty where it does."""
+    words = [
+        "--unshare-pid",
+        "--unshare-net",
+        "--unshare-ipc",
+        "--ro-bind",
+        "/",
+        "/",
+        "--proc",
+        "/proc",
+        "--dev",
+        "/dev",
+    ]
+    if not as_root:
+        words = ["--unshare-user", *words]
+    result = subprocess.run([program.path, *words, "/bin/true"], capture_output=True, timeout=_PROBE_S, check=False)
+    if result.returncode == 0:
+        return ""
+    said = result.stderr.decode(errors="replace").strip().splitlines()
+    return f"bwrap does not start ({said[-1][:200] if said else result.returncode}): {_mending(as_root)}"
+
+
+def _mending(as_root: bool) -> str:
+    """The command that most likely lets namespaces be made here."""
+    if as_root:
+        return "give this container the right to make namespaces, e.g. docker run --privileged, or run on the host"
+    switches = {
+        "kernel/unprivileged_userns_clone": ("0", "sudo sysctl kernel.unprivileged_userns_clone=1"),
+        "kernel/apparmor_restrict_unprivileged_userns": (
+            "1",
+            "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0",
+        ),
+        "user/max_user_namespaces": ("0", "sudo sysctl user.max_user_namespaces=10000"),
+    }
+    for name, (bad, fix) in switches.items():
+        path = Path("/proc/sys", name)
+        if path.is_file() and path.read_text(encoding="ascii").strip() == bad:
+            return fix
+    return "run as root, or let this user make user namespaces: sudo sysctl user.max_user_namespaces=10000"
+
+
+def _output(command: list[str]) -> str:
+    result = subprocess.run(command, capture_output=True, timeout=_PROBE_S, check=False, text=True)
+    return result.stdout + result.stderr
+
+
+# Runs inside. It tries what a candidate must not be able to do, and prints what it could.
+_PROBE = r"""
+import ctypes, json, os, socket, sys
+port, secret = int(sys.argv[1]), sys.argv[2]
+def can(act):
+    try:
+        act()
+    except OSError:
+        return False
+    return True
+libc = ctypes.CDLL(None, use_errno=True)
+print(json.dumps({
+    "network": can(lambda: socket.create_connection(("127.0.0.1", port), 0.5)),
+    "secret": can(lambda: open(secret).read()),
+    "write": can(lambda: open("/usr/planted", "w")) or can(lambda: open(secret + ".planted", "w")),
+    "processes": sum(name.isdigit() for name in os.listdir("/proc")),
+    "environment": sorted(os.environ),
+    "userns": libc.unshare(0x10000000) == 0,
+    "io_uring": libc.syscall(425, 1, 0) != -1 or ctypes.get_errno() != 1,
+    "netlink": can(lambda: socket.socket(16, socket.SOCK_RAW, 0)),
+}))
+"""
+_HOG = "b = bytearray(192 << 20)\nimport time\ntime.sleep(2)"
+
+
+def diagnose(sandbox: Sandbox, host: Host, state: Path) -> Capabilities:
+    """Two real runs, one that tries to get out and one that takes too much memory, and what they came to."""
+    if host.reasons:
+        return Capabilities(sandbox.name, usable=False, isolation="full", items=(), reasons=host.reasons)
+    state.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="doctor-", dir=state) as folder, socket.socket() as listener:
+        secret = Path(folder, "secret")
+        secret.write_text("nobody inside may read this", encoding="ascii")
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        try:
+            probe = _try(sandbox, folder, _PROBE, str(listener.getsockname()[1]), str(secret))
+            hog = _try(sandbox, folder, _HOG)
+        except BadInput as error:
+            return Capabilities(sandbox.name, usable=False, isolation="full", items=(), reasons=(str(error),))
+    return _capabilities(sandbox.name, host, probe, hog)
+
+
+def _try(sandbox: Sandbox, folder: str, program: str, *arguments: str) -> Outcome:
+    out = Path(tempfile.mkdtemp(prefix="out-", dir=folder))
+    python = Path(sys.executable)
+    limits = Limits(wall_s=_PROBE_S, memory_bytes=128 << 20, disk_bytes=16 << 20)
+    spec = RunSpec("doctor", (str(python), "-I", "-S", "-c", program, *arguments), out, limits, python=python)
+    return sandbox.run(spec, threading.Event())
+
+
+def _capabilities(name: str, host: Host, probe: Outcome, hog: Outcome) -> Capabilities:
+    """Findings in words. Anything that should be contained and was not makes the backend unusable."""
+    try:
+        found = json.loads(probe.tail)
+    except json.JSONDecodeError:
+        reason = f"the probe did not run ({probe.reason} {probe.detail}): {probe.tail[-300:]}"
+        return Capabilities(name, usable=False, isolation="full", items=(), reasons=(reason,))
+    escapes = {
+        "network": (found["network"], "a listener on the host's loopback"),
+        "filesystem": (found["secret"] or found["write"], "a file of the host outside of what it was given"),
+        "pid namespace": (found["processes"] > 4, f"{found['processes']} processes in /proc"),
+        "system calls": (found["userns"] or found["io_uring"] or found["netlink"], "a refused system call"),
+    }
+    items = [
+        Capability(
+            what, "no" if leaked else "yes", f"a probe inside {'reached' if leaked else 'could not reach'} {that}"
+        )
+        for what, (leaked, that) in escapes.items()
+    ]
+    items += [_memory(host, hog), _DISK, _gpu()]
+    reasons = tuple(f"{item.name}: {item.why}" for item in items if item.level in ("no", "none") and item.name != "GPU")
+    return Capabilities(name, usable=not reasons, isolation="full", items=tuple(items), reasons=reasons)
+
+
+_DISK = Capability("disk", "soft", "the output folder is measured every 0.1 s and single files are capped")
+
+
+def _memory(host: Host, hog: Outcome) -> Capability:
+    if hog.reason not in ("oom", "memory"):
+        return Capability("memory", "none", f"a probe took 192 MiB of 128 MiB and ended with {hog.reason}")
+    if host.groups is not None:
+        return Capability("memory", "cgroup", f"control groups version {host.groups.version} in {host.groups.memory}")
+    return Capability("memory", "watchdog", "no control group may be made here; the tree is summed every 50 ms")
+
+
+def _gpu() -> Capability:
+    found = gpus.present()
+    if not found:
+        return Capability("GPU", "no", "no /dev/nvidia* on this host")
+    return Capability("GPU", "yes", f"NVIDIA devices {', '.join(map(str, found))}")

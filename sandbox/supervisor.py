@@ -1,0 +1,188 @@
+"""The process that starts bubblewrap for one run, has it watched, and leaves nothing behind.
+
+A process of its own because bubblewrap dies with the *thread* that started it, and because it must outlive an
+orchestrator that is killed just long enough to clear up. Started by `sandbox.bubblewrap` as
+
+    python -I -S -c "...; from sandbox.supervisor import main; main()"
+
+with a marshalled job on its standard input, which stays open: a byte or its end means "stop now". It answers with
+a marshalled report on its standard output. Start-up counts here, so this and the modules it imports stand on
+built-in modules only: no json, no dataclasses, no subprocess.
+"""
+
+# Here os.path is right: pathlib takes longer to import than everything else the supervisor does at its start.
+# ruff: noqa: PTH108,PTH123
+from __future__ import annotations
+
+import fcntl
+import marshal
+import os
+import resource
+import time
+
+from sandbox import cgroups, processes
+from sandbox.watching import Job, Watch, end_everything, judge_the_end, watch_to_the_end
+
+_PIPE_BYTES = 1 << 20
+_ARGUMENTS = 14
+"""`ARGUMENTS_FD` of `sandbox.bwrap_arguments`, which is too heavy to import here; a test keeps them equal."""
+_ABOVE_ALL = 32
+
+
+def main() -> None:
+    """Read the job, run it, report."""
+    job = _receive(0)
+    for lock in job.locks:
+        # Held for the length of the run, and not handed on to it.
+        os.set_inheritable(lock, False)
+    marker = _open_marker(job)
+    groups = _make_groups(job)
+    _note(marker, job, groups, 0)
+    watch = Watch(job, groups)
+    _start(watch)
+    watch_to_the_end(watch, lambda init: _note(marker, job, groups, init))
+    gone = end_everything(watch)
+    wall_s = time.monotonic() - watch.started
+    usage = os.wait4(watch.bwrap, 0)[2] if watch.bwrap_gone else None
+    judge_the_end(watch)
+    tail = watch.log.close()
+    left = groups.remove() if groups is not None else []
+    if not gone:
+        left.append(f"process {watch.init or watch.bwrap}")
+    report = {
+        "reason": watch.reason,
+        "detail": watch.detail,
+        "status": watch.exit_status,
+        "wall_s": wall_s,
+        "cpu_s": max(watch.cpu_s, usage.ru_utime + usage.ru_stime if usage else 0.0),
+        "peak": max(watch.peak, usage.ru_maxrss << 10 if usage else 0),
+        "output_bytes": watch.log.total,
+        "tail": tail,
+        "left": left,
+    }
+    if not left:
+        os.unlink(job.marker)
+    os.write(1, marshal.dumps(report))
+
+
+def _receive(descriptor: int) -> Job:
+    """The job: eight bytes of length, then the marshalled dictionary."""
+    data = b""
+    wanted = 8
+    while len(data) < wanted:
+        piece = os.read(descriptor, wanted - len(data))
+        if not piece:
+            raise SystemExit(1)
+        data += piece
+        if len(data) == 8 and wanted == 8:
+            wanted += int.from_bytes(data, "little")
+    return Job(marshal.loads(data[8:]))  # noqa: S302 - written by our own parent, of the same interpreter
+
+
+def _open_marker(job: Job) -> int:
+    """The marker that lets a later `reap` find this run; locked for as long as this process lives."""
+    descriptor = os.open(job.marker, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return descriptor
+
+
+def _note(marker: int, job: Job, groups: cgroups.Groups | None, init: int) -> None:
+    """Write into the marker who is who; see `sandbox.markers` for the reader."""
+    lines = [
+        f"orchestrator {job.parent} {processes.start_time(job.parent)}",
+        f"supervisor {os.getpid()} {processes.start_time(os.getpid())}",
+        *(f"cgroup {folder}" for folder in (groups.folders if groups else [])),
+    ]
+    if init:
+        lines.append(f"init {init} {processes.start_time(init)}")
+    text = "".join(f"{line}\n" for line in lines).encode()
+    os.pwrite(marker, text, 0)
+    os.ftruncate(marker, len(text))
+
+
+def _make_groups(job: Job) -> cgroups.Groups | None:
+    if not job.cgroup_memory:
+        return None
+    parents = cgroups.Parents(job.cgroup_version, job.cgroup_memory, job.cgroup_pids)
+    # bwrap's own two processes are members too.
+    return cgroups.create(parents, job.name, job.memory_bytes, job.processes + 2)
+
+
+def _start(watch: Watch) -> None:
+    """Fork and become bubblewrap, with its descriptors in their agreed places."""
+    job = watch.job
+    output, output_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    os.set_blocking(output_end, True)
+    _enlarge(output)
+    status, status_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    os.set_blocking(status_end, True)
+    texts = [job.passwd.encode(), job.group.encode(), job.seccomp, None, "\0".join(job.arguments).encode() + b"\0"]
+    watch.started = time.monotonic()
+    child = os.fork()
+    if child == 0:
+        _become_bwrap(watch, output_end, status_end, texts)
+    os.close(output_end)
+    os.close(status_end)
+    watch.attach(child, output, status)
+
+
+def _become_bwrap(watch: Watch, output: int, status: int, texts: list[bytes | None]) -> None:
+    """In the child, to the end of its life as Python: join the groups, set the limits, exec."""
+    try:
+        if watch.groups is not None:
+            watch.groups.join()
+        os.umask(0o022)
+        _prefer_for_oom()
+        _set_limits(watch.job)
+        sources = [status if text is None else _in_memory(text) for text in texts]
+        high = [fcntl.fcntl(source, fcntl.F_DUPFD_CLOEXEC, _ABOVE_ALL) for source in sources]
+        for offset, source in enumerate(high):
+            os.dup2(source, _ARGUMENTS - len(high) + 1 + offset)
+        os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        os.execve(watch.job.argv[0], watch.job.argv, {})  # noqa: S606 - no shell is the point
+    except (OSError, ValueError) as error:
+        os.write(output, f"could not start bubblewrap: {error}\n".encode())
+    finally:
+        os._exit(126)
+
+
+def _set_limits(job: Job) -> None:
+    _limit(resource.RLIMIT_CORE, 0)
+    _limit(resource.RLIMIT_NOFILE, 1024)
+    _limit(resource.RLIMIT_FSIZE, job.disk_bytes)
+    if job.cpu_s > 0:
+        _limit(resource.RLIMIT_CPU, int(job.cpu_s) + 2)
+    if job.nproc > 0:
+        _limit(resource.RLIMIT_NPROC, job.nproc)
+
+
+def _limit(which: int, value: int) -> None:
+    """Lower a limit; one that is already lower stays."""
+    hard = resource.getrlimit(which)[1]
+    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(which, (value, value))
+
+
+def _in_memory(data: bytes) -> int:
+    descriptor = os.memfd_create("job")
+    os.write(descriptor, data)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return descriptor
+
+
+def _prefer_for_oom() -> None:
+    """Where the whole host runs out of memory, the candidate goes first."""
+    try:
+        with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
+            file.write("500")
+    except OSError:
+        return
+
+
+def _enlarge(pipe: int) -> None:
+    try:
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+    except OSError:
+        return
