@@ -29,12 +29,15 @@ def tables(document: Document, spec: BoardSpec) -> Findings:
     items = [element for element in root.iter() if _local(element) in ("item", "entry")]
     if len(items) > MOST_ROWS:
         raise document.unreadable(f"{len(items)} items", f"at most {MOST_ROWS}", place=spec.name)
+    saw = f"a feed whose root is {printable(str(root.tag))[:60]} with {len(items)} items"
+    if not items:
+        return Findings((), saw)
     rows = [_row(item) for item in items]
     columns = dict.fromkeys(column for row in rows for column in row)
     ordered = {"title": None, **columns}
     names = tuple("name" if column == "title" else column for column in ordered)
     table = Table(("feed", "title"), names, tuple(tuple(row.get(column) for column in ordered) for row in rows))
-    return Findings((table,), f"a feed whose root is {printable(str(root.tag))[:60]} with {len(items)} items")
+    return Findings((table,), saw)
 
 
 def _local(element: etree._Element) -> str:

@@ -39,7 +39,7 @@ def looks_like_markup(body: bytes) -> bool:
 
 def parse_page(document: Document) -> html.HtmlElement | None:
     """The page's root element, None where there is nothing that could be one."""
-    declared = charset(document.content_type)
+    declared = charset(document.content_type) or ("utf-8" if _is_utf8(document.body) else "")
     try:
         parser = html.HTMLParser(encoding=declared or None, no_network=True, huge_tree=False)
     except LookupError:
@@ -48,6 +48,15 @@ def parse_page(document: Document) -> html.HtmlElement | None:
         return html.document_fromstring(document.body, parser=parser)
     except (etree.LxmlError, ValueError):
         return None
+
+
+def _is_utf8(body: bytes) -> bool:
+    """Whether the bytes are UTF-8, which lxml would not guess for a page that does not say."""
+    try:
+        body.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def described_page(document: Document) -> str:

@@ -106,7 +106,7 @@ def find_tables(value: Json, label: str, scalar_column: str, document: Document)
     for path, inner in _walk(value, label):
         if isinstance(inner, list) and not inner:
             continue
-        if isinstance(inner, dict) and path != label and all(_is_number(cell) for cell in inner.values()):
+        if isinstance(inner, dict) and (path or label) and all(_is_number(cell) for cell in inner.values()):
             continue
         if (table := as_table(inner, path, scalar_column, document)) is not None:
             found.append(table)

@@ -135,7 +135,7 @@ def _plain(text: str) -> str:
 
 def _usual_name_column(table: Table) -> int | None:
     unnamed = bool(table.columns) and table.columns[0] == ""
-    numbered = all(str(row[0]).isdigit() for row in table.rows)
+    numbered = unnamed and all(str(row[0]).isdigit() for row in table.rows)
     if unnamed and not numbered:
         return 0
     for usual in USUAL_NAME_COLUMNS:

@@ -17,7 +17,7 @@ _GLYPH = re.compile(
     "[\u2190-\u21ff\u2300-\u23ff\u25a0-\u27bf\u2b00-\u2bff\u3030\u303d\u3297\u3299\ufe0e\ufe0f\u20e3"
     "\U0001f000-\U0001faff]"
 )
-_NEW_MARK = re.compile(r"[(\[]\s*new\s*!*\s*[)\]]|(?<!\S)NEW!*$|^NEW!+(?!\S)|(?<!\S)[Nn]ew!+$")
+_NEW_MARK = re.compile(r"[(\[]\s*(?i:new)\s*!*\s*[)\]]|(?<!\S)NEW!*$|^NEW!+(?!\S)|(?<!\S)[Nn]ew!+$")
 _EMPHASIS = re.compile(r"^(\*\*|__|`)(.+)\1$")
 _FOOTNOTE = re.compile(r"[†‡§¶]+$")
 _SPACES = re.compile(r"\s+")

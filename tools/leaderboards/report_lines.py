@@ -18,7 +18,8 @@ def alerts(delta: Delta | TrackChanged, our_name: str) -> list[str]:
         return [line, status_line(delta.after)]
     lines = [line for change in delta.changes for line in _change_lines(change, delta, our_name)]
     lines += _our_lines(delta)
-    lines += [line for change in delta.changes for line in _order_line(change, delta)]
+    moved = {change.name for change in delta.changes if _score_line(change, "")}
+    lines += [line for change in delta.changes for line in _order_line(change, delta, moved)]
     return [*lines, status_line(delta.after)] if lines else []
 
 
@@ -49,8 +50,6 @@ def _called(change: Change) -> str:
 
 def _change_lines(change: Change, delta: Delta, our_name: str) -> list[str]:
     board = printable(delta.board)
-    if change.kind in ("score_up", "corrected_down"):
-        return _score_line(change, board)
     if change.kind == "new_entrant" and change.new_score is not None:
         score = _score(change.new_score)
         if change.excluded:
@@ -62,7 +61,7 @@ def _change_lines(change: Change, delta: Delta, our_name: str) -> list[str]:
         why = f", {printable(change.excluded)}" if change.excluded else ""
         ours = " — this is us" if same_name(change.name, our_name) else ""
         return [f"[ALERT] {what}: {_called(change)} (was #{change.old_rank} at {_score(change.old_score)}{why}){ours}"]
-    return []
+    return _score_line(change, board)
 
 
 def _then(text: str) -> str:
@@ -75,7 +74,12 @@ def _score(score: float) -> str:
 
 def _score_line(change: Change, board: str) -> list[str]:
     old, new = change.old_score, change.new_score
-    if old is None or new is None or not visibly_different(old, new):
+    if (
+        change.kind not in ("score_up", "corrected_down")
+        or old is None
+        or new is None
+        or not visibly_different(old, new)
+    ):
         return []
     digits = decimals_to_tell(old, new)
     verb = "improved" if change.kind == "score_up" else "corrected"
@@ -104,12 +108,11 @@ def _our_lines(delta: Delta) -> list[str]:
     return lines
 
 
-def _order_line(change: Change, delta: Delta) -> list[str]:
-    if change.kind != "order" or not change.overtook:
+def _order_line(change: Change, delta: Delta, moved: set[str]) -> list[str]:
+    """Who passed whom, where either score moved by more than its last bits."""
+    overtook = [name for name in change.overtook if change.name in moved or name in moved]
+    if change.kind != "order" or not overtook:
         return []
-    old, new = change.old_score, change.new_score
-    if old is not None and new is not None and not visibly_different(old, new):
-        return []
-    passed = ", ".join(printable(name) for name in change.overtook[:5])
-    more = f" and {len(change.overtook) - 5} more" if len(change.overtook) > 5 else ""
+    passed = ", ".join(printable(name) for name in overtook[:5])
+    more = f" and {len(overtook) - 5} more" if len(overtook) > 5 else ""
     return [f"[STATUS] {_called(change)} moved ahead of {passed}{more} on {printable(delta.board)}"]

@@ -16,6 +16,8 @@ from tools.leaderboards.sources import Victory
 FINE_BELOW = 1.0
 ABLATION_UP_TO = 5.0
 WATCH_WITHIN = 5.0
+ROUNDING = 1e-9
+"""Differences of decimal fractions miss their value by the last bits; thresholds are not decided by those."""
 
 Strategy = Literal["fine_search", "ablation", "try_queue", "escalate"]
 
@@ -52,16 +54,16 @@ def gap_points(snapshot: Snapshot, position: Position) -> float | None:
 def points(snapshot: Snapshot, difference: float) -> float | None:
     """A difference of scores in points; None where the leader's score is 0, of which nothing is a share."""
     if unit_interval(snapshot):
-        return 100.0 * difference
+        return round(100.0 * difference, 9)
     best = max((oriented(snapshot, score) for _, score in scored(snapshot)), default=0.0)
-    return 100.0 * difference / abs(best) if best else None
+    return round(100.0 * difference / abs(best), 9) if best else None
 
 
 def holds(position: Position, victory: Victory) -> bool:
     """Whether we stand where the victory condition asks, by its margin, with an entry that counts."""
     if position.rank is None or position.excluded or position.rank > victory.rank:
         return False
-    return position.gap_to_next is None or position.gap_to_next >= victory.margin
+    return position.gap_to_next is None or position.gap_to_next >= victory.margin - ROUNDING
 
 
 def classify(
@@ -107,7 +109,7 @@ def _widened(delta: Delta | None, gap: float | None, threshold: float | None, re
     before, after = delta.before.gap_to_first, delta.after.gap_to_first
     if before is None or after is None or after >= 0:
         return False
-    widening = (before - after) * gap / -after
+    widening = round((before - after) * gap / -after, 9)
     if widening <= threshold:
         return False
     reasons.append(f"gap to first widened by {widening:.2f} points, more than {threshold:g}")
