@@ -1,0 +1,122 @@
+"""What the night has taught so far: settings known, families that have stopped paying, gains to expect.
+
+Used by `agent.researcher.search`; pure functions of the search space, production's settings and the trials made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from registry.hypotheses import Scalar
+from registry.target import Parameter
+
+Outcome = Literal["promote", "archive", "extend", "park", "open"]
+"""A verdict, or `open` for a hypothesis that is queued or running."""
+
+Key = frozenset[tuple[str, Hashable]]
+
+FAILURES_TO_REST = 2
+PRIOR_WEIGHT = 2.0
+"""How many measured gains the prior counts for."""
+COMBINATION = "combination"
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One idea that was tried or is under way, in the order in which they were."""
+
+    settings: Mapping[str, Scalar]
+    """What it changed: configuration path → value."""
+    gain: float | None
+    """Measured change of the primary metric, positive is better; None where nothing was measured."""
+    verdict: Outcome
+    reason: str = ""
+    production: Mapping[str, Scalar] | None = None
+    """Production's settings when it was tried, where known: then the whole configuration is known as tried."""
+    family: str = ""
+    """Overrides the family that follows from the settings; for changes that are no settings."""
+
+
+def settings_key(settings: Mapping[str, Scalar]) -> Key:
+    """Equal for equal changes: 1 and 1.0 are one value, True and 1 are two."""
+    return frozenset((path, _value_key(value)) for path, value in settings.items())
+
+
+def family_of(space: Mapping[str, Parameter], settings: Mapping[str, Scalar]) -> str:
+    """The first tag of the parameter changed; several families changed at once are a family of their own."""
+    families = {parameter.tags[0] for parameter in space.values() if parameter.path in settings}
+    return families.pop() if len(families) == 1 and len(settings) == 1 else COMBINATION if families else ""
+
+
+def since_promotion(tried: Sequence[Trial]) -> Sequence[Trial]:
+    """The trials made on today's production."""
+    last = max((place for place, trial in enumerate(tried) if trial.verdict == "promote"), default=-1)
+    return tried[last + 1 :]
+
+
+class Known:
+    """Changes that need not be proposed again, because they or their whole configuration were tried.
+
+    `paths`: the settings that tell configurations apart.
+    """
+
+    def __init__(self, paths: frozenset[str], production: Mapping[str, Scalar], tried: Sequence[Trial]) -> None:
+        self._paths = paths
+        self._production = production
+        self._changes = {settings_key(trial.settings) for trial in since_promotion(tried) if trial.settings}
+        self._configurations = {self._whole({}, production)}
+        for trial in tried:
+            if trial.production is not None and trial.settings.keys() <= paths:
+                self._configurations.add(self._whole({}, trial.production))
+                self._configurations.add(self._whole(trial.settings, trial.production))
+
+    def __contains__(self, settings: object) -> bool:
+        if not isinstance(settings, Mapping):
+            return False
+        whole = self._whole(settings, self._production)
+        return settings_key(settings) in self._changes or whole in self._configurations
+
+    def add(self, settings: Mapping[str, Scalar]) -> None:
+        self._changes.add(settings_key(settings))
+
+    def _whole(self, settings: Mapping[str, Scalar], production: Mapping[str, Scalar]) -> Key:
+        whole = {**production, **settings}
+        return settings_key({path: value for path, value in whole.items() if path in self._paths})
+
+
+def resting(tried: Sequence[Trial], labels: Callable[[Trial], Iterable[str]]) -> frozenset[str]:
+    """Labels (families, or paths) that failed twice in a row with no promotion since.
+
+    A later promotion, which changes production, wakes each of them once; one of its own makes it new again.
+    """
+    failures: dict[str, int] = {}
+    woken: set[str] = set()
+    for trial in tried:
+        if trial.verdict == "promote":
+            own = set(labels(trial))
+            woken -= own
+            for label, count in list(failures.items()):
+                if label in own or count < FAILURES_TO_REST:
+                    failures[label] = 0
+                elif label not in woken:
+                    failures[label] = 0
+                    woken.add(label)
+        elif trial.verdict == "archive":
+            for label in labels(trial):
+                failures[label] = failures.get(label, 0) + 1
+    return frozenset(label for label, count in failures.items() if count >= FAILURES_TO_REST)
+
+
+def expected_gain(gains: Sequence[float], prior: float) -> float:
+    """Mean of measured gains drawn towards the prior; never below zero, since nobody proposes a loss."""
+    return max(0.0, (sum(gains) + PRIOR_WEIGHT * prior) / (len(gains) + PRIOR_WEIGHT))
+
+
+def _value_key(value: Scalar) -> Hashable:
+    if isinstance(value, bool):
+        return ("bool", value)
+    if isinstance(value, (int, float)):
+        return ("number", float(value))
+    return ("text", value)
