@@ -58,6 +58,11 @@ class Account:
         return event.reason if event is not None else ""
 
     @property
+    def gain(self) -> float | None:
+        """The fresh gain that a promotion reports; None for everything else."""
+        return float(self.promoted.data["gain"]) if self.promoted is not None else None
+
+    @property
     def last_look(self) -> Data | None:
         return self.looks[-1].data if self.looks else None
 

@@ -127,7 +127,7 @@ def _update_competitors(services: Services, board: Leaderboard) -> None:
 # -- where we stand -----------------------------------------------------------------------------------------
 
 
-def stand(services: Services, registry: CompetitiveRegistry, board: Leaderboard, cycle: int) -> str:
+def stand(services: Services, registry: CompetitiveRegistry, board: Leaderboard, cycle: int | str) -> str:
     """Record our standing on a board for this cycle; returns the trigger it gives."""
     snapshot = snapshot_of(services, board.name)
     if snapshot is None:

@@ -112,11 +112,12 @@ def fingerprint() -> str:
 
 def build(services: Services, checkpointer: BaseCheckpointSaver[Any]) -> CompiledStateGraph[State, None, State, State]:
     """Compile the graph over one set of services."""
+    from langchain_core.runnables import RunnableLambda
     from langgraph.graph import StateGraph
 
     graph: StateGraph[State, None, State, State] = StateGraph(State)
     for name, node in NODES.items():
-        graph.add_node(name, _bound(name, node, services))
+        graph.add_node(name, RunnableLambda(_bound(name, node, services), name=name))
     for start, end in EDGES:
         graph.add_edge(start, end)
     for name, choose, targets in CHOICES:

@@ -1,7 +1,7 @@
 """One night: cycles of the graph until there is a reason to stop, and the way back in after a crash.
 
-Called by `agent run`, `agent experiment` and the demo, inside the workspace's lock. Every cycle is a thread of its own in the
-checkpoint store and is deleted when it is done, so the store does not grow with the night.
+Called by `agent run`, `agent experiment` and the demo, inside the workspace's lock. Every cycle is a thread of its
+own in the checkpoint store and is deleted when it is done, so the store does not grow with the night.
 """
 
 from __future__ import annotations
@@ -71,8 +71,7 @@ def recover(services: Services) -> None:
     from sandbox.outputs import remove_tree
 
     removed = [*services.sandbox.reap(), *services.solution.clean_up()]
-    for repair in services.log.repairs:
-        removed.append(f"a torn last line of the log, kept in {repair.kept_in.name}")
+    removed += [f"a torn last line of the log, kept in {repair.path.name}" for repair in services.log.repairs]
     running = services.workspace.cache / "running"
     if running.is_dir() and any(running.iterdir()):
         remove_tree(running)

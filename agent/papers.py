@@ -82,12 +82,14 @@ def read_listed(services: Services) -> int:
         source = by_name.get(item["source"])
         count += 1
         try:
-            if source is None:
-                raise Retryable(f"the source {item['source']} is not configured any more")
-            text = source.text(paper)
+            text = source.text(paper) if source is not None else None
+            why = f"the source {item['source']} is not configured any more"
         except (BadInput, Retryable) as error:
-            data = {"paper": item["paper"], "status": type(error).__name__}
-            services.record("paper_unreadable", key, data, str(error), key=f"unreadable:{key}:{paper.version}")
+            text, why = None, str(error)
+        if text is None:
+            data = {"paper": item["paper"], "source": item["source"]}
+            services.record("paper_unreadable", key, data, why, key=f"unreadable:{key}:{paper.version}")
+            services.progress.say(f"[STATUS] not readable: {why}")
             continue
         _record(services, services.researcher.read(paper, text, asked))
     return count

@@ -69,20 +69,23 @@ def _submit(services: Services, hypothesis: str, test: Test) -> None:
         return
     from tools import submissions
 
-    result = submissions.submit(
-        command,
-        folder=services.workspace.root,
-        timeout_s=services.target.submission.timeout,
-        values={"hypothesis": hypothesis, "commit": test.commit, "branch": test.branch},
-    )
+    code = services.runner.trees.candidate(test.commit, test.production)
+    results = services.workspace.results_of(hypothesis).root
+    asked = submissions.Promotion(hypothesis, test.branch, test.commit, code, results)
+    result = submissions.submit(command, asked, services.target.submission.timeout, services.workspace.root)
     services.record(
         "submission",
         hypothesis,
-        {"accepted": result.accepted, "status": result.status, "output": result.output},
+        {
+            "status": result.status,
+            "exit_status": result.exit_status,
+            "argv": list(result.argv),
+            "output": result.output,
+        },
         reason=result.why,
         key=f"submission:{hypothesis}:{test.commit}",
     )
-    services.progress.say(f"  submission of {hypothesis}: {result.why}")
+    services.progress.say(f"  submission of {hypothesis}: {result.status} {result.why}")
 
 
 # -- parked candidates --------------------------------------------------------------------------------------

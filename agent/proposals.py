@@ -12,7 +12,8 @@ import json
 from agent import boards, projections, queueing
 from agent.researcher.contract import Idea, Situation, Trial
 from agent.services import Services
-from registry.hypotheses import Hypothesis, Implementation, Scalar, Tier, priority
+from registry.history import History
+from registry.hypotheses import Hypothesis, Implementation, Scalar, Tier, Urgency, priority
 
 BATCH = 6
 """Ideas asked for at a time: few, because a verdict changes what is worth trying."""
@@ -35,15 +36,31 @@ def situation(services: Services, limit: int = BATCH) -> Situation:
         production=dict(production.configuration),
         production_commit=production.commit,
         gap_points=gap,
-        trials=[
-            Trial(v.settings, v.family, v.gain if v.gain is not None else v.mean, v.outcome, v.reason, v.production)
-            for v in history.verdicts
-        ],
-        queued=[dict(h.implementation.settings) for h in history.open_hypotheses()],
+        trials=_trials(history),
         techniques=techniques,
         seed=max(history.seasons, 1),
         limit=limit,
     )
+
+
+def _trials(history: History) -> list[Trial]:
+    """Everything ever taken up, in order: verdicts with what was measured, then what is still open."""
+    configurations = {production.commit: production.configuration for production in history.productions}
+    decided = [
+        Trial(
+            settings=verdict.settings,
+            gain=verdict.gain if verdict.gain is not None else verdict.mean,
+            verdict=verdict.outcome,
+            reason=verdict.reason,
+            production=configurations.get(verdict.production),
+        )
+        for verdict in history.verdicts
+    ]
+    under_way = [
+        Trial(settings=hypothesis.implementation.settings, gain=None, verdict="open")
+        for hypothesis in history.open_hypotheses()
+    ]
+    return decided + under_way
 
 
 def propose(services: Services) -> str:
@@ -82,8 +99,7 @@ def _basis(asked: Situation) -> str:
     """Digest of everything proposals depend on."""
     facts = [
         asked.production_commit,
-        [[trial.settings, trial.outcome, trial.production] for trial in asked.trials],
-        asked.queued,
+        [[dict(trial.settings), trial.verdict, trial.reason] for trial in asked.trials],
         sorted(technique.quote.text for technique in asked.techniques),
         asked.gap_points,
     ]
@@ -103,7 +119,7 @@ def _outside(services: Services, settings: dict[str, Scalar]) -> str:
 
 def _hypothesis(services: Services, idea: Idea, name: str, asked: Situation) -> Hypothesis:
     lost = any(board.trigger == "urgent" for board in services.history.boards.values())
-    urgency = "urgent" if lost else "normal"
+    urgency: Urgency = "urgent" if lost else "normal"
     low = idea.estimated_gain < LOW_TIER_SHARE * services.target.gate.threshold
     tier: Tier = "low" if low else "normal"
     return Hypothesis(

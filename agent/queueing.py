@@ -27,7 +27,7 @@ class Budget:
 
 
 def take_in_by_hand(services: Services) -> None:
-    """Hypotheses that people put into `experiments/queue/` become events; a file that cannot be read stays and is named."""
+    """Hypotheses that people put into `experiments/queue/` become events; a file that is no hypothesis is named."""
     from registry.documents import load_hypothesis
 
     for path in sorted(services.workspace.state_folder("queued").glob("*.y*ml")):
@@ -159,4 +159,4 @@ def season_is_over(services: Services) -> bool:
 
 def stop_reason(why: str) -> bool:
     """Whether the queue's word ends a night."""
-    return why.startswith("budget used") or why in {EXHAUSTED, SEASON_OVER} or why.startswith("only low-priority")
+    return why.startswith(("budget used", "only low-priority")) or why in {EXHAUSTED, SEASON_OVER}

@@ -18,7 +18,7 @@ from agent.solution import Solution
 from experiments.measuring import Measurer
 from experiments.runner import Runner
 from registry.audit import AuditLog, Event
-from registry.blobs import BlobStore
+from registry.blobs import Blobs
 from registry.competitive import CompetitiveRegistry
 from registry.documents import load_competitive, load_research, load_target
 from registry.history import History
@@ -46,7 +46,7 @@ class Services:
     target: Target
     repository: Path
     log: AuditLog
-    blobs: BlobStore
+    blobs: Blobs
     history: History
     solution: Solution
     sandbox: Sandbox

@@ -5,6 +5,7 @@ Implements `experiments.plans.Source`. Contents of a commit never change, so wha
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,11 +52,10 @@ class Solution:
 
     def edited(self, content: bytes, settings: dict[str, Scalar]) -> bytes:
         """Configuration text with the settings' values in place of the old ones; all else byte for byte."""
-        from registry import yaml_text
         from tools import configuration_edit
 
         name = self._target.solution.config
-        text = configuration_edit.set_values(name, content.decode(), settings, yaml_text.splice, _load_yaml)
+        text = configuration_edit.set_values(name, content.decode(), settings, _splice_yaml, _load_yaml)
         return text.encode()
 
     def settings(self, commit: str) -> dict[str, Scalar]:
@@ -144,6 +144,12 @@ class Solution:
         from tools import branches
 
         return branches.cleanup_worktrees(self.repository, self._worktrees)
+
+
+def _splice_yaml(text: str, changes: Mapping[tuple[str, ...], Scalar]) -> str:
+    from registry.yaml_text import splice
+
+    return splice(text, {tuple(path): value for path, value in changes.items()}, "configuration")
 
 
 def _load_yaml(text: str) -> object:

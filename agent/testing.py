@@ -13,8 +13,8 @@ from experiments import gate, seeds
 from experiments.gate import Decision, Evidence, Need
 from experiments.plans import Plan
 from registry.history import Test
-from registry.target import GateSettings
 from registry.runs import Purpose
+from registry.target import GateSettings
 
 PURPOSES: dict[str, Purpose] = {"stage": "gate", "fresh": "fresh", "cost": "cost"}
 

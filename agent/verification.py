@@ -45,9 +45,7 @@ def verify(workspace: Workspace) -> Verification:
                 content.take(event)
         except BadInput as error:
             problems.append(str(error))
-    return Verification(
-        chain.events, chain.head.hash, content.looks, len(content.runs), (*problems, *content.problems)
-    )
+    return Verification(chain.events, chain.head.hash, content.looks, len(content.runs), (*problems, *content.problems))
 
 
 class _Content:

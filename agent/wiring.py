@@ -5,7 +5,6 @@ Called by the command line. Heavy libraries are imported by the parts themselves
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from registry.blobs import Blobs
 from registry.documents import load_competitive, load_research, load_target
 from registry.history import History
 from registry.locks import workspace_lock
+from registry.target import Target
 from registry.workspace import Workspace
 
 
@@ -35,14 +35,15 @@ def utc_now() -> datetime:
 def open_services(workspace: Workspace, progress: Progress, command: str) -> Iterator[Services]:
     """Services of a workspace that this process alone runs; refused where another process holds it."""
     with workspace_lock(workspace.lock, command):
-        target = load_target(workspace.target)
-        competitive, research = load_competitive(workspace.competitive_registry), load_research(workspace.research_config)
-        del competitive  # read here so that a broken registry stops the night before anything is paid
+        target, research = load_target(workspace.target), load_research(workspace.research_config)
+        load_competitive(workspace.competitive_registry)  # a broken registry stops the night before anything is paid
         with AuditLog.open(workspace.audit) as log:
             yield _compose(workspace, target, tuple(research.domain_keywords), log, progress)
 
 
-def _compose(workspace: Workspace, target, domain_terms, log: AuditLog, progress: Progress) -> Services:
+def _compose(
+    workspace: Workspace, target: Target, domain_terms: tuple[str, ...], log: AuditLog, progress: Progress
+) -> Services:
     from sandbox.backends import choose
     from tools.repository_checks import open_repository
 

@@ -252,7 +252,7 @@ class _Run:
                 return failure
         for left in ("model", "predicted"):
             remove_tree(self.work / left)
-        found = {
+        found: dict[str, float] = {
             name: _cost(name, self.phases[cost.source], items[cost.source])
             for name, cost in self.target.metrics.secondary.items()
         }

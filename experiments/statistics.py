@@ -155,6 +155,12 @@ def sd_lower_bound(values: Sequence[float], confidence: float = 0.95) -> float:
     return standard_deviation(values) * math.sqrt((n - 1) / _chi_square_upper_point(n - 1, confidence))
 
 
+def half_width(values: Sequence[float], confidence: float) -> float:
+    """Half the width of Student's two-sided interval of the mean; needs two values or more."""
+    quantile = _t_quantile(len(values) - 1, 0.5 + confidence / 2.0)
+    return quantile * standard_deviation(values) / math.sqrt(len(values))
+
+
 @lru_cache(maxsize=256)
 def _t_quantile(degrees: int, confidence: float) -> float:
     return float(special.stdtrit(degrees, confidence))

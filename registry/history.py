@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from registry.hypotheses import OPEN_STATUSES, Hypothesis, Scalar, Status
 from registry.papers import Reading
@@ -79,7 +79,7 @@ class Verdict:
     """A closed test in the few facts that later decisions read."""
 
     hypothesis: str
-    outcome: str
+    outcome: Literal["promote", "archive", "extend", "park"]
     reason: str
     explanation: str
     gain: float | None

@@ -19,9 +19,12 @@ def ranked(hypotheses: Sequence[Hypothesis]) -> list[Hypothesis]:
     return sorted(hypotheses, key=lambda h: (h.tier == "low", -h.priority_score, int(h.id.removeprefix("H-"))))
 
 
-def dump_hypothesis(hypothesis: Hypothesis) -> str:
-    """`experiments/*/H-042.yaml`: the documents' fields in their order, then ours."""
-    return "hypothesis:\n" + "".join(f"  {line}\n" for line in _lines(hypothesis))
+def dump_hypothesis(hypothesis: Hypothesis, decided: Mapping[str, str] | None = None) -> str:
+    """`experiments/*/H-042.yaml`: the documents' fields in their order, then ours; below them when and why decided."""
+    text = "hypothesis:\n" + "".join(f"  {line}\n" for line in _lines(hypothesis))
+    if decided:
+        text += "decided:\n" + "".join(f"  {key}: {_quoted(value)}\n" for key, value in decided.items())
+    return text
 
 
 def dump_queue(hypotheses: Sequence[Hypothesis]) -> str:

@@ -20,7 +20,9 @@ def command() -> None:
 @click.option("--kind", default=None, help="Only events of this kind, such as verdict.")
 @click.option("--last", type=click.IntRange(1), default=None, help="Only the last so many.")
 @common
-def show_events(subject: str | None, kind: str | None, last: int | None, workspace_dir: Path | None, as_json: bool) -> int:
+def show_events(
+    subject: str | None, kind: str | None, last: int | None, workspace_dir: Path | None, as_json: bool
+) -> int:
     """Show events, oldest first."""
     from collections import deque
 
@@ -37,7 +39,9 @@ def show_events(subject: str | None, kind: str | None, last: int | None, workspa
         if as_json:
             click.echo(json.dumps(fields_of(event), sort_keys=True, ensure_ascii=False))
         else:
-            click.echo(plain_text(f"{event.seq:6d}  {event.time}  {event.kind:20s} {event.subject:12s} {event.reason}", 300))
+            click.echo(
+                plain_text(f"{event.seq:6d}  {event.time}  {event.kind:20s} {event.subject:12s} {event.reason}", 300)
+            )
     return 0
 
 

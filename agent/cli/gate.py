@@ -50,7 +50,9 @@ def _print(hypothesis: str, look: dict[str, Any], seq: int, looks: int, broken: 
         table.add_column(name, justify="right" if name == "Value" else "left")
     for row in look["rows"]:
         value = "–" if row["value"] is None else f"{row['value']:.5g}"
-        result = Text(row["result"].replace("_", " "), style={"passed": "green", "failed": "red"}.get(row["result"], ""))
+        result = Text(
+            row["result"].replace("_", " "), style={"passed": "green", "failed": "red"}.get(row["result"], "")
+        )
         table.add_row(Text(row["name"]), value, Text(row["requirement"]), result, "yes" if row["binding"] else "no")
     decision = look["decision"]
     console.print(Text(f"{hypothesis}: {decision['outcome']} ({decision['reason']}), policy {look['policy']['name']}"))

@@ -22,11 +22,10 @@ def command(hypothesis: str | None, workspace_dir: Path | None, as_json: bool) -
     if hypothesis is None:
         promoted = [account for account in reader.accounts().values() if account.promoted is not None]
         if as_json:
-            print_json([{"id": a.hypothesis.id, "title": a.hypothesis.title, "gain": a.promoted.data["gain"]} for a in promoted if a.promoted])
+            print_json([{"id": a.hypothesis.id, "title": a.hypothesis.title, "gain": a.gain} for a in promoted])
             return 0
         for account in promoted:
-            gain = account.promoted.data["gain"] if account.promoted else 0.0
-            click.echo(f"{account.hypothesis.id}  {gain:+.4f}  {account.hypothesis.title}")
+            click.echo(f"{account.hypothesis.id}  {account.gain:+.4f}  {account.hypothesis.title}")
         if not promoted:
             click.echo("Nothing was promoted, so there is nothing to review.")
         return 0
@@ -36,7 +35,9 @@ def command(hypothesis: str | None, workspace_dir: Path | None, as_json: bool) -
         click.echo(f"{hypothesis} is {account.status}, so it has no pull request. {account.reason}".strip())
         return 1
     if as_json:
-        print_json({"id": hypothesis, "file": str(path), "branch": account.promoted.data["branch"], "text": path.read_text()})
+        print_json(
+            {"id": hypothesis, "file": str(path), "branch": account.promoted.data["branch"], "text": path.read_text()}
+        )
     else:
         show(path.read_text())
         click.echo(f"\n{path}")

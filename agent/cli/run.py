@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 @click.command("run")
 @click.option("--cycles", type=click.IntRange(1), default=None, help="Stop after this many cycles.")
 @click.option("--until", default=None, metavar="HH:MM", help="Stop at this time of day (local).")
-@click.option("--forever", is_flag=True, help="Never stop by itself; wait for the schedule when there is nothing to do.")
+@click.option(
+    "--forever", is_flag=True, help="Never stop by itself; wait for the schedule when there is nothing to do."
+)
 @common
 def command(cycles: int | None, until: str | None, forever: bool, workspace_dir: Path | None, as_json: bool) -> int:
     """Run the loop until first, out of ideas, out of budget or the season's end.
@@ -93,7 +95,7 @@ def progress_on(silent: bool) -> Iterator[Progress]:
         with Live(Console()) as live:
             yield live
     else:
-        yield Lines(lambda line: click.echo(line))
+        yield Lines(click.echo)
 
 
 @contextmanager

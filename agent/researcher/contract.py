@@ -6,9 +6,9 @@ with the same records and before the same gate.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from registry.hypotheses import Effort, Hypothesis, Quote, Scalar
 from registry.papers import Paper, Reading, Technique
@@ -18,17 +18,25 @@ if TYPE_CHECKING:
     from tools.pdf_text import PdfText
 
 
+Outcome = Literal["promote", "archive", "extend", "park", "open"]
+"""A verdict, or `open` for a hypothesis that is queued or running."""
+Strategy = Literal["paper", "refine", "ablate", "restructure"]
+
+
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One hypothesis that was tried, in what later proposals learn from."""
+    """One idea that was tried or is under way, in the order in which they were."""
 
-    settings: dict[str, Scalar]
-    family: str
+    settings: Mapping[str, Scalar]
+    """What it changed: configuration path → value."""
     gain: float | None
-    """Reported gain of a promotion, or the mean paired difference of a rejection; None where nothing was measured."""
-    outcome: str
-    reason: str
-    production: str
+    """Measured change of the primary metric, positive is better; None where nothing was measured."""
+    verdict: Outcome
+    reason: str = ""
+    production: Mapping[str, Scalar] | None = None
+    """Production's settings when it was tried, where known: then the whole configuration is known as tried."""
+    family: str = ""
+    """Overrides the family that follows from the settings; for changes that are no settings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +51,6 @@ class Situation:
     gap_points: float | None
     """Gap to the first place in points; positive is behind; None where no board says."""
     trials: list[Trial]
-    queued: list[dict[str, Scalar]]
-    """Settings of hypotheses that are open already."""
     techniques: list[Technique]
     seed: int
     limit: int
@@ -62,17 +68,19 @@ class Idea:
     family: str
     effort: Effort
     estimated_gain: float
-    strategy: str
+    strategy: Strategy
     quotes: tuple[Quote, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Proposals:
-    """Ideas, best first, and whether anything is left beyond them."""
+    """Ideas, best first. `exhausted`: nothing untried is left, and `note` says what was left and why."""
 
     ideas: tuple[Idea, ...]
     exhausted: bool
     note: str
+    mode: str = ""
+    """How it looked: `refine`, `ablate`, `restructure`, or the researcher's own word."""
 
 
 @dataclass(frozen=True, slots=True)

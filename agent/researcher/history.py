@@ -6,14 +6,10 @@ Used by `agent.researcher.search`; pure functions of the search space, productio
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
 
+from agent.researcher.contract import Trial
 from registry.hypotheses import Scalar
 from registry.target import Parameter
-
-Outcome = Literal["promote", "archive", "extend", "park", "open"]
-"""A verdict, or `open` for a hypothesis that is queued or running."""
 
 Key = frozenset[tuple[str, Hashable]]
 
@@ -21,22 +17,6 @@ FAILURES_TO_REST = 2
 PRIOR_WEIGHT = 2.0
 """How many measured gains the prior counts for."""
 COMBINATION = "combination"
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """One idea that was tried or is under way, in the order in which they were."""
-
-    settings: Mapping[str, Scalar]
-    """What it changed: configuration path → value."""
-    gain: float | None
-    """Measured change of the primary metric, positive is better; None where nothing was measured."""
-    verdict: Outcome
-    reason: str = ""
-    production: Mapping[str, Scalar] | None = None
-    """Production's settings when it was tried, where known: then the whole configuration is known as tried."""
-    family: str = ""
-    """Overrides the family that follows from the settings; for changes that are no settings."""
 
 
 def settings_key(settings: Mapping[str, Scalar]) -> Key:

@@ -34,9 +34,7 @@ class OfflineResearcher:
         """Screen by names of boards and words of the domain; take techniques that name what this solution can set."""
         answer = reading.screen(paper, text, situation.boards, self._domain_terms)
         techniques = (
-            reading.extract(paper, text, situation.target.search_space, situation.production)
-            if answer.relevant
-            else []
+            reading.extract(paper, text, situation.target.search_space, situation.production) if answer.relevant else []
         )
         return Reading(
             paper=paper, relevant=answer.relevant, why=answer.why, boards=list(answer.boards), techniques=techniques
@@ -44,7 +42,18 @@ class OfflineResearcher:
 
     def propose(self, situation: Situation) -> Proposals:
         """Techniques first, then a search that refines and, where that stops paying, restructures."""
-        return search.propose(situation)
+        target = situation.target
+        return search.propose(
+            target.search_space,
+            situation.production,
+            situation.trials,
+            situation.techniques,
+            situation.gap_points,
+            situation.seed,
+            situation.limit,
+            threshold=target.gate.threshold,
+            metric=target.metrics.primary.name,
+        )
 
     def patch(self, request: PatchRequest) -> dict[str, bytes]:
         """The configuration file with the hypothesis's settings in place."""

@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from agent.researcher.combinations import combinations
-from agent.researcher.history import COMBINATION, Known, Trial, expected_gain, family_of, resting, settings_key
+from agent.researcher.contract import Idea, Proposals, Strategy, Trial
+from agent.researcher.history import COMBINATION, Known, expected_gain, family_of, resting, settings_key
 from agent.researcher.reading import technique_priority
-from registry.hypotheses import EFFORT_SCORES, Effort, Quote, Scalar, priority
+from registry.hypotheses import EFFORT_SCORES, Scalar, priority
 from registry.papers import Technique
 from registry.target import Parameter
 
-Strategy = Literal["paper", "refine", "ablate", "restructure"]
 Mode = Literal["refine", "ablate", "restructure"]
 
 FINE_GAP = 1.0
@@ -41,32 +41,6 @@ FURTHER_VALUE_DISCOUNT = 0.8
 PREFERRED_PRIOR = 0.5
 OTHER_PRIOR = 0.25
 """Prior gains, as parts of the promotion threshold."""
-
-
-@dataclass(frozen=True, slots=True)
-class Idea:
-    """One proposal, ready to become a hypothesis."""
-
-    settings: dict[str, Scalar]
-    title: str
-    claim: str
-    change: str
-    source: str
-    family: str
-    effort: Effort
-    estimated_gain: float
-    strategy: Strategy
-    quotes: tuple[Quote, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Proposals:
-    """Ideas, best first. `exhausted`: nothing untried is left, and `note` says what was left and why."""
-
-    ideas: tuple[Idea, ...]
-    exhausted: bool
-    note: str
-    mode: Mode
 
 
 @dataclass(frozen=True, slots=True)
