@@ -26,6 +26,8 @@ def test_a_tree_is_written_without_git_and_without_what_is_excluded(tmp_path: Pa
     assert found["train.py"].stat().st_mode & 0o777 == 0o644
     assert found["train.py"].read_text() == FILES["train.py"]
     assert not (out / "data" / "dev").exists()
+    part = trees.archive_tree(repository, tip, tmp_path / "part", ["data/dev"], ["data"])
+    assert [path.relative_to(part).as_posix() for path in part.rglob("*") if path.is_file()] == ["data/train/x.csv"]
     assert [path.name for path in tmp_path.iterdir() if "partial" in path.name] == []
 
 

@@ -63,14 +63,21 @@ def changed_files(repository: SolutionRepository, older: str, newer: str) -> lis
     return changes
 
 
-def archive_tree(repository: SolutionRepository, commit: str, destination: Path, exclude: Sequence[str] = ()) -> Path:
-    """Write the commit's files, without those `exclude` covers, to `destination`, which must be new or empty.
+def archive_tree(
+    repository: SolutionRepository,
+    commit: str,
+    destination: Path,
+    exclude: Sequence[str] = (),
+    include: Sequence[str] = ("**",),
+) -> Path:
+    """Write the commit's files that `include` covers and `exclude` does not to `destination`, a new or empty folder.
 
     The folder appears whole or not at all. Files are 0644 or 0755. A link that leaves the tree is refused.
     """
     if destination.is_symlink() or (destination.exists() and any(destination.iterdir())):
         raise repository.complaint(f"{destination} is not empty", "a new or empty folder to write the tree to")
-    kept = [entry for entry in repository.entries(commit) if not covers(entry.path, exclude)]
+    entries = repository.entries(commit)
+    kept = [entry for entry in entries if covers(entry.path, include) and not covers(entry.path, exclude)]
     for entry in kept:
         _check_path(repository, entry)
     destination.parent.mkdir(parents=True, exist_ok=True)
