@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from git_repositories import DATE, commit, git, make, picture, write
+from hypothesis import given
+from hypothesis import strategies as st
 
-from registry.errors import BadInput, Retryable
-from tools import branches
-from tools.repository import SolutionRepository
+from registry.errors import AgentError, BadInput, Retryable
+from tools import branches, commits
+from tools.repository import GitFailed, SolutionRepository
 from tools.repository_checks import open_repository
 
 EDITS: dict[str, bytes | None] = {"configs/production.yaml": b"train:\n  epochs: 9\n", "src/new.py": b"WIDTH = 4\n"}
@@ -43,7 +46,7 @@ def candidate(
         "Longer Training!",
         production,
         EDITS if edits is None else edits,
-        message or branches.commit_message("H-042", "Longer training", "epochs 3 to 9", "it underfits", "arXiv 1"),
+        message or commits.commit_message("H-042", "Longer training", "epochs 3 to 9", "it underfits", "arXiv 1"),
         {"Audit-Head": audit_head},
         DATE,
     )
@@ -115,7 +118,7 @@ def test_text_of_a_stranger_in_the_message_cannot_pose_as_a_trailer(
     repository: SolutionRepository, root: Path, tmp_path: Path
 ) -> None:
     production = branches.ensure_production(repository, "main").commit
-    forged = branches.commit_message("H-042", "t\n\nAudit-Head: fake", "c\x1b[31m\n\nHypothesis: H-001", "w", "s")
+    forged = commits.commit_message("H-042", "t\n\nAudit-Head: fake", "c\x1b[31m\n\nHypothesis: H-001", "w", "s")
     made = candidate(repository, tmp_path, production, message=forged)
     trailers = git(root, "show", "--no-patch", "--format=%(trailers:only)", made.commit)
     assert "fake" not in trailers
@@ -158,6 +161,15 @@ def test_a_dirty_checkout_comes_out_byte_for_byte_as_it_was(root: Path, tmp_path
     hook = root / ".git" / "hooks" / "reference-transaction"
     hook.write_text(f"#!/bin/sh\ntouch '{tmp_path}/hook-ran'\n")
     hook.chmod(0o755)
+    for setting in (
+        "core.splitIndex",
+        "core.logAllRefUpdates",
+        "log.showSignature",
+        "commit.gpgSign",
+        "core.fsmonitor",
+    ):
+        git(root, "config", setting, "true")
+    git(root, "config", "gpg.program", "false")
     allowed = (".git/refs/heads/agent", ".git/objects")
     before = picture(root, without=allowed)
     status = git(root, "-c", "core.hooksPath=/dev/null", "--no-optional-locks", "status", "--porcelain=v2")
@@ -268,3 +280,74 @@ def test_production_that_somebody_has_checked_out_is_not_moved_under_them(
     with pytest.raises(BadInput, match="checked out"):
         branches.ensure_production(repository, "main")
     assert repository.branch_tip(branches.PRODUCTION) == start
+
+
+@pytest.mark.parametrize("path", [".git/hooks/x", "../x", "/x", "a//b", "", "a\0b", "src/.git/config"])
+def test_paths_that_git_does_not_take_make_no_branch(
+    repository: SolutionRepository, root: Path, tmp_path: Path, path: str
+) -> None:
+    production = branches.ensure_production(repository, "main").commit
+    with pytest.raises(AgentError):
+        candidate(repository, tmp_path, production, {path: b"x"})
+    assert git(root, "for-each-ref", "--format=%(refname)", "refs/heads/agent") == "refs/heads/agent/production"
+    assert list((tmp_path / "worktrees").glob("*")) == []
+
+
+def test_packed_branches_and_longer_object_ids_work_alike(tmp_path: Path) -> None:
+    root = tmp_path / "long"
+    root.mkdir()
+    git(root, "init", "--quiet", "--initial-branch=main", "--object-format=sha256")
+    commit(root, {"train.py": "x = 1\n", "gone.py": "y = 1\n"})
+    repository = open_repository(root, "main")
+    start = branches.ensure_production(repository, "main").commit
+    made = candidate(repository, tmp_path, start, {"train.py": b"x = 2\n", "gone.py": None})
+    assert len(made.commit) == 64
+    git(root, "pack-refs", "--all", "--prune")
+    assert candidate(repository, tmp_path, start, {"train.py": b"x = 2\n", "gone.py": None}) == made
+    branches.promote(repository, start, made.commit)
+    assert git(root, "ls-tree", "-r", "--name-only", "agent/production") == "train.py"
+
+
+def test_a_full_disk_and_a_held_lock_may_be_tried_again_and_a_missing_git_is_named(
+    repository: SolutionRepository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = tmp_path / "bin" / "git"
+    fake.parent.mkdir()
+    for text, expected in [
+        ("fatal: write error: No space left on device", Retryable),
+        ("fatal: Unable to create '/r/.git/refs/heads/agent/x.lock': File exists.", Retryable),
+        ("fatal: bad object", GitFailed),
+    ]:
+        fake.write_text(f'#!/bin/sh\necho "{text}" >&2\nexit 128\n')
+        fake.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{fake.parent}:/usr/bin:/bin")
+        with pytest.raises(expected, match=text.split(": ")[-1][:10]):
+            repository.run("cat-file", "-t", "HEAD")
+    fake.unlink()
+    (fake.parent / "env").symlink_to("/usr/bin/env")
+    monkeypatch.setenv("PATH", str(fake.parent))
+    with pytest.raises(BadInput, match="no git"):
+        repository.run("version")
+
+
+@pytest.mark.parametrize(
+    ("title", "expected"),
+    [
+        ("Longer Training!", "longer-training"),
+        ("../../main.lock", "main-lock"),
+        ("Élan über Alles", "elan-uber-alles"),
+        ("日本", "change"),
+        ("--x--", "x"),
+        ("a" * 39 + " bcd", "a" * 39),
+    ],
+)
+def test_a_slug_is_a_plain_bounded_name(title: str, expected: str) -> None:
+    assert branches.slug(title) == expected
+
+
+@given(st.text(max_size=80))
+def test_any_title_gives_a_branch_name_that_git_takes_and_a_slug_of_itself(title: str) -> None:
+    made = branches.slug(title)
+    assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", made)
+    assert len(made) <= branches.SLUG_LENGTH
+    assert branches.slug(made) == made

@@ -61,7 +61,7 @@ def test_a_candidate_killed_at_random_moments_is_the_same_commit_afterwards(tmp_
     length = time.monotonic() - started
     moments = random.Random(7)
     unfinished = 0
-    for _ in range(12):
+    for _ in range(8):
         git(root, "update-ref", "-d", f"refs/heads/{expected.branch}")
         unfinished += not _killed_after(moments.uniform(0, length), str(root), str(worktrees), production, DATE)
         assert branches.create_candidate(*arguments) == expected

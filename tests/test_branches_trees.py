@@ -26,6 +26,8 @@ def test_a_tree_is_written_without_git_and_without_what_is_excluded(tmp_path: Pa
     assert found["train.py"].stat().st_mode & 0o777 == 0o644
     assert found["train.py"].read_text() == FILES["train.py"]
     assert not (out / "data" / "dev").exists()
+    part = trees.archive_tree(repository, tip, tmp_path / "part", ["data/dev"], ["data"])
+    assert [path.relative_to(part).as_posix() for path in part.rglob("*") if path.is_file()] == ["data/train/x.csv"]
     assert [path.name for path in tmp_path.iterdir() if "partial" in path.name] == []
 
 
@@ -77,6 +79,28 @@ def test_a_folder_that_holds_something_is_not_written_into(tmp_path: Path) -> No
     trees.archive_tree(repository, tip, tmp_path / "code")
     with pytest.raises(BadInput, match="not empty"):
         trees.archive_tree(repository, tip, tmp_path / "code")
+
+
+def test_what_a_killed_call_left_goes_with_the_next(tmp_path: Path) -> None:
+    root = make(tmp_path / "solution")
+    left = tmp_path / "runs" / ".code.partial-abc"
+    other = tmp_path / "runs" / ".code2.partial-abc"
+    for folder in (left, other):
+        folder.mkdir(parents=True)
+    trees.archive_tree(open_repository(root, "main"), git(root, "rev-parse", "main"), tmp_path / "runs" / "code")
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == [".code2.partial-abc", "code"]
+
+
+def test_files_are_read_together_by_pattern_without_links_and_large_ones(tmp_path: Path) -> None:
+    root = make(tmp_path / "solution")
+    (root / "link.py").symlink_to("train.py")
+    tip = commit(root, {"src/a.py": "A = 1\n", "large.py": "#" * 500})
+    found = trees.read_files(open_repository(root, "main"), tip, ["**/*.py"], max_bytes=400)
+    assert found == {
+        "evaluate.py": FILES["evaluate.py"].encode(),
+        "src/a.py": b"A = 1\n",
+        "train.py": FILES["train.py"].encode(),
+    }
 
 
 def test_a_digest_of_paths_changes_with_content_mode_and_name_and_with_nothing_else(tmp_path: Path) -> None:

@@ -5,15 +5,13 @@ up. Each call is idempotent: a crash re-enters it and finds the same commit. Com
 with an index of their own in the workspace; there is no second checkout to leave behind, no file is written
 through a filter, and in the user's `.git` nothing changes but objects and `refs/heads/agent/*`.
 
-Not here: what may be edited (`tools.patches`), reading trees (`tools.trees`), opening the repository
-(`tools.repository_checks`).
+Not here: how a commit is made (`tools.commits`), what may be edited (`tools.patches`), reading trees
+(`tools.trees`), opening the repository (`tools.repository_checks`).
 """
 
 from __future__ import annotations
 
 import re
-import shutil
-import tempfile
 import time
 import unicodedata
 from collections.abc import Mapping
@@ -21,15 +19,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from registry.errors import Retryable
-from tools.repository import REGULAR, SUBMODULE, SYMLINK, SolutionRepository
+from registry.errors import BadInput, Problem, Retryable
+from tools.commits import edited_tree, remove_leftover, with_trailers, write_commit
+from tools.repository import SolutionRepository
 
 PRODUCTION = "agent/production"
 SLUG_LENGTH = 40
-NO_OBJECT = "0" * 40
+GIT_USAGE = 129
 STALE_LOCK_S = 1.0
 """A branch's lock is held for milliseconds; one that stays the same for this long belongs to a dead process."""
-_TRAILER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
 _HYPOTHESIS = re.compile(r"H-\d{3,}")
 
 
@@ -63,13 +61,6 @@ def branch_name(hypothesis_id: str, title: str) -> str:
     if not _HYPOTHESIS.fullmatch(hypothesis_id):
         raise ValueError(f"{hypothesis_id!r} is no hypothesis id")
     return f"agent/{hypothesis_id}-{slug(title)}"
-
-
-def commit_message(hypothesis_id: str, title: str, change: str, claim: str, source: str) -> str:
-    """What is changed, why, and where the idea is from. Trailers are added by `create_candidate`."""
-    subject = f"{hypothesis_id}: {_one_line(title)}"
-    parts = [subject[:120], f"What: {_one_line(change)}", f"Why: {_one_line(claim)}", f"Source: {_one_line(source)}"]
-    return "\n\n".join(parts) + "\n"
 
 
 def ensure_production(repository: SolutionRepository, base: str) -> ProductionState:
@@ -116,12 +107,12 @@ def create_candidate(
     """
     branch = branch_name(hypothesis_id, title)
     parent = repository.commit_id(production_commit)
-    tree = _edited_tree(repository, worktrees, branch.removeprefix("agent/"), parent, edits)
+    tree = edited_tree(repository, worktrees, branch.removeprefix("agent/"), parent, edits)
     if tree == repository.tree_of(parent):
         return Candidate(branch, parent, tree, diff="", empty=True)
     commit = _standing(repository, branch, parent, tree)
     if commit is None:
-        commit = _commit(repository, tree, (parent,), _with_trailers(message, hypothesis_id, trailers), date)
+        commit = write_commit(repository, tree, (parent,), with_trailers(message, hypothesis_id, trailers), date)
         _clear_stale_locks(repository)
         _move_branch(repository, branch, commit, None)
     return Candidate(branch, commit, tree, diff_between(repository, parent, commit), empty=False)
@@ -162,7 +153,7 @@ def cleanup_worktrees(repository: SolutionRepository, worktrees: Path) -> tuple[
     removed = _clear_stale_locks(repository)
     if worktrees.is_dir():
         for folder in sorted(worktrees.iterdir()):
-            shutil.rmtree(folder) if folder.is_dir() and not folder.is_symlink() else folder.unlink()
+            remove_leftover(folder)
             removed.append(f"private index {folder.name}")
     return tuple(removed)
 
@@ -172,6 +163,8 @@ def _merge(repository: SolutionRepository, current: str, base_commit: str, base:
         "merge-tree", "--write-tree", "--name-only", "--no-messages", "-z", current, base_commit
     )
     fields = out.decode(errors="replace").split("\0")
+    if status == GIT_USAGE:
+        raise BadInput(Problem("git", "a version that cannot merge without a checkout", "git 2.38 or newer"))
     if status == 1:
         files = ", ".join(dict.fromkeys(field for field in fields[1:] if field))
         raise repository.complaint(
@@ -182,40 +175,10 @@ def _merge(repository: SolutionRepository, current: str, base_commit: str, base:
     if status != 0:
         raise repository.complaint(f"{base} and {PRODUCTION} that git cannot merge ({err.strip()[:300]})", "a merge")
     # The later parent's date: a merge repeated after a crash is then the same commit.
-    dates = repository.text("show", "--no-patch", "--format=%ct", current, base_commit).split()
+    dates = [repository.text("rev-list", "-n", "1", "--timestamp", tip).split()[0] for tip in (current, base_commit)]
     message = f"Merge {base} ({base_commit[:12]}) into {PRODUCTION}\n"
     moment = datetime.fromtimestamp(max(int(date) for date in dates), UTC).isoformat()
-    return _commit(repository, fields[0], (current, base_commit), message, moment)
-
-
-def _edited_tree(
-    repository: SolutionRepository, worktrees: Path, name: str, parent: str, edits: Mapping[str, bytes | None]
-) -> str:
-    modes = {entry.path: entry.mode for entry in repository.entries(parent)}
-    lines = [_index_line(repository, path, edits[path], modes) for path in sorted(edits)]
-    worktrees.mkdir(parents=True, exist_ok=True)
-    for leftover in worktrees.glob(f"{name}.*"):
-        shutil.rmtree(leftover)
-    with tempfile.TemporaryDirectory(dir=worktrees, prefix=f"{name}.") as folder:
-        own_index = {"GIT_INDEX_FILE": str(Path(folder).resolve() / "index")}
-        repository.run("read-tree", parent, environment=own_index)
-        repository.run("update-index", "-z", "--index-info", stdin=b"".join(lines), environment=own_index)
-        return repository.text("write-tree", environment=own_index)
-
-
-def _index_line(repository: SolutionRepository, path: str, content: bytes | None, modes: Mapping[str, str]) -> bytes:
-    mode = modes.get(path, REGULAR)
-    if mode in (SYMLINK, SUBMODULE):
-        raise repository.complaint(f"an edit of the link or submodule {path}", "an edit of a regular file", place=path)
-    if content is None:
-        if path not in modes:
-            raise repository.complaint(f"the deletion of {path}", "a file that exists", place=path)
-        return f"0 {NO_OBJECT}\t{path}\0".encode()
-    above = {"/".join(path.split("/")[:count]) for count in range(1, path.count("/") + 1)}
-    if above & modes.keys() or any(other.startswith(path + "/") for other in modes):
-        raise repository.complaint(f"{path} as a file", "a path that is not both file and folder", place=path)
-    blob = repository.text("hash-object", "-w", "--no-filters", "--stdin", stdin=content)
-    return f"{mode} {blob}\t{path}\0".encode()
+    return write_commit(repository, fields[0], (current, base_commit), message, moment)
 
 
 def _standing(repository: SolutionRepository, branch: str, parent: str, tree: str) -> str | None:
@@ -232,43 +195,9 @@ def _standing(repository: SolutionRepository, branch: str, parent: str, tree: st
     )
 
 
-def _commit(repository: SolutionRepository, tree: str, parents: tuple[str, ...], message: str, date: str) -> str:
-    moment = datetime.fromisoformat(date)
-    if moment.tzinfo is None:
-        raise ValueError(f"date {date!r} has no time zone")
-    stamp = f"@{int(moment.timestamp())} +0000"
-    options = [option for parent in parents for option in ("-p", parent)]
-    return repository.text(
-        "commit-tree",
-        tree,
-        *options,
-        stdin=message.encode(errors="replace"),
-        environment={"GIT_AUTHOR_DATE": stamp, "GIT_COMMITTER_DATE": stamp},
-    )
-
-
-def _with_trailers(message: str, hypothesis_id: str, trailers: Mapping[str, str]) -> str:
-    """The message and, as a paragraph of their own, its trailers; text of the message cannot pose as one."""
-    named = {"Hypothesis": hypothesis_id, **trailers}
-    for name in named:
-        if not _TRAILER_NAME.fullmatch(name):
-            raise ValueError(f"{name!r} is no name of a trailer")
-    body = "\n".join(_printable(line) for line in message.strip().splitlines())
-    return body + "\n\n" + "".join(f"{name}: {_one_line(value)}\n" for name, value in named.items())
-
-
-def _printable(line: str) -> str:
-    return "".join(character if unicodedata.category(character)[0] != "C" else " " for character in line).rstrip()
-
-
-def _one_line(text: str) -> str:
-    return " ".join(_printable(text.replace("\n", " ")).split())
-
-
 def _move_branch(repository: SolutionRepository, branch: str, new: str, old: str | None) -> None:
     """Compare and swap: the branch moves only if it is at `old` (None: only if it does not exist)."""
-    before = old if old is not None else NO_OBJECT
-    repository.run("update-ref", "--no-deref", f"refs/heads/{branch}", new, before)
+    repository.run("update-ref", "--no-deref", f"refs/heads/{branch}", new, old or "")
 
 
 def _checked_out(repository: SolutionRepository, branch: str) -> str | None:

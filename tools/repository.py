@@ -41,6 +41,11 @@ _CONFIGURATION = {
     "core.logAllRefUpdates": "false",
     "core.fsync": "committed,reference",
     "core.quotePath": "false",
+    # A split index would put its shared half into the user's .git, whoever's index it is.
+    "core.splitIndex": "false",
+    "core.sparseCheckout": "false",
+    "core.untrackedCache": "false",
+    "index.sparse": "false",
     "commit.gpgSign": "false",
     "credential.helper": "",
     "gc.auto": "0",

@@ -7,6 +7,7 @@ files in it (export-ignore, export-subst, line ends).
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
 import shutil
@@ -15,10 +16,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from registry.errors import BadInput
-from tools.globs import covers
+from tools.globs import covers, matches
 from tools.patches import FileChange
 from tools.repository import EXECUTABLE, SUBMODULE, SYMLINK, SolutionRepository, TreeEntry
 
+MAX_READ_BYTES = 1 << 20
 FORBIDDEN_PARTS = frozenset({"", ".", "..", ".git"})
 
 
@@ -38,6 +40,19 @@ def read_file(repository: SolutionRepository, commit: str, path: str) -> bytes:
         if entry.path == path and entry.mode not in (SYMLINK, SUBMODULE):
             return next(repository.blobs([entry]))
     raise repository.complaint(f"no file {path} in commit {commit[:12]}", "a file of the repository", place=path)
+
+
+def read_files(
+    repository: SolutionRepository, commit: str, patterns: Iterable[str], max_bytes: int = MAX_READ_BYTES
+) -> dict[str, bytes]:
+    """The regular files whose paths match the patterns, read in one go; larger ones are left out."""
+    wanted = tuple(patterns)
+    entries = [
+        entry
+        for entry in repository.entries(commit)
+        if entry.mode not in (SYMLINK, SUBMODULE) and (entry.size or 0) <= max_bytes and matches(entry.path, wanted)
+    ]
+    return {entry.path: content for entry, content in zip(entries, repository.blobs(entries), strict=True)}
 
 
 def paths_digest(repository: SolutionRepository, commit: str, patterns: Iterable[str]) -> str:
@@ -70,16 +85,20 @@ def archive_tree(
     exclude: Sequence[str] = (),
     include: Sequence[str] = ("**",),
 ) -> Path:
-    """Write the files that `include` covers and `exclude` does not to `destination`, which must be new or empty.
+    """Write the commit's files that `include` covers and `exclude` does not to `destination`, a new or empty folder.
 
-    The folder appears whole or not at all. Files are 0644 or 0755. A link that leaves the tree is refused.
+    The folder appears whole or not at all, and a killed call's remains go with the next one to the same place.
+    Files are 0644 or 0755. A link that leaves the tree is refused.
     """
     if destination.is_symlink() or (destination.exists() and any(destination.iterdir())):
         raise repository.complaint(f"{destination} is not empty", "a new or empty folder to write the tree to")
-    kept = [e for e in repository.entries(commit) if covers(e.path, include) and not covers(e.path, exclude)]
+    entries = repository.entries(commit)
+    kept = [entry for entry in entries if covers(entry.path, include) and not covers(entry.path, exclude)]
     for entry in kept:
         _check_path(repository, entry)
     destination.parent.mkdir(parents=True, exist_ok=True)
+    for leftover in destination.parent.glob(glob.escape(f".{destination.name}.partial-") + "*"):
+        shutil.rmtree(leftover)
     partial = Path(tempfile.mkdtemp(dir=destination.parent, prefix=f".{destination.name}.partial-"))
     try:
         _write(repository, kept, partial)
