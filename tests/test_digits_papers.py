@@ -35,7 +35,7 @@ def test_the_papers_quote_the_measured_figures() -> None:
     def change(before: str, after: str) -> str:
         return f"raises accuracy from {figures[before]['mean']:.3f} to {figures[after]['mean']:.3f}"
 
-    assert f"shifted by one pixel {change('wide', 'wide_shifts_1')}" in text_of(NAMES[0])
+    assert f"one-pixel shifted copies {change('wide', 'wide_shifts_1')}" in text_of(NAMES[0])
     assert f"hidden layer of 256 units {change('production', 'hidden_256')}" in text_of(NAMES[1])
     assert f"Dropout of 0.5 {change('large', 'large_dropout_05')}" in text_of(NAMES[2])
 
