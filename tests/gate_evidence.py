@@ -35,7 +35,7 @@ def run(seed: int, arm: str, value: float | None, **changes: Any) -> RunValue:
     return RunValue(**fields)
 
 
-def pair(seed: int, candidate: float, production: float, **secondary: Any) -> Pair:
+def pair(seed: int, candidate: float, production: float) -> Pair:
     return Pair(seed, run(seed, "candidate", candidate), run(seed, "production", production))
 
 
@@ -46,9 +46,13 @@ def pairs(seeds: Sequence[int], given: Sequence[float] | Sequence[Pair], level: 
     )
 
 
-def cost_pairs(seeds: Sequence[int], latency_ratios: Sequence[float], memory: float = 1.0) -> tuple[Pair, ...]:
+def cost_pairs(seeds: Sequence[int], given: Sequence[float] | Sequence[Pair], memory: float = 1.0) -> tuple[Pair, ...]:
+    """One pair for each ratio of latencies; whole pairs stay as they are."""
     made = []
-    for seed, ratio in zip(seeds, latency_ratios, strict=False):
+    for seed, ratio in zip(seeds, given, strict=False):
+        if isinstance(ratio, Pair):
+            made.append(ratio)
+            continue
         candidate = run(seed, "candidate", 0.9, secondary={"latency_ms": 10.0 * ratio, "memory_mb": 100.0 * memory})
         production = run(seed, "production", 0.9, secondary={"latency_ms": 10.0, "memory_mb": 100.0})
         made.append(Pair(seed, candidate, production))
@@ -59,7 +63,7 @@ def evidence(
     stage: Sequence[float] | Sequence[Pair] = (),
     fresh: Sequence[float] | Sequence[Pair] = (),
     *,
-    costs: Sequence[float] = (),
+    costs: Sequence[float] | Sequence[Pair] = (),
     baseline: Sequence[float] = (),
     season: SeasonFacts = SEASON,
     **changes: Any,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,7 +13,18 @@ from gate_evidence import COSTS, FRESH, PRODUCTION, SEASON, STRONG, evidence, ru
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from experiments.gate import BAD_EVIDENCE, ENight, Evidence, Pair, Policy, Readmission, SeedCard, decide
+from experiments.gate import (
+    BAD_EVIDENCE,
+    ENight,
+    Evidence,
+    Pair,
+    Policy,
+    Readmission,
+    SeedCard,
+    decide,
+    look_record,
+    recompute,
+)
 
 PAIRED = ENight(screen="paired")
 CARD = SeedCard()
@@ -234,6 +246,43 @@ def test_nothing_is_promoted_at_zero_variance(n: int, d: float, promotions: int,
         decision = decide(evidence([d] * n, season=season), policy)
         assert decision.outcome != "promote"
         assert decision.needs is None or decision.needs.kind == "stage"
+
+
+extreme = st.one_of(st.floats(), st.floats(-1e100, 1e100), st.floats(1e-300, 1e-290), st.sampled_from([1e100, -1e100]))
+
+
+@given(st.lists(st.tuples(extreme, extreme), max_size=8), st.lists(st.tuples(extreme, extreme), max_size=5))
+@settings(max_examples=200, deadline=None)
+def test_no_number_however_wild_makes_the_gate_raise(
+    stage: list[tuple[float, float]], costs: list[tuple[float, float]]
+) -> None:
+    seeds = evidence().stage_seeds
+    wild = tuple(
+        Pair(seed, run(seed, "candidate", c), run(seed, "production", p))
+        for seed, (c, p) in zip(seeds, stage, strict=False)
+    )
+    dear = tuple(
+        Pair(
+            seed,
+            run(seed, "candidate", 0.9, secondary={"latency_ms": c, "memory_mb": 1.0}),
+            run(seed, "production", 0.9, secondary={"latency_ms": p, "memory_mb": 1.0}),
+        )
+        for seed, (c, p) in zip(seeds, costs, strict=False)
+    )
+    for whole, policy in (
+        (evidence(stage=wild), PAIRED),
+        (evidence(stage=wild), CARD),
+        (evidence(STRONG, FRESH, cost_limits=COSTS, costs=dear), PAIRED),
+        (evidence((0.0200, 0.0201, 0.0199), cost_limits=COSTS, costs=dear[:3]), CARD),
+    ):
+        decision = decide(whole, policy)
+        record = look_record(whole, decision, policy)
+        assert recompute(json.loads(json.dumps(record, allow_nan=False))) == []
+
+
+def test_a_place_for_which_no_seeds_are_left_is_refused() -> None:
+    far = replace(SEASON, id=2**20, t=5000, planned=10_000)
+    assert decide(replace(night(), season=far), PAIRED).reason == "season_over"
 
 
 def test_the_commit_of_production_is_in_the_evidence_of_every_promotion() -> None:

@@ -109,23 +109,28 @@ def measure_costs(evidence: Evidence, policy: ENightParameters) -> tuple[tuple[C
         if all(cost.bound <= cost.limit for cost in costs):
             return costs, _costs_too_early(evidence) if len(evidence.costs) > n else None
     worst = max(costs, key=lambda cost: cost.bound - cost.limit)
-    found, allowed = math.expm1(worst.bound), math.expm1(worst.limit)
+    found, allowed = increase(worst.bound), increase(worst.limit)
     text = f"{worst.name} may have risen by {found:.1%} (upper bound over {worst.n} pairs), {allowed:.0%} is allowed"
     return costs, Stop("archive", "cost_regression", f"{text}; it is over by {found - allowed:.1%}.")
 
 
-def _cost(pairs: tuple[Pair, ...], name: str, increase: float, confidence: float) -> CostNumbers:
-    ratios = tuple(log_ratio(pair, name) for pair in pairs)
+def _cost(pairs: tuple[Pair, ...], name: str, limit: float, confidence: float) -> CostNumbers:
+    ratios = tuple(log_ratio_of(pair, name) for pair in pairs)
     centre, spread = statistics.mean(ratios), statistics.standard_deviation(ratios)
     bound = statistics.cost_upper_bound(ratios, confidence)
-    return CostNumbers(name, len(ratios), ratios, centre, spread, bound, math.log1p(increase))
+    return CostNumbers(name, len(ratios), ratios, centre, spread, bound, math.log1p(limit))
 
 
-def log_ratio(pair: Pair, name: str) -> float:
+def log_ratio_of(pair: Pair, name: str) -> float:
     """log(candidate / production) of one cost: positive is worse."""
     if pair.candidate is None or pair.production is None:
         raise ValueError("a cost pair without both arms was read; soundness must be checked first")
-    return math.log(pair.candidate.secondary[name] / pair.production.secondary[name])
+    return math.log(pair.candidate.secondary[name]) - math.log(pair.production.secondary[name])
+
+
+def increase(log_ratio: float) -> float:
+    """The relative increase a log ratio stands for; what a double cannot hold is cut off."""
+    return math.expm1(min(log_ratio, 700.0))
 
 
 def spread_bound(pairs: tuple[Pair, ...], confidence: float) -> float | None:

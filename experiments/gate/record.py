@@ -77,7 +77,7 @@ def recompute(record: Mapping[str, Any]) -> list[str]:
         )
         again = look_record(evidence, decide(evidence, policy), policy)
         digest = content_digest(record)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         return [f"record: cannot be read ({type(error).__name__}: {error})"]
     found: list[str] = []
     for name in sorted({*record, *again} - {"digest"}):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
+from experiments.gate.confirmation import increase
 from experiments.gate.decision import CostNumbers, Criterion, Result, Stop
 from experiments.gate.evidence import Evidence
 
@@ -53,15 +53,15 @@ def cost_names(evidence: Evidence) -> tuple[str, ...]:
 
 def cost_bound(evidence: Evidence, costs: Sequence[CostNumbers], name: str) -> Criterion:
     """One cost, held against its limit by the upper bound of its increase."""
-    increase = evidence.cost_limits.get(name)
-    if increase is None:
+    allowed = evidence.cost_limits.get(name)
+    if allowed is None:
         return not_yet(name, "none declared", "the target declares no limit for it")
-    requirement = f"increase <= {increase:.0%}, upper bound"
+    requirement = f"increase <= {allowed:.0%}, upper bound"
     found = next((cost for cost in costs if cost.name == name), None)
     if found is None:
         return not_yet(name, requirement, "measured only after the gain is confirmed")
-    why = f"mean {math.expm1(found.mean):+.1%} over {found.n} pairs"
-    return judged(name, math.expm1(found.bound), requirement, found.bound <= found.limit, why)
+    why = f"mean {increase(found.mean):+.1%} over {found.n} pairs"
+    return judged(name, increase(found.bound), requirement, found.bound <= found.limit, why)
 
 
 def projected_rank(evidence: Evidence, binding: bool) -> Criterion:

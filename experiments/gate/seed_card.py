@@ -111,11 +111,11 @@ def _measured_costs(evidence: Evidence) -> tuple[tuple[str, float], ...]:
 
 def _ratio_of_means(pairs: tuple[Pair, ...], name: str, increase: float) -> CostNumbers:
     """The documents compare the arms' means; as everywhere, `bound` and `limit` are log ratios."""
-    ratios = tuple(confirmation.log_ratio(pair, name) for pair in pairs)
+    ratios = tuple(confirmation.log_ratio_of(pair, name) for pair in pairs)
     candidate = statistics.mean([pair.candidate.secondary[name] for pair in pairs if pair.candidate is not None])
     production = statistics.mean([pair.production.secondary[name] for pair in pairs if pair.production is not None])
     mean, sd = statistics.mean(ratios), statistics.standard_deviation(ratios)
-    bound = math.log(candidate / production)
+    bound = math.log(candidate) - math.log(production)
     return CostNumbers(name, len(pairs), ratios, mean, sd, bound, math.log1p(increase))
 
 

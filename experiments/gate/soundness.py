@@ -12,6 +12,8 @@ from experiments import seeds
 from experiments.gate.decision import Extent, Stop
 from experiments.gate.evidence import Evidence, Pair, RunValue
 
+LARGEST_VALUE = 1e100
+"""Beyond it squares leave the range of a double; no metric is that large."""
 BAD_EVIDENCE = {
     "uncommitted_patch": "the candidate has changes that no commit holds",
     "test_split": "values come from another split than dev",
@@ -28,7 +30,7 @@ BAD_EVIDENCE = {
     "wrong_arm": "a run stands in the place of the other arm",
     "overrun": "there are more values than the verdict was reached with",
     "nan": "a value is not a number",
-    "infinite": "a value is infinite",
+    "infinite": "a value is infinite, or larger than any metric",
     "missing_value": "a finished run has no value",
     "weak_sandbox": "a run was not fully isolated",
     "mixed_commits": "runs of one arm come from different commits",
@@ -100,7 +102,10 @@ def _seed_lists(evidence: Evidence, extent: Extent) -> _Found:
     if evidence.baseline and len(evidence.baseline) < extent.baseline_runs:
         return "too_few", f"{len(evidence.baseline)} baseline runs, {extent.baseline_runs} are needed"
     if evidence.seeds_derived:
-        own = seeds.candidate_seeds(evidence.season.id, evidence.season.t)
+        try:
+            own = seeds.candidate_seeds(evidence.season.id, evidence.season.t)
+        except ValueError as error:
+            return "season_over", str(error)
         if own.stage[: len(stage)] != stage or own.fresh[: len(fresh)] != fresh:
             return "substituted_seed", "the seed lists are not those of this season and t"
     return None
@@ -195,7 +200,7 @@ def _runs(evidence: Evidence) -> _Found:
                 return "not_retried", f"seed {run.seed} ended with {run.status}"
         elif run.primary is None:
             return "missing_value", f"seed {run.seed} of {run.arm}"
-        elif not math.isfinite(run.primary):
+        elif not abs(run.primary) <= LARGEST_VALUE:
             kind = "nan" if math.isnan(run.primary) else "infinite"
             return kind, f"seed {run.seed} of {run.arm} gave {run.primary}"
     return None
@@ -231,6 +236,6 @@ def _costs(evidence: Evidence) -> _Found:
                 return "missing_cost", f"{name} of seed {run.seed}"
             if math.isnan(value):
                 return "nan", f"{name} of seed {run.seed}"
-            if not (math.isfinite(value) and value > 0.0):
-                return ("infinite" if math.isinf(value) else "bad_cost"), f"{name} of seed {run.seed} is {value}"
+            if not 0.0 < value <= LARGEST_VALUE:
+                return ("infinite" if value > 0.0 else "bad_cost"), f"{name} of seed {run.seed} is {value}"
     return None
