@@ -79,7 +79,6 @@ def build(spec: RunSpec, program: Program, identity: Identity, seccomp: bytes, n
     installation = discover(spec.python) if spec.python is not None else None
     flags = _Flags()
     _namespaces(flags, program, identity)
-    _environment(flags, spec, identity)
     _system(flags)
     _private_folders(flags, spec, program)
     _devices(flags, spec)
@@ -99,18 +98,11 @@ def build(spec: RunSpec, program: Program, identity: Identity, seccomp: bytes, n
 def _namespaces(flags: _Flags, program: Program, identity: Identity) -> None:
     flags.add("--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try")
     flags.add("--die-with-parent", "--new-session", "--hostname", "sbx", "--json-status-fd", str(STATUS_FD))
+    flags.add("--clearenv")
     if not identity.as_root:
         flags.add("--unshare-user", "--cap-drop", "ALL")
         if "--disable-userns" in program.options:
             flags.add("--disable-userns")
-
-
-def _environment(flags: _Flags, spec: RunSpec, identity: Identity) -> None:
-    flags.add("--clearenv")
-    # As root the variables are set after the change of user (see `_become`): a loader variable must not reach
-    # a program that still runs as root.
-    for name, value in () if identity.as_root else variables(spec).items():
-        flags.arguments += ["--setenv", name, value]
 
 
 def variables(spec: RunSpec) -> dict[str, str]:
@@ -222,13 +214,17 @@ def _open_to_others(host: Path, identity: Identity) -> bool:
 
 
 def _become(identity: Identity, spec: RunSpec, nproc: int) -> list[str]:
-    """What stands between bwrap and the command: the change of user as root, the process limit otherwise."""
-    if not identity.as_root:
-        # Within its own user namespace the count starts at nothing, so the limit can only be set in there.
-        return [PRLIMIT, f"--nproc={nproc}", "--"]
-    words = [f"{name}={value}" for name, value in variables(spec).items()]
-    ids = [f"--reuid={identity.uid}", f"--regid={identity.gid}", "--clear-groups"]
-    return [SETPRIV, *ids, *_DROP, ENV, "-i", *words]
+    """What stands between bwrap and the command: the change of user as root, the process limit otherwise.
+
+    The variables come last of all: bwrap adds one of its own, and as root a variable for the loader must not reach
+    a program before it has given its rights up.
+    """
+    environment = [ENV, "-i", *(f"{name}={value}" for name, value in variables(spec).items())]
+    if identity.as_root:
+        ids = [f"--reuid={identity.uid}", f"--regid={identity.gid}", "--clear-groups"]
+        return [SETPRIV, *ids, *_DROP, *environment]
+    # Within its own user namespace the count starts at nothing, so the limit can only be set in there.
+    return [PRLIMIT, f"--nproc={nproc}", "--", *environment]
 
 
 def _argv(spec: RunSpec, installation: Installation | None) -> list[str]:

@@ -59,7 +59,7 @@ def examine() -> Host:
         reasons.append(f"{version} is too old, 0.5 or newer is needed: apt-get install --only-upgrade bubblewrap")
     if platform.machine() not in seccomp.AUDIT_ARCHITECTURES:
         reasons.append(f"no system call filter is known for {platform.machine()}: use a host with x86_64 or aarch64")
-    tools = (bwrap_arguments.SETPRIV, bwrap_arguments.ENV) if as_root else (bwrap_arguments.PRLIMIT,)
+    tools = (bwrap_arguments.SETPRIV if as_root else bwrap_arguments.PRLIMIT, bwrap_arguments.ENV)
     missing = [tool for tool in tools if not Path(tool).exists()]
     reasons += [f"{tool} is missing: apt-get install util-linux coreutils" for tool in missing]
     if not reasons and (refusal := _smallest(program, as_root)):
@@ -174,9 +174,10 @@ def _capabilities(name: str, host: Host, probe: Outcome, hog: Outcome) -> Capabi
         return Capabilities(name, usable=False, isolation="full", items=(), reasons=(reason,))
     escapes = {
         "network": (found["network"], "a listener on the host's loopback"),
-        "filesystem": (found["secret"] or found["write"], "a file of the host outside of what it was given"),
-        "pid namespace": (found["processes"] > 4, f"{found['processes']} processes in /proc"),
-        "system calls": (found["userns"] or found["io_uring"] or found["netlink"], "a refused system call"),
+        "environment": (bool(set(found["environment"]) - {"PATH", "HOME", "LANG"}), "a variable of the orchestrator"),
+        "filesystem": (found["secret"] or found["write"], "anything of the host's files but what it was given"),
+        "pid namespace": (found["processes"] > 4, "any process but its own"),
+        "system calls": (found["userns"] or found["io_uring"] or found["netlink"], "namespaces, io_uring or netlink"),
     }
     items = [
         Capability(

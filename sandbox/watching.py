@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 TICK_S = 0.05
+CLOSE_TICK_S = 0.01
+"""Between looks while the watchdog sees more than half of the memory limit taken."""
 DISK_TICK_S = 0.1
 FLOOD = 512
 """A program that prints more than this many times what is kept is ended (reason `output`)."""
@@ -78,6 +80,7 @@ class Watch:
         self.status_text = b""
         self.cpu_s = 0.0
         self.peak = 0
+        self.pause_s = TICK_S
         self.tmpfs_files = 0
         self.log = CappedLog(job.log, job.output_bytes)
         self.disk_due = 0.0
@@ -156,7 +159,7 @@ def watch_to_the_end(watch: Watch, on_init: Callable[[int], None]) -> None:
         if now >= tick:
             _inspect(watch)
             # Counted from the end of the look, so that looking never takes more than its share.
-            tick = time.monotonic() + TICK_S
+            tick = time.monotonic() + watch.pause_s
 
 
 def end_everything(watch: Watch) -> bool:
@@ -223,6 +226,7 @@ def _inspect(watch: Watch) -> None:
     else:
         used = processes.memory(pids, used_in_tmpfs)
         watch.peak = max(watch.peak, used)
+        watch.pause_s = CLOSE_TICK_S if used > job.memory_bytes // 2 else TICK_S
         if used > job.memory_bytes:
             watch.end("memory", f"{used} bytes held of {job.memory_bytes}")
     if job.cpu_s > 0:

@@ -233,7 +233,7 @@ print(json.dumps(count))
         """
 for index in range(40):
     with open(f"/dev/shm/{index}", "wb") as file:
-        file.write(bytes(4 << 20))
+        if not worked(lambda: file.write(bytes(4 << 20))): break
 time.sleep(20)
 """,
         ended("oom", "memory"),
