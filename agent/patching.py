@@ -49,7 +49,7 @@ def commit(services: Services, hypothesis: str) -> str:
 
 
 def _committed(services: Services, idea: Hypothesis, edits: dict[str, bytes]) -> str:
-    from tools import branches
+    from tools import commits
 
     test = services.history.tests[idea.id]
     implementation = idea.implementation
@@ -58,7 +58,7 @@ def _committed(services: Services, idea: Hypothesis, edits: dict[str, bytes]) ->
         idea.title,
         test.production,
         edits,
-        branches.commit_message(idea.id, idea.title, implementation.change, idea.claim, idea.source),
+        commits.commit_message(idea.id, idea.title, implementation.change, idea.claim, idea.source),
         {"Hypothesis": idea.id, "Audit-Head": services.log.head().hash},
         test.started_at,
     )

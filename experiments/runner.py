@@ -280,6 +280,7 @@ class _Run:
             mounts=tuple(mounts),
             environment=self.runner.variables(self.plan.seed),
             python=self.runner.python,
+            start_in="code",
             log=self.work / f"{name}.log",
         )
         outcome = self.outcome = self.runner.sandbox.run(spec, self.cancel)

@@ -47,8 +47,7 @@ class Mount:
 class RunSpec:
     """One command in one fresh sandbox.
 
-    Inside: `/code` (read-only, if `code`), every mount read-only at its place, `/work` = `out` (writable, the
-    current folder), private `/tmp`, no network, nothing inherited from the orchestrator's environment.
+    Inside: `/code` (read-only, if `code`), every mount read-only at its place, `/work` = `out` (writable), private `/tmp`, no network, nothing inherited from the orchestrator's environment.
     """
 
     run_id: str
@@ -60,6 +59,8 @@ class RunSpec:
     environment: dict[str, str] = field(default_factory=dict)
     python: Path | None = None
     """Interpreter whose installation (virtual environment and base) is shown read-only at its own path."""
+    start_in: Literal["work", "code"] = "work"
+    """The current folder when the command starts."""
     gpus: tuple[int, ...] = ()
     log: Path | None = None
     """Host file that receives the capped stdout and stderr; None discards them after the tail is taken."""

@@ -12,7 +12,8 @@ import itertools
 from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from agent.researcher.history import Trial, settings_key
+from agent.researcher.contract import Trial
+from agent.researcher.history import settings_key
 from registry.hypotheses import Scalar
 from registry.target import Parameter
 
