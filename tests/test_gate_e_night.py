@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from gate_evidence import CANDIDATE, COSTS, FRESH, PRODUCTION, SEASON, STRONG, evidence, follow, run
+from gate_evidence import CANDIDATE, COSTS, FRESH, PRODUCTION, SEASON, STRONG, cost_pairs, evidence, follow, pairs, run
 from scipy import stats
 
 from experiments.gate import Decision, ENight, Evidence, Pair, Readmission, RunValue, decide
@@ -121,6 +121,13 @@ def test_equal_differences_are_parked_at_the_eighth_pair_and_never_pass() -> Non
     assert "exact" in decision.explanation
 
 
+def test_differences_that_vary_by_rounding_alone_are_equal() -> None:
+    rises = (0.3, 0.30000007, 0.29999995, 0.3, 0.30000003, 0.3, 0.30000007, 0.3)
+    stage = pairs(evidence().stage_seeds, rises, level=1e9)
+    decision = judged(stage, season=replace(SEASON, planned=20, t=20, promotions=19, alpha=0.49))
+    assert (decision.outcome, decision.reason) == ("park", "zero_variance")
+
+
 def test_equal_differences_do_not_count_as_futile() -> None:
     skips = replace(PAIRED, patient=True)
     assert judged([-0.01] * 5, policy=skips).outcome == "extend"
@@ -223,6 +230,16 @@ def test_costs_look_at_five_ten_and_twenty_pairs_and_stop_at_the_first_that_suff
     assert costs([1.0, 1.01, 0.99, 1.02, 1.0]).outcome == "promote"
     assert costs([1.05] * 5).outcome == "promote"
     assert costs([1.0] * 10).reason == "overrun"
+
+
+def test_every_declared_cost_must_be_within_its_limit() -> None:
+    own = evidence().stage_seeds
+    heavy = cost_pairs(own, [1.0, 1.01, 0.99, 1.0] * 5, memory=1.3)
+    assert judged(STRONG, FRESH, costs=heavy[:5], cost_limits=COSTS).needs.up_to == 10
+    decision = judged(STRONG, FRESH, costs=heavy, cost_limits=COSTS)
+    assert (decision.outcome, decision.reason) == ("archive", "cost_regression")
+    assert "memory_mb" in decision.explanation
+    assert (row(decision, "latency_ms"), row(decision, "memory_mb")) == (("passed", True), ("failed", True))
 
 
 def test_cheaper_is_never_a_cost_regression() -> None:
