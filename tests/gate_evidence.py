@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from experiments.gate import Decision, Evidence, Pair, Policy, RunValue, SeasonFacts, decide
+from experiments.gate import Decision, ENight, Evidence, Pair, Policy, RunValue, SeasonFacts, decide
 from experiments.seeds import baseline_seeds, candidate_seeds
 
 PRODUCTION, CANDIDATE = "p" * 40, "c" * 40
@@ -124,3 +124,16 @@ def follow(start: Evidence, policy: Policy, draw: Draw) -> tuple[Evidence, Decis
 STRONG = (0.020, 0.022, 0.019, 0.021, 0.018, 0.023, 0.020, 0.022)
 """Differences of about ten standard deviations: pass at the eighth pair of a season of a hundred."""
 FRESH = (0.020, 0.019, 0.021, 0.022, 0.018)
+
+
+PAIRED = ENight(screen="paired")
+"""The default policy without the cached screen: every look reads pairs."""
+
+
+def judged(*args: Any, policy: ENight = PAIRED, **changes: Any) -> Decision:
+    return decide(evidence(*args, **changes), policy)
+
+
+def row(decision: Decision, name: str) -> tuple[str, bool]:
+    found = next(each for each in decision.rows if each.name == name)
+    return found.result, found.binding

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from gate_evidence import COSTS, FRESH, PRODUCTION, SEASON, STRONG, evidence, run
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from experiments.gate import (
@@ -252,6 +252,8 @@ extreme = st.one_of(st.floats(), st.floats(-1e100, 1e100), st.floats(1e-300, 1e-
 
 
 @given(st.lists(st.tuples(extreme, extreme), max_size=8), st.lists(st.tuples(extreme, extreme), max_size=5))
+@example([], [(1e100, 1e-300)] * 5)
+@example([(1e100, -1e100), (1e-300, 1e-290)] * 2, [])
 @settings(max_examples=200, deadline=None)
 def test_no_number_however_wild_makes_the_gate_raise(
     stage: list[tuple[float, float]], costs: list[tuple[float, float]]

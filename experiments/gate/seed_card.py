@@ -128,15 +128,15 @@ def _gain(evidence: Evidence, numbers: Numbers) -> Criterion:
 
 
 def _cost(evidence: Evidence, numbers: Numbers, name: str) -> Criterion:
-    increase = evidence.cost_limits.get(name)
-    if increase is None:
+    allowed = evidence.cost_limits.get(name)
+    if allowed is None:
         return rows.not_yet(name, "none declared", "the target declares no limit for it")
     found = next((cost for cost in numbers.costs if cost.name == name), None)
-    requirement = f"ratio of means <= {short(1.0 + increase)}"
+    requirement = f"ratio of means <= {short(1.0 + allowed)}"
     if found is None:
         return rows.not_yet(name, requirement, "not measured yet")
     met = found.bound <= found.limit
-    return rows.judged(name, math.exp(found.bound), requirement, met, f"over {found.n} pairs")
+    return rows.judged(name, 1.0 + confirmation.increase(found.bound), requirement, met, f"over {found.n} pairs")
 
 
 _REASONS = {
