@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from reportlab.lib.styles import getSampleStyleSheet
 from reportlab.platypus import Paragraph, SimpleDocTemplate
 
-from agent.researcher.quotes import quote_stands
+from agent.researcher.quotes import MIN_WORDS, fold, quote_stands
 from agent.researcher.reading import extract, impact_of, screen, technique_priority
 from agent.researcher.research_log import escaped, research_log_entry
 from registry.hypotheses import Quote, Scalar
@@ -190,8 +190,8 @@ def test_whatever_is_read_stands_in_the_text_and_in_the_search_space(words: list
     text = document(" ".join(words))
     declared = {parameter.path: parameter.values for parameter in SPACE.values()}
     for technique in extract(PAPER, text, SPACE, NOW):
-        assert technique.quote.verified
-        assert quote_stands(technique.quote, text.pages)
+        assert technique.quote.verified == quote_stands(technique.quote, text.pages)
+        assert technique.quote.verified == (len(fold(technique.quote.text).split()) >= MIN_WORDS)
         assert technique.claimed_gain is None or 0 < technique.claimed_gain <= 0.5
         for path, values in technique.settings.items():
             assert values

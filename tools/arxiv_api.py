@@ -143,7 +143,7 @@ class _ArxivSource:
 
         client = arxiv.Client(page_size=page_size, delay_seconds=delay_s, num_retries=retries)
         client.query_url_format = api + "?{}"
-        # The library takes no session; this attribute is the one place through which it fetches.
+        # The library accepts no transport; this attribute is the one place through which it fetches.
         client._session = _Checked(transport)
         self._client = client
 
