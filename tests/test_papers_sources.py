@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -41,7 +42,7 @@ def pdf(path: Path, text: str, title: str = "A title") -> Path:
 
 
 @contextmanager
-def served(*answers: tuple[int, bytes]) -> Iterator[tuple[str, list[str]]]:
+def served(*answers: tuple[int, bytes], drip_s: float = 0.0) -> Iterator[tuple[str, list[str]]]:
     """An HTTP server on loopback that gives these answers in turn, the last one again and again."""
     asked: list[str] = []
 
@@ -54,7 +55,12 @@ def served(*answers: tuple[int, bytes]) -> Iterator[tuple[str, list[str]]]:
                 self.send_header("Retry-After", "17")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(body)
+            try:
+                for byte in [body[place : place + 1] for place in range(len(body))] if drip_s else [body]:
+                    time.sleep(drip_s)
+                    self.wfile.write(byte)
+            except OSError:
+                return  # the client lost patience, as it should
 
         def log_message(self, *words: object) -> None:
             return
@@ -70,8 +76,10 @@ def served(*answers: tuple[int, bytes]) -> Iterator[tuple[str, list[str]]]:
         server.server_close()
 
 
-def live(url: str, **options: int) -> LiveArxiv:
-    return LiveArxiv(api=f"{url}/api/query", files=f"{url}/pdf/", delay_s=0, timeout_s=5, **{"retries": 0, **options})
+def live(url: str, **options: float) -> LiveArxiv:
+    return LiveArxiv(
+        api=f"{url}/api/query", files=f"{url}/pdf/", **{"delay_s": 0, "timeout_s": 5, "retries": 0, **options}
+    )
 
 
 def test_a_folder_gives_each_readable_pdf_once_and_says_what_it_left_out(tmp_path: Path) -> None:
@@ -246,6 +254,25 @@ def test_entries_of_strangers_are_bounded_and_stripped() -> None:
     assert paper.title.startswith("evil title xxx")
     assert len(paper.title) == 300
     assert any("without an arXiv id" in note for note in batch.notes)
+
+
+@pytest.mark.parametrize(("drip_s", "says"), [(0.5, "Timeout"), (0.05, "takes longer than 0.4 s")])
+def test_a_server_that_stalls_or_drips_is_left(drip_s: float, says: str) -> None:
+    page = feed(ENTRY.format(id="2602.00001v1", title="One"))
+    with served((200, page), drip_s=drip_s) as (url, _):
+        batch = live(url, timeout_s=0.1).find(PaperQuery("digits"))
+    assert batch.status == "unreachable"
+    assert says in batch.notes[-1]
+
+
+def test_requests_keep_their_distance() -> None:
+    page = feed(ENTRY.format(id="2602.00001v1", title="One"), total=2)
+    last = feed(ENTRY.format(id="2602.00002v1", title="Two"), total=2)
+    started = time.monotonic()
+    with served((200, page), (200, last)) as (url, asked):
+        assert len(live(url, page_size=1, delay_s=0.3).find(PaperQuery("digits")).papers) == 2
+    assert len(asked) == 2
+    assert time.monotonic() - started >= 0.3
 
 
 def test_nobody_there_is_a_soft_status() -> None:

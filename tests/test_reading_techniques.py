@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from reportlab.lib.styles import getSampleStyleSheet
 from reportlab.platypus import Paragraph, SimpleDocTemplate
 
-from agent.researcher.quotes import quote_stands
+from agent.researcher.quotes import MIN_WORDS, fold, quote_stands
 from agent.researcher.reading import extract, impact_of, screen, technique_priority
 from agent.researcher.research_log import escaped, research_log_entry
 from registry.hypotheses import Quote, Scalar
@@ -77,7 +77,6 @@ def test_a_claim_with_scores_becomes_a_technique_with_its_gain_value_quote_and_p
         ("Training for 75 epochs raises accuracy by 0.7%.", "epochs", [80], 0.007),
         ("Smaller learning rates improve accuracy.", "lr", [0.003, 0.001], None),
         ("Lowering the learning rate from 0.01 to 0.003 raised accuracy from 0.92 to 0.93.", "lr", [0.003], 0.01),
-        ("The learning rate matters: tuning it improves accuracy.", "lr", [0.03, 0.003], None),
         ("Weight decay of 1e-4 improves generalization.", "weight_decay", [0.0001], None),
         ("Dropout reduces test error by 0.4 percentage points.", "dropout", [0.1, 0.3], 0.004),
         ("A cosine schedule with warmup gives better accuracy, +4.2% on our board.", "schedule", ["cosine"], 0.042),
@@ -86,6 +85,9 @@ def test_a_claim_with_scores_becomes_a_technique_with_its_gain_value_quote_and_p
         ("Dropout not only regularizes, it improves accuracy.", "dropout", [0.1, 0.3], None),
         ("A lower learning rate improves accuracy.", "lr", [0.003, 0.001], None),
         ("Increasing the hidden layer reduces error.", "hidden", [64, 128, 256], None),
+        ("Dropout reduces the error rate by about 30%.", "dropout", [0.1, 0.3], None),
+        ("Accuracy rises from 0.9 to 0.95 with dropout.", "dropout", [0.1, 0.3], 0.05),
+        ("Adding one-pixel shifted copies raises accuracy by 1 point.", "shifts", [1], 0.01),
         ("Dropout improves accuracy by 12% relative.", "dropout", [0.1, 0.3], None),
         ("Dropout improves accuracy and cuts training time by 20%.", "dropout", [0.1, 0.3], None),
     ],
@@ -115,6 +117,10 @@ def test_wordings_of_the_field_are_understood(said: str, name: str, values: list
         "We use dropout and a cosine schedule.",
         "The accuracy improves.",
         "Our model improves accuracy without dropout.",
+        "Regularization improves accuracy.",
+        "The best performing method concatenates the hidden layers, 0.3 F1 behind.",
+        "We observed better accuracies when the hidden layer was whitened.",
+        "The learning rate matters: tuning the learning rate improves accuracy.",
         "It isn't true that dropout improves accuracy.",
     ],
 )
@@ -184,8 +190,8 @@ def test_whatever_is_read_stands_in_the_text_and_in_the_search_space(words: list
     text = document(" ".join(words))
     declared = {parameter.path: parameter.values for parameter in SPACE.values()}
     for technique in extract(PAPER, text, SPACE, NOW):
-        assert technique.quote.verified
-        assert quote_stands(technique.quote, text.pages)
+        assert technique.quote.verified == quote_stands(technique.quote, text.pages)
+        assert technique.quote.verified == (len(fold(technique.quote.text).split()) >= MIN_WORDS)
         assert technique.claimed_gain is None or 0 < technique.claimed_gain <= 0.5
         for path, values in technique.settings.items():
             assert values
@@ -200,7 +206,7 @@ def test_a_rendered_paper_is_read_from_file_to_technique(tmp_path: Path) -> None
         Paragraph("Small images of digits are classified by perceptrons on the Digits board. " * 4, styles["Normal"]),
         Paragraph("2 Results", styles["Heading1"]),
         Paragraph(
-            "Over thirty seeds, training on four additional copies of each image that were translated by one pixel, "
+            "Over thirty seeds, training on four additional copies of each image that were translated by a pixel, "
             "that is on translated copies, raises accuracy from 0.921 to 0.958. Weight decay gave no gain.",
             styles["Normal"],
         ),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import html
 import json
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,10 @@ API = "https://export.arxiv.org/api/query"
 FILES = "https://arxiv.org/pdf/"
 COURTESY_S = 3.0
 """arXiv's terms of use: at most one request every three seconds."""
-MAX_ANSWER_BYTES = 20 << 20
+MAX_ANSWER_BYTES = 50 << 20
+MAX_WAIT_S = 86_400.0
+PATIENCE = 4
+"""Timeouts that one whole answer may take."""
 _ATOM = b"http://www.w3.org/2005/Atom"
 _SUMMARY = re.compile(rb"<summary[^>]{0,200}>([^<]{0,2000})</summary>")
 _IDENTIFIER = re.compile(r"^([a-z-]+(?:\.[A-Za-z-]+)?/\d{7}|\d{4}\.\d{4,5})(v\d{1,3})?$")
@@ -48,27 +52,39 @@ class Transport(Protocol):
 
 
 class NetworkTransport:
-    """HTTP with a timeout, a bound on the answer's size and no redirects to another host."""
+    """HTTP with a pause between requests, a timeout, a bound on the answer's size and no redirects."""
 
-    def __init__(self, timeout_s: float, user_agent: str = "auto-benchmark") -> None:
+    def __init__(self, timeout_s: float, pause_s: float, user_agent: str = "auto-benchmark") -> None:
         self._timeout_s = timeout_s
+        self._pause_s = pause_s
         self._user_agent = user_agent
+        self._last = -pause_s
 
     def get(self, url: str) -> Answer:
         import httpx
 
+        time.sleep(max(0.0, self._last + self._pause_s - time.monotonic()))
         sent = {"user-agent": self._user_agent}
         try:
             with httpx.stream("GET", url, headers=sent, timeout=self._timeout_s, follow_redirects=False) as response:
-                body = bytearray()
-                for chunk in response.iter_bytes():
-                    body += chunk
-                    if len(body) > MAX_ANSWER_BYTES:
-                        raise Retryable(f"{url}: the answer is larger than {MAX_ANSWER_BYTES >> 20} MiB")
-                wait = response.headers.get("retry-after", "")
-                return Answer(response.status_code, bytes(body), float(wait) if wait.isdecimal() else None)
+                body = self._body(url, response.iter_bytes())
+                return Answer(response.status_code, body, _seconds(response.headers.get("retry-after", "")))
         except httpx.HTTPError as error:
             raise Retryable(f"{url}: {type(error).__name__}: {pdf_text.plain(str(error), 200)}") from None
+        finally:
+            self._last = time.monotonic()
+
+    def _body(self, url: str, chunks: Iterator[bytes]) -> bytes:
+        # The client's timeout is for each read; a server that drips one byte at a time would hold us for ever.
+        deadline = time.monotonic() + self._timeout_s * PATIENCE
+        body = bytearray()
+        for chunk in chunks:
+            body += chunk
+            if len(body) > MAX_ANSWER_BYTES:
+                raise Retryable(f"{url}: the answer is larger than {MAX_ANSWER_BYTES >> 20} MiB")
+            if time.monotonic() > deadline:
+                raise Retryable(f"{url}: the answer takes longer than {self._timeout_s * PATIENCE:g} s")
+        return bytes(body)
 
 
 class RecordedTransport:
@@ -127,7 +143,7 @@ class _ArxivSource:
 
         client = arxiv.Client(page_size=page_size, delay_seconds=delay_s, num_retries=retries)
         client.query_url_format = api + "?{}"
-        # The library takes no session; this attribute is the one place through which it fetches.
+        # The library accepts no transport; this attribute is the one place through which it fetches.
         client._session = _Checked(transport)
         self._client = client
 
@@ -213,9 +229,9 @@ class LiveArxiv(_ArxivSource):
         retries: int = 2,
         transport: Transport | None = None,
     ) -> None:
-        self._network = transport or NetworkTransport(timeout_s)
+        self._network = transport or NetworkTransport(timeout_s, pause_s=delay_s)
         self._files = files
-        super().__init__(self._network, api=api, page_size=page_size, delay_s=delay_s, retries=retries)
+        super().__init__(self._network, api=api, page_size=page_size, delay_s=0.0, retries=retries)
 
     def text(self, paper: Paper) -> PdfText:
         """The PDF of exactly the version on record, whose hash the quotes then carry."""
@@ -236,6 +252,11 @@ def _request(url: str) -> tuple[str, ...]:
     arguments = parse_qs(urlsplit(url).query)
     defaults = {"search_query": "", "id_list": "", "start": "0", "max_results": "10"}
     return tuple(arguments.get(name, [default])[0] for name, default in defaults.items())
+
+
+def _seconds(wait: str) -> float | None:
+    """`Retry-After` in seconds; its other form, a date, is left to the caller's own patience."""
+    return min(float(wait), MAX_WAIT_S) if wait.isdecimal() else None
 
 
 def _require_feed(url: str, content: bytes) -> None:

@@ -10,9 +10,12 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import logging
 import resource
 import sys
 from typing import Any
+
+MAX_TITLE = 2000
 
 
 def _limit(kind: int, soft: int) -> None:
@@ -51,7 +54,7 @@ def _read(data: bytes, max_pages: int, max_chars: int) -> dict[str, Any]:
         return {"problem": "a malformed PDF (endless nesting)"}
     except MemoryError:
         return {"problem": "a PDF that unpacks to more than the memory allowed"}
-    return {"title": title if isinstance(title, str) else "", "pages": texts}
+    return {"title": title[:MAX_TITLE] if isinstance(title, str) else "", "pages": texts}
 
 
 def main(arguments: list[str]) -> int:
@@ -60,6 +63,8 @@ def main(arguments: list[str]) -> int:
     _limit(resource.RLIMIT_CPU, cpu_s)
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_FSIZE, 0)
+    # The parser warns once for each fault it meets; a file made of faults would flood the parent.
+    logging.disable(logging.CRITICAL)
     answer = _read(sys.stdin.buffer.read(), max_pages, max_chars)
     # ASCII escapes carry even lone surrogates, which some fonts' tables produce.
     sys.stdout.write(json.dumps(answer))

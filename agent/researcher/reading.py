@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from agent.researcher.claims import Clause, ends_at_references, normalised, praising, sentences
+from agent.researcher.claims import Clause, ends_at_references, normalised, praised, praising, sentences
 from agent.researcher.cues import CONCEPTS, DOWN_WORDS, NUMBER_WORDS, UP_WORDS, Concept, Direction
 from agent.researcher.quotes import verified
 from registry.hypotheses import EFFORT_SCORES, Impact, Quote, Scalar
@@ -31,6 +31,8 @@ _NOT_MEANT = re.compile(
 _NUMBER = re.compile(
     r"(?<![\w.\[-])(\d+(?:\.\d+)?(?:e-?\d+)?|" + "|".join(NUMBER_WORDS) + r")(?![\w%\]]|\.\d| ?percent| ?points)"
 )
+_ONE_UNIT = re.compile(r"\bone (?:pixel|epoch|step|unit)\b")
+"""Otherwise "one" is hardly ever a value."""
 _RANGE = re.compile(r"\bfrom (\S+)(?: \w+)? to (\S+)")
 
 
@@ -78,7 +80,7 @@ def extract(
 
     `production` (configuration path → value now) keeps values out that the solution has already.
     """
-    concepts = {name: _concepts(name, parameter, space) for name, parameter in space.items()}
+    concepts = _vocabulary(space)
     patterns = [concept.pattern.pattern for found in concepts.values() for concept in found]
     if not patterns:
         return []
@@ -96,7 +98,7 @@ def extract(
                         best[mention.parameter] = max(best.get(mention.parameter, technique), technique, key=_worth)
         if ends_at_references(page):
             break
-    return sorted(best.values(), key=lambda technique: (-technique_priority(technique), technique.name))
+    return sorted(best.values(), key=by_priority)
 
 
 def technique_priority(technique: Technique) -> float:
@@ -106,24 +108,47 @@ def technique_priority(technique: Technique) -> float:
     return IMPACT_SCORES[technique.impact] / EFFORT_SCORES[technique.effort]
 
 
+def by_priority(technique: Technique) -> tuple[float, float, str]:
+    """Sorting key, best first: priority, then the claimed gain, then the name."""
+    return (-technique_priority(technique), -(technique.claimed_gain or 0.0), technique.name)
+
+
 def impact_of(gain: float | None) -> Impact:
     """Low below one point, Medium to three, High above; a claim without a number is Low."""
     points = 0.0 if gain is None else round(gain * 100.0, 6)
     return "High" if points > 3.0 else "Medium" if points >= 1.0 else "Low"
 
 
-def _concepts(name: str, parameter: Parameter, space: Mapping[str, Parameter]) -> list[Concept]:
-    """What sentences may call this parameter: by its tags first, then by its name, else by the name's own words."""
-    keys = {_key(name), _key(parameter.path.rsplit(".", 1)[-1])}
-    tags = {_key(tag) for tag in parameter.tags}
-    found = [concept for concept in CONCEPTS if concept.names & (tags | keys)]
-    if not found:
-        heads = {key.rsplit("_", 1)[-1] for key in keys}
-        found = [concept for concept in CONCEPTS if concept.names & heads]
-    words = [re.escape(key.replace("_", " ")) for key in sorted(keys) if "_" in key or len(key) > 5]
-    unique = [tag for tag in parameter.tags if sum(tag in other.tags for other in space.values()) == 1]
-    words += [re.escape(_key(tag).replace("_", " ")) for tag in unique if "_" in _key(tag)]
-    return [*found, Concept(tuple(words), frozenset(keys))] if words else found
+def _vocabulary(space: Mapping[str, Parameter]) -> dict[str, list[Concept]]:
+    """What sentences may call each parameter.
+
+    A concept belongs to the parameters whose name or own tag it is; where several share it by a tag alone, it
+    belongs to none of them, since a sentence about it would not say which is meant.
+    """
+    named = {name: _keys(name, parameter) for name, parameter in space.items()}
+    tagged = {name: frozenset(map(_key, parameter.tags)) for name, parameter in space.items()}
+    words: dict[str, list[Concept]] = {name: [] for name in space}
+    for concept in CONCEPTS:
+        owners = [name for name in space if concept.names & named[name]]
+        by_tag = [name for name in space if concept.names & tagged[name]]
+        owners = owners or (by_tag if len(by_tag) == 1 else [])
+        for name in owners:
+            words[name].append(concept)
+    for name in space:
+        others = [tag for other in space if other != name for tag in tagged[other]]
+        own = {key for key in named[name] if "_" in key or len(key) > 5}
+        own |= {tag for tag in tagged[name] if "_" in tag and tag not in others}
+        if own:
+            phrases = tuple(re.escape(key.replace("_", " ")) for key in sorted(own))
+            words[name].append(Concept(phrases, frozenset(own)))
+    return words
+
+
+def _keys(name: str, parameter: Parameter) -> frozenset[str]:
+    """The names a parameter goes by: its own, its path's last part, else the last word of these."""
+    whole = {_key(name), _key(parameter.path.rsplit(".", 1)[-1])}
+    known = any(concept.names & (whole | set(map(_key, parameter.tags))) for concept in CONCEPTS)
+    return frozenset(whole if known else whole | {key.rsplit("_", 1)[-1] for key in whole})
 
 
 def _mentions(clause: str, concepts: Mapping[str, list[Concept]]) -> list[_Mention]:
@@ -133,7 +158,8 @@ def _mentions(clause: str, concepts: Mapping[str, list[Concept]]) -> list[_Menti
         for name, several in concepts.items()
         for concept in several
         for match in concept.pattern.finditer(clause)
-        if not _NOT_MEANT.search(clause[max(0, match.start() - 60) : match.start()])
+        if praised(clause, match.start(), match.end())
+        and not _NOT_MEANT.search(clause[max(0, match.start() - 60) : match.start()])
     ]
     kept: dict[str, _Mention] = {}
     for mention in sorted(found, key=lambda m: (m.start - m.end, not m.direction, m.start)):
@@ -162,10 +188,11 @@ def _values(parameter: Parameter, clause: Clause, mention: _Mention, now: Scalar
 def _named_number(clause: Clause, mention: _Mention, low: float, high: float) -> float | None:
     """The number nearest to the phrase that could be a value of the parameter and is no part of the gain."""
     candidates = []
+    counted = () if _ONE_UNIT.search(clause.text) else ("one",)
     for match in _NUMBER.finditer(clause.text):
         value = NUMBER_WORDS[match[1]] if match[1] in NUMBER_WORDS else float(match[1])
         inside = any(start <= match.start() < end for start, end in clause.spans)
-        if not inside and min(low, low / 2) <= value <= high * 2 and not (value == 1 and match[1] == "one"):
+        if not inside and min(low, low / 2) <= value <= high * 2 and match[1] not in counted:
             candidates.append((match.start(), value))
     targets = {match.start(2) for match in _RANGE.finditer(clause.text)}
     changed_to = [value for start, value in candidates if start in targets]
@@ -188,14 +215,14 @@ def _direction(clause: str, mention: _Mention) -> Direction:
 
 
 def _in_direction(ordered: Sequence[Scalar], direction: Direction, now: Scalar | None) -> list[Scalar]:
-    current = float(now) if isinstance(now, (int, float)) else None
-    above = [value for value in ordered if current is None or float(value) > current]
-    below = [value for value in reversed(ordered) if current is None or float(value) < current]
-    if direction == "up":
-        return (above[1:] if current is None else above)[:MAX_VALUES]
-    if direction == "down":
-        return (below[1:] if current is None else below)[:MAX_VALUES]
-    return list(ordered)[:MAX_VALUES] if current is None else [*above[:1], *below[:1]]
+    """The next listed values in a direction; none where the sentence gives neither a value nor a direction."""
+    if not direction:
+        return []
+    onward = list(ordered) if direction == "up" else list(reversed(ordered))
+    if not isinstance(now, (int, float)):
+        return onward[1:][:MAX_VALUES]
+    sign = 1.0 if direction == "up" else -1.0
+    return [value for value in onward if sign * float(value) > sign * float(now)][:MAX_VALUES]
 
 
 def _distance(value: float, wanted: float) -> float:

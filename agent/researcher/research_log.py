@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from agent.researcher.reading import technique_priority
+from agent.researcher.reading import by_priority, technique_priority
 from registry.papers import Reading, Technique
 from tools.pdf_text import plain
 
@@ -20,7 +20,7 @@ _METHODS = {"rules": "rules (no model)"}
 def research_log_entry(reading: Reading, date: str) -> str:
     """One entry, newest facts only; the first technique is the prioritised one where its quote stands."""
     paper = reading.paper
-    ranked = sorted(reading.techniques, key=lambda technique: (-technique_priority(technique), technique.name))
+    ranked = sorted(reading.techniques, key=by_priority)
     lines = [f'## [{escaped(date)}] Paper: "{escaped(paper.title)}"', f"**Source:** {escaped(_source(reading))}"]
     if reading.boards:
         lines.append(f"**Relevant leaderboard:** {escaped(', '.join(reading.boards))}")

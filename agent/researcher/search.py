@@ -18,7 +18,7 @@ from typing import Literal
 from agent.researcher.combinations import combinations
 from agent.researcher.contract import Idea, Proposals, Strategy, Trial
 from agent.researcher.history import COMBINATION, Known, expected_gain, family_of, resting, settings_key
-from agent.researcher.reading import technique_priority
+from agent.researcher.reading import by_priority
 from registry.hypotheses import EFFORT_SCORES, Scalar, priority
 from registry.papers import Technique
 from registry.target import Parameter
@@ -155,7 +155,7 @@ def _from_papers(techniques: Sequence[Technique], situation: _Situation) -> Iter
     """Techniques by priority, each one's first value before anyone's second."""
     left_paths = resting(situation.tried, lambda trial: trial.settings if len(trial.settings) == 1 else ())
     declared = {parameter.path: parameter for parameter in situation.space.values()}
-    ranked = sorted(techniques, key=lambda t: (-technique_priority(t), -(t.claimed_gain or 0.0), t.name, t.paper))
+    ranked = sorted(techniques, key=lambda technique: (by_priority(technique), technique.paper))
     usable = [t for t in ranked if t.settings.keys() <= declared.keys() - left_paths]
     for place in range(max((len(values) for t in usable for values in t.settings.values()), default=0)):
         for technique in usable:

@@ -188,6 +188,7 @@ def _every(evidence: Evidence) -> Iterator[RunValue]:
 
 
 def _runs(evidence: Evidence) -> _Found:
+    timed = {id(run) for run in _both(evidence.costs)}
     for run in _every(evidence):
         if run.isolation != "full":
             return "weak_sandbox", f"seed {run.seed} of {run.arm} ran under isolation {run.isolation or 'unknown'!r}"
@@ -198,6 +199,8 @@ def _runs(evidence: Evidence) -> _Found:
                 return "infrastructure", f"seed {run.seed} ended with infra"
             if run.attempts < 2:
                 return "not_retried", f"seed {run.seed} ended with {run.status}"
+        elif id(run) in timed:
+            continue  # only its costs are read, and `_costs` reads them
         elif run.primary is None:
             return "missing_value", f"seed {run.seed} of {run.arm}"
         elif not abs(run.primary) <= LARGEST_VALUE:
