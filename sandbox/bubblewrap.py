@@ -29,7 +29,6 @@ _PACKAGE_PARENT = str(Path(__file__).resolve().parent.parent)
 _START = "import sys; sys.path.append(sys.argv[1]); from sandbox.supervisor import main; main()"
 _CANCEL_POLL_S = 0.05
 _TAIL_CHARS = 4000
-_GRACE_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,15 +134,15 @@ def _converse(supervisor: subprocess.Popen[bytes], job: bytes, cancel: threading
     poll.register(supervisor.stdout, select.POLLIN)
     cancelled = False
     while True:
+        if cancel.is_set() and not cancelled:
+            cancelled = True
+            with contextlib.suppress(BrokenPipeError):
+                supervisor.stdin.close()
         if poll.poll(_CANCEL_POLL_S * 1000):
             piece = os.read(supervisor.stdout.fileno(), 1 << 16)
             if not piece:
                 return answer
             answer += piece
-        elif cancel.is_set() and not cancelled:
-            cancelled = True
-            with contextlib.suppress(BrokenPipeError):
-                supervisor.stdin.close()
 
 
 @contextlib.contextmanager

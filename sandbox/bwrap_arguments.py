@@ -8,7 +8,9 @@ writable inside, a way to root on the host) and `setpriv` changes to the slot's 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -123,7 +125,7 @@ def _system(flags: _Flags) -> None:
         elif top.is_dir():
             flags.bind("--ro-bind", top, str(top))
     flags.add("--dir", "/etc")
-    for name in ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "localtime"):
+    for name in ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives"):
         flags.bind("--ro-bind-try", f"/etc/{name}", f"/etc/{name}")
     flags.add("--ro-bind-data", str(PASSWD_FD), "/etc/passwd", "--ro-bind-data", str(GROUP_FD), "/etc/group")
 
@@ -150,6 +152,9 @@ def _devices(flags: _Flags, spec: RunSpec) -> None:
 
 def _materials(flags: _Flags, spec: RunSpec, installation: Installation | None, identity: Identity) -> None:
     """Code, data, output folder and interpreter. Order matters: what lies inside another comes after it."""
+    if identity.as_root:
+        for host in (*([spec.code] if spec.code is not None else []), *(mount.host for mount in spec.mounts)):
+            _check_readable(host)
     flags.bind("--bind", spec.out, WORK)
     needs_room = [mount.inside for mount in spec.mounts]
     needs_room += [str(path) for path in installation.paths] if installation is not None else []
@@ -216,6 +221,21 @@ def _show(flags: _Flags, host: Path, inside: str, *, in_pieces: bool) -> None:
             flags.arguments += ["--symlink", str(entry.readlink()), place]
         else:
             flags.arguments += ["--ro-bind", str(entry), place]
+
+
+def _check_readable(host: Path) -> None:
+    """Refuse what the slot's user could not read: better now than as a failure that looks like the candidate's own.
+
+    Looks at the first entries only; a umask that closed one file will have closed those.
+    """
+    entries = itertools.islice(host.rglob("*"), _MAX_PIECES) if host.is_dir() else iter([host])
+    for entry in entries:
+        state = entry.lstat()
+        wanted = 0o005 if stat.S_ISDIR(state.st_mode) else 0o004
+        if not stat.S_ISLNK(state.st_mode) and state.st_mode & wanted != wanted:
+            found = f"mode {stat.S_IMODE(state.st_mode):04o}"
+            expected = "files that other users may read, because under root a candidate has a user id of its own"
+            raise BadInput(Problem(str(entry), found, expected, fix=f"chmod -R go+rX '{host}'"))
 
 
 def _open_to_others(host: Path, identity: Identity) -> bool:

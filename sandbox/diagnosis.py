@@ -83,7 +83,10 @@ def _smallest(program: bwrap_arguments.Program, as_root: bool) -> str:
     ]
     if not as_root:
         words = ["--unshare-user", *words]
-    result = subprocess.run([program.path, *words, "/bin/true"], capture_output=True, timeout=_PROBE_S, check=False)
+    try:
+        result = subprocess.run([program.path, *words, "/bin/true"], capture_output=True, timeout=_PROBE_S, check=False)
+    except subprocess.TimeoutExpired:
+        return f"bwrap did not come back within {_PROBE_S:g} s: {_mending(as_root)}"
     if result.returncode == 0:
         return ""
     said = result.stderr.decode(errors="replace").strip().splitlines()

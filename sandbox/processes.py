@@ -104,13 +104,13 @@ def unlinked_bytes(pids: list[int], device: int) -> int:
 
 
 def _resident(pid: int) -> tuple[int, int]:
-    sizes = _sizes(f"/proc/{pid}/status", ("RssAnon:", "RssShmem:"))
-    return sizes[0], sizes[1]
+    sizes = _sizes(f"/proc/{pid}/status", ("RssAnon:", "VmSwap:", "RssShmem:"))
+    return sizes[0] + sizes[1], sizes[2]
 
 
 def _proportional(pid: int) -> tuple[int, int]:
-    sizes = _sizes(f"/proc/{pid}/smaps_rollup", ("Pss_Anon:", "Pss_Shmem:"))
-    return (sizes[0], sizes[1]) if any(sizes) else _resident(pid)
+    sizes = _sizes(f"/proc/{pid}/smaps_rollup", ("Pss_Anon:", "SwapPss:", "Pss_Shmem:"))
+    return (sizes[0] + sizes[1], sizes[2]) if any(sizes) else _resident(pid)
 
 
 def _sizes(path: str, names: tuple[str, ...]) -> list[int]:

@@ -80,7 +80,10 @@ def _first_uid(uid_map: str) -> int:
 
 def _try_lock(name: str) -> int | None:
     folder = _LOCKS if os.geteuid() == 0 else Path(f"/tmp/auto-benchmark-sandbox-{os.geteuid()}")  # noqa: S108 - own, 0700
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise SandboxUnavailable(f"locks cannot be kept in {folder}: {error.strerror}") from error
     if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
         raise SandboxUnavailable(f"{folder} belongs to somebody else; remove it")
     descriptor = os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)

@@ -24,14 +24,26 @@ from sandbox import cgroups, processes
 from sandbox.watching import Job, Watch, end_everything, judge_the_end, watch_to_the_end
 
 _PIPE_BYTES = 1 << 20
-_ARGUMENTS = 14
+ARGUMENTS = 14
 """`ARGUMENTS_FD` of `sandbox.bwrap_arguments`, which is too heavy to import here; a test keeps them equal."""
 _ABOVE_ALL = 32
 
 
 def main() -> None:
-    """Read the job, run it, report."""
+    """Read the job, run it, report; on the host's own trouble (a full disk, say) complain in one line and end.
+
+    Ending is enough then: bubblewrap dies with its parent, and the orchestrator clears up after us.
+    """
     job = _receive(0)
+    try:
+        report = _run(job)
+    except OSError as error:
+        os.write(2, f"{error}\n".encode(errors="replace"))
+        raise SystemExit(1) from None
+    os.write(1, marshal.dumps(report))
+
+
+def _run(job: Job) -> dict[str, object]:
     for lock in job.locks:
         # Held for the length of the run, and not handed on to it.
         os.set_inheritable(lock, False)
@@ -49,7 +61,9 @@ def main() -> None:
     left = groups.remove() if groups is not None else []
     if not gone:
         left.append(f"process {watch.init or watch.bwrap}")
-    report = {
+    if not left:
+        os.unlink(job.marker)
+    return {
         "reason": watch.reason,
         "detail": watch.detail,
         "status": watch.exit_status,
@@ -60,9 +74,6 @@ def main() -> None:
         "tail": tail,
         "left": left,
     }
-    if not left:
-        os.unlink(job.marker)
-    os.write(1, marshal.dumps(report))
 
 
 def _receive(descriptor: int) -> Job:
@@ -116,7 +127,7 @@ def _start(watch: Watch) -> None:
     _enlarge(output)
     status, status_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     os.set_blocking(status_end, True)
-    texts = [job.passwd.encode(), job.group.encode(), job.seccomp, None, "\0".join(job.arguments).encode() + b"\0"]
+    texts = [job.passwd.encode(), job.group.encode(), job.seccomp, None, os.fsencode("\0".join(job.arguments)) + b"\0"]
     watch.started = time.monotonic()
     child = os.fork()
     if child == 0:
@@ -137,7 +148,7 @@ def _become_bwrap(watch: Watch, output: int, status: int, texts: list[bytes | No
         sources = [status if text is None else _in_memory(text) for text in texts]
         high = [fcntl.fcntl(source, fcntl.F_DUPFD_CLOEXEC, _ABOVE_ALL) for source in sources]
         for offset, source in enumerate(high):
-            os.dup2(source, _ARGUMENTS - len(high) + 1 + offset)
+            os.dup2(source, ARGUMENTS - len(high) + 1 + offset)
         os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
         os.dup2(output, 1)
         os.dup2(output, 2)

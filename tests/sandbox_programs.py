@@ -141,7 +141,8 @@ if worked(lambda: unix(host["socket"])): found.append("path")
 if worked(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", ("8.8.8.8", 53))): found.append("udp")
 if worked(lambda: socket.getaddrinfo("example.org", 80)): found.append("dns")
 for family in (16, 17, 38, 40):
-    if worked(lambda: socket.socket(family, socket.SOCK_RAW if family < 38 else socket.SOCK_STREAM)): found.append(family)
+    kind = socket.SOCK_RAW if family < 38 else socket.SOCK_STREAM
+    if worked(lambda: socket.socket(family, kind)): found.append(family)
 print(json.dumps(found))
 """,
         found_nothing,
@@ -157,8 +158,9 @@ def write(place):
     with open(place, "a") as file:
         file.write("")
 found = [place for place in places if worked(lambda: write(place))]
-found += [f"mode of {place}" for place in ("/code/train.py", "/data/labels.txt") if worked(lambda: os.chmod(place, 0o777))]
-found += [f"removed {place}" for place in ("/code/train.py", "/data/labels.txt") if worked(lambda: os.unlink(place))]
+given = ("/code/train.py", "/data/labels.txt")
+found += [f"mode of {place}" for place in given if worked(lambda: os.chmod(place, 0o777))]
+found += [f"removed {place}" for place in given if worked(lambda: os.unlink(place))]
 print(json.dumps(found))
 """,
         found_nothing,
@@ -179,7 +181,8 @@ if libc.mount(b"none", b"/tmp", b"tmpfs", 0, None) == 0: found.append("mount")
 if libc.umount2(b"/proc", 2) == 0: found.append("umount")
 if libc.setns(os.open("/proc/self/ns/net", os.O_RDONLY), 0) == 0: found.append("setns")
 if libc.ptrace(16, os.getppid(), 0, 0) == 0: found.append("ptrace")
-for name, number in {"io_uring_setup": 425, "open_tree": 428, "fsopen": 430, "pidfd_getfd": 438, "memfd_secret": 447}.items():
+numbers = {"io_uring_setup": 425, "open_tree": 428, "fsopen": 430, "pidfd_getfd": 438, "memfd_secret": 447}
+for name, number in numbers.items():
     ctypes.set_errno(0)
     if libc.syscall(number, 1, 0, 0) != -1 or ctypes.get_errno() != 1: found.append(name)
 ctypes.set_errno(0)

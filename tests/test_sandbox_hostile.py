@@ -14,38 +14,28 @@ from typing import Any
 
 import pytest
 import sandbox_programs as programs
+from sandbox_backends import absent, make
 
-from sandbox.bubblewrap import Bubblewrap
+from sandbox.contract import Sandbox
 
 ROOT = Path(__file__).resolve().parent.parent
 NOBODY = 65534
 
 
-def absent(reason: str) -> None:
-    """Skip, or fail where the environment says that the sandbox has to be there."""
-    if "bwrap" in os.environ.get("REQUIRE_SANDBOX", ""):
-        pytest.fail(f"REQUIRE_SANDBOX names bwrap, but {reason}")
-    pytest.skip(reason)
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
+    return make("bwrap", tmp_path_factory.mktemp("state"))
 
 
 @pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Bubblewrap:
-    if shutil.which("bwrap") is None:
-        absent("bubblewrap is not installed")
-    sandbox = Bubblewrap(tmp_path_factory.mktemp("state"))
-    capabilities = sandbox.doctor()
-    if not capabilities.usable:
-        absent("; ".join(capabilities.reasons))
-    return sandbox
-
-
-@pytest.fixture(scope="module")
-def as_nobody(own: Bubblewrap) -> Iterator[dict[str, Any]]:
+def as_nobody(own: Sandbox) -> Iterator[dict[str, Any]]:
     """What the same programs came to when started by an ordinary user."""
     if os.geteuid() != 0:
         pytest.skip("these tests already run as an ordinary user")
     python = Path("/usr/bin/python3")
-    version = subprocess.run([python, "-c", "import sys; print(sys.version_info >= (3, 11))"], capture_output=True, text=True)
+    version = subprocess.run(
+        [python, "-c", "import sys; print(sys.version_info >= (3, 11))"], capture_output=True, text=True
+    )
     if version.stdout.strip() != "True":
         absent("no Python 3.11 in /usr/bin that another user may start")
     with tempfile.TemporaryDirectory(prefix="as nobody ") as folder:
@@ -85,14 +75,16 @@ def judge(program: programs.Program, evidence: programs.Evidence) -> None:
 
 @pytest.mark.parametrize("program", programs.PROGRAMS, ids=lambda program: program.name)
 def test_a_hostile_program_is_contained(
-    program: programs.Program, own: Bubblewrap, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    program: programs.Program, own: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PLANTED", programs.PLANTED)
     judge(program, programs.play(program, own, tmp_path / "a run"))
 
 
 @pytest.mark.parametrize("program", programs.PROGRAMS, ids=lambda program: program.name)
-def test_a_hostile_program_is_contained_for_an_ordinary_user(program: programs.Program, as_nobody: dict[str, Any]) -> None:
+def test_a_hostile_program_is_contained_for_an_ordinary_user(
+    program: programs.Program, as_nobody: dict[str, Any]
+) -> None:
     assert as_nobody["uid"] == NOBODY
     judge(program, as_nobody["evidence"][program.name])
 
