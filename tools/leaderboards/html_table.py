@@ -25,6 +25,7 @@ from tools.leaderboards.sources import (
 )
 
 MOST_TABLES = 200
+LONGEST_TEXT = 2_000
 _HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
 _INVISIBLE = ("script", "style", "template", "noscript", "svg", "button", "select")
 _BADGES = ("span", "sup", "small", "b", "em", "i", "label", "mark", "strong", "div")
@@ -74,7 +75,7 @@ def described_page(document: Document) -> str:
     return " with ".join((parts[0], ", ".join(parts[1:])))
 
 
-def tables(document: Document, spec: BoardSpec) -> Findings:  # noqa: ARG001 - the Reader protocol's signature
+def tables(document: Document, _spec: BoardSpec) -> Findings:
     """Every table of the page."""
     saw = described_page(document)
     hint = ""
@@ -127,7 +128,7 @@ def _inside_data_cell(element: html.HtmlElement) -> bool:
 
 
 def _text(element: html.HtmlElement) -> str:
-    return printable(str(element.text_content()))
+    return printable(str(element.text_content())[:LONGEST_TEXT])
 
 
 def _read_table(element: html.HtmlElement, heading: str, document: Document) -> list[Table]:
