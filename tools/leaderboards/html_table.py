@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from lxml import etree, html
 
+from registry.errors import BadInput
 from tools.leaderboards.cells import Cell
 from tools.leaderboards.names import printable
 from tools.leaderboards.sources import (
@@ -26,6 +27,15 @@ from tools.leaderboards.sources import (
 
 MOST_TABLES = 200
 LONGEST_TEXT = 2_000
+LONGEST_FOOTNOTE = 40
+_PLACES = {
+    "td": ("tr",),
+    "th": ("tr",),
+    "tr": ("table", "thead", "tbody", "tfoot"),
+    "thead": ("table",),
+    "tbody": ("table",),
+    "tfoot": ("table",),
+}
 _HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
 _INVISIBLE = ("script", "style", "template", "noscript", "svg", "button", "select")
 _BADGES = ("span", "sup", "small", "b", "em", "i", "label", "mark", "strong", "div")
@@ -39,16 +49,24 @@ def looks_like_markup(body: bytes) -> bool:
 
 
 def parse_page(document: Document) -> html.HtmlElement | None:
-    """The page's root element, None where there is nothing that could be one."""
+    """The page's root element, None where there is nothing that could be one.
+
+    A page that the parser gives up on (too deep, too long a text) is refused: what it had read so far would look like
+    a board that the rest has left.
+    """
     declared = charset(document.content_type) or ("utf-8" if _is_utf8(document.body) else "")
     try:
-        parser = html.HTMLParser(encoding=declared or None, no_network=True, huge_tree=False)
+        parser = html.HTMLParser(encoding=declared or None, no_network=True, huge_tree=True)
     except LookupError:
-        parser = html.HTMLParser(no_network=True, huge_tree=False)
+        parser = html.HTMLParser(no_network=True, huge_tree=True)
     try:
-        return html.document_fromstring(document.body, parser=parser)
+        root = html.document_fromstring(document.body, parser=parser)
     except (etree.LxmlError, ValueError):
         return None
+    for error in parser.error_log:
+        if error.level == etree.ErrorLevels.FATAL:
+            raise document.unreadable(f"a page that cannot be read to its end ({error.message})", "a page of tables")
+    return root
 
 
 def _is_utf8(body: bytes) -> bool:
@@ -87,14 +105,45 @@ def tables(document: Document, _spec: BoardSpec) -> Findings:
     if root is None:
         return Findings((), saw, hint)
     _tidy(root)
+    broken = _broken_tables(root)
     found: list[Table] = []
+    refused: list[BadInput] = []
     heading = ""
     for element in root.iter():
         if element.tag in _HEADINGS:
             heading = _text(element)
         elif element.tag == "table" and len(found) < MOST_TABLES:
-            found.extend(_read_table(element, heading, document))
+            try:
+                if element in broken:
+                    raise document.unreadable(f"broken markup in a table under “{heading}”", "rows inside tables")
+                found.extend(_read_table(element, heading, document))
+            except BadInput as refusal:  # of a table that may not be the one meant
+                refused.append(refusal)
+    if refused and not found:
+        raise refused[0]
+    if refused:
+        saw += f", {len(refused)} of which cannot be read ({refused[0].problems[0].found})"
     return Findings(tuple(found), saw, hint)
+
+
+def _broken_tables(root: html.HtmlElement) -> list[html.HtmlElement]:
+    """Tables with rows or cells in places where a table has none, as unclosed tags leave them.
+
+    The parser does not mend those as a browser does, and reading what is in place would lose the entries that are not.
+    """
+    broken: list[html.HtmlElement] = []
+    misplaced = 0
+    for element in root.iter(*_PLACES):
+        parent = element.getparent()
+        if parent is None or parent.tag in _PLACES[str(element.tag)]:
+            continue
+        table = next(element.iterancestors("table"), None)
+        misplaced += 1
+        if table is not None and table not in broken:
+            broken.append(table)
+        if misplaced > MOST_TABLES:
+            break
+    return broken
 
 
 def _tidy(root: html.HtmlElement) -> None:
@@ -119,7 +168,7 @@ def _unread(element: html.HtmlElement) -> bool:
     if element.tag in _BADGES and len(element) == 0 and (element.text or "").strip(" !\n\t").lower() == "new":
         return True
     if element.tag == "sup" and _inside_data_cell(element):
-        return _FOOTNOTE.match(str(element.text_content())) is not None
+        return _FOOTNOTE.match(str(element.text_content())[:LONGEST_FOOTNOTE]) is not None
     return _HIDDEN_STYLE.search(element.get("style") or "") is not None
 
 
