@@ -128,6 +128,11 @@ def test_a_page_of_unclosed_tags_is_never_read_in_part(row: str, says: str) -> N
         assert scores(read(f"{good}<table><tr><th>Team<th>F1{rows}</table>")) == {"A": 1.0}
 
 
+def test_control_characters_in_a_page_are_no_hindrance() -> None:
+    page = "<table><tr><th>Model<th>Accuracy<tr><td><small>A&#1;</small>&#xfffe;<!-- x -->B\x02<td>1</table>"
+    assert scores(read(page)) == {"A B": 1.0}
+
+
 def test_sloppy_rows_that_a_parser_mends_are_read_whole() -> None:
     rows = "".join(f"<TR><TD><p>m{number}<TD ALIGN=right><font color=red>{number}</font></TR>" for number in range(300))
     assert len(read(f"<table><tr><th>Model<th>Accuracy{rows}").entries) == 300

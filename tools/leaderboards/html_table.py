@@ -40,6 +40,8 @@ _HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
 _INVISIBLE = ("script", "style", "template", "noscript", "svg", "button", "select")
 _BADGES = ("span", "sup", "small", "b", "em", "i", "label", "mark", "strong", "div")
 _HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters that lxml reads from a page and refuses to move within it."""
 _FOOTNOTE = re.compile(r"^[\s\[(]*(?:\d{1,2}|[a-z*†‡§¶])(?:\s*,\s*(?:\d{1,2}|[a-z*†‡§¶]))*[\s\])]*$")
 
 
@@ -150,6 +152,10 @@ def _tidy(root: html.HtmlElement) -> None:
     """Drops what a reader of the page does not see or must not read as part of a value."""
     doomed = []
     for element in root.iter():
+        if element.tail and _NOT_XML.search(element.tail):
+            element.tail = _NOT_XML.sub("", element.tail)
+        if isinstance(element.tag, str) and element.text and _NOT_XML.search(element.text):
+            element.text = _NOT_XML.sub("", element.text)
         if not isinstance(element.tag, str) or _unread(element):
             doomed.append(element)
         elif element.tag in ("br", "div", "p", "li", "sup", "sub", "small"):
