@@ -149,6 +149,12 @@ def test_an_unchanged_page_is_not_modified_and_its_body_comes_from_the_cache(sit
     assert second.sha256 == first.sha256
 
 
+def test_a_page_that_came_again_with_the_same_bytes_is_not_modified(site: Site, errands: Errands) -> None:
+    site.routes["/board"] = answer(200, b"same", ETag='"é"')
+    assert [errands.fetch(site.url + "/board").status for _ in range(2)] == ["new", "not_modified"]
+    assert "if-none-match" not in site.headers[-1]
+
+
 def test_a_damaged_cache_is_forgotten_and_the_page_fetched_whole(site: Site, errands: Errands) -> None:
     site.routes["/board"] = lambda handler: answer(304 if handler.headers["If-None-Match"] else 200, b"", ETag='"v1"')(
         handler

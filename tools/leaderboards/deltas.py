@@ -6,13 +6,17 @@ snapshots hold. Snapshots of different releases, metrics or directions are not c
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, insort
+from itertools import groupby
 
 from registry.standings import Change, Delta, Entry, Snapshot, Standing, TrackChanged
 from tools.leaderboards.names import same_name
 from tools.leaderboards.ranking import oriented, our_entry, position, scored, standings
 
 Identity = tuple[str, str]
+
+MOST_OVERTAKEN = 50
+"""Names kept for one change of order."""
 
 
 def compare(
@@ -145,26 +149,43 @@ def order_changes(old: Snapshot, new: Snapshot) -> list[Change]:
     common = [identity for identity in now if identity in was]
     old_losses = sorted(-was[identity] for identity in common)
     new_losses = sorted(-now[identity] for identity in common)
+    overtook = _overtakes(common, was, now)
     changes = []
     for identity in common:
         old_rank = 1 + bisect_left(old_losses, -was[identity])
         new_rank = 1 + bisect_left(new_losses, -now[identity])
         if old_rank != new_rank:
-            overtook = [other[0] for other in common if was[other] > was[identity] and now[other] < now[identity]]
-            name, qualifier = identity
             changes.append(
                 Change(
                     kind="order",
-                    name=name,
-                    qualifier=qualifier,
+                    name=identity[0],
+                    qualifier=identity[1],
                     old_score=oriented(old, was[identity]),
                     new_score=oriented(new, now[identity]),
                     old_rank=old_rank,
                     new_rank=new_rank,
-                    overtook=overtook,
+                    overtook=overtook[identity],
                 )
             )
     return sorted(changes, key=lambda change: (change.new_rank or 0, change.name, change.qualifier))
+
+
+def _overtakes(
+    common: list[Identity], was: dict[Identity, float], now: dict[Identity, float]
+) -> dict[Identity, list[str]]:
+    """For each entry, those that were ahead of it and now are behind, nearest first, at most `MOST_OVERTAKEN`."""
+    found: dict[Identity, list[str]] = {}
+    ahead: list[tuple[float, Identity]] = []
+    by_old = groupby(sorted(common, key=lambda identity: -was[identity]), key=lambda identity: was[identity])
+    for _, level in by_old:
+        members = list(level)
+        for identity in members:
+            behind_now = bisect_left(ahead, (now[identity],))
+            passed = ahead[max(0, behind_now - MOST_OVERTAKEN) : behind_now]
+            found[identity] = [name for _, (name, _) in reversed(passed)]
+        for identity in members:
+            insort(ahead, (now[identity], identity))
+    return found
 
 
 def _entrants_ahead(

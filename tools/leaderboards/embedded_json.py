@@ -85,16 +85,21 @@ def _assigned(text: str) -> list[tuple[str, Json]]:
     found: list[tuple[str, Json]] = []
     decoder = json_tables.decoder()
     position = 0
+    budget = 3 * len(text)  # characters read in vain: a page must not make us read it again for each assignment
     for _ in range(MOST_ASSIGNMENTS):
         match = _ASSIGNMENT.search(text, position)
-        if match is None:
+        if match is None or budget < 0:
             break
         position = match.end()
         try:
             value, position = decoder.raw_decode(text, position)
             if isinstance(value, str):
                 value = json.loads(value)
-        except (ValueError, RecursionError):
+        except json.JSONDecodeError as error:
+            budget -= error.pos - match.end()
             continue  # a script's own literal, not JSON: another assignment may be
+        except (ValueError, RecursionError):
+            budget -= len(text) // 10
+            continue
         found.append((match[1], value))
     return found

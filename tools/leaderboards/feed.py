@@ -14,6 +14,8 @@ from tools.leaderboards.cells import Cell
 from tools.leaderboards.names import printable
 from tools.leaderboards.sources import MOST_ROWS, BoardSpec, Document, Findings, Table
 
+LONGEST_TEXT = 20_000
+
 _PAIR = re.compile(r"(?<![\w.])([A-Za-z][\w@+.\- ]{0,40}?)\s{0,3}[:=]\s{0,3}([+-]?\d[\d.,]{0,20}%?)")
 _TAGS = re.compile(r"<[^>]{0,500}>")
 _TEXTS = ("title", "description", "summary", "content", "encoded")
@@ -48,10 +50,10 @@ def _row(item: etree._Element) -> dict[str, Cell]:
     row: dict[str, Cell] = {}
     for child in item:
         if name := _local(child):
-            row.setdefault(name, printable("".join(str(text) for text in child.itertext())))
+            row.setdefault(name, printable("".join(str(text) for text in child.itertext())[:LONGEST_TEXT]))
     for source in _TEXTS:
         text = row.get(source)
         if isinstance(text, str):
-            for match in _PAIR.finditer(_TAGS.sub(" ", text)[:20_000]):
+            for match in _PAIR.finditer(_TAGS.sub(" ", text)):
                 row.setdefault(match[1].strip(), match[2])
     return row

@@ -12,6 +12,8 @@ import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from registry.errors import Retryable
+
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
@@ -46,9 +48,12 @@ class FetchCache:
 
     def store(self, remembered: Remembered, body: bytes) -> None:
         """Keeps an answer; the body first, so that a crash in between leaves a pair that does not fit."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._write(self._body(remembered.url), body)
-        self._write(self._meta(remembered.url), json.dumps(asdict(remembered)).encode())
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._write(self._body(remembered.url), body)
+            self._write(self._meta(remembered.url), json.dumps(asdict(remembered)).encode())
+        except OSError as error:
+            raise Retryable(f"{self._folder}: an answer could not be kept ({error.strerror})") from None
 
     def _meta(self, url: str) -> Path:
         return self._folder / f"{hashlib.sha256(url.encode()).hexdigest()[:32]}.json"

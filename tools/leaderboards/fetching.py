@@ -140,12 +140,18 @@ def _over_http(errand: _Errand, cache: FetchCache, put: Put) -> Fetched:
     remembered = Remembered(
         errand.url,
         _put(put, body),
-        answer.headers.get("content-type", "")[:200],
-        answer.headers.get("etag", "")[:500],
-        answer.headers.get("last-modified", "")[:100],
+        printable(answer.headers.get("content-type", ""))[:200],
+        _sendable(answer.headers.get("etag", "")),
+        _sendable(answer.headers.get("last-modified", "")),
     )
     cache.store(remembered, body)
-    return _fetched("new", remembered, body, answer.url)
+    unchanged = kept is not None and kept[0].sha256 == remembered.sha256
+    return _fetched("not_modified" if unchanged else "new", remembered, body, answer.url)
+
+
+def _sendable(validator: str) -> str:
+    """A validator that can be sent back as it came; others are forgotten, and the page is fetched whole."""
+    return validator if validator.isascii() and validator.isprintable() and len(validator) <= 500 else ""
 
 
 def _fetched(status: Literal["new", "not_modified"], kept: Remembered, body: bytes, final_url: str) -> Fetched:

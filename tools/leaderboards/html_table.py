@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from lxml import etree, html
 
+from registry.errors import BadInput
 from tools.leaderboards.cells import Cell
 from tools.leaderboards.names import printable
 from tools.leaderboards.sources import (
@@ -25,10 +26,22 @@ from tools.leaderboards.sources import (
 )
 
 MOST_TABLES = 200
+LONGEST_TEXT = 2_000
+LONGEST_FOOTNOTE = 40
+_PLACES = {
+    "td": ("tr",),
+    "th": ("tr",),
+    "tr": ("table", "thead", "tbody", "tfoot"),
+    "thead": ("table",),
+    "tbody": ("table",),
+    "tfoot": ("table",),
+}
 _HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
 _INVISIBLE = ("script", "style", "template", "noscript", "svg", "button", "select")
 _BADGES = ("span", "sup", "small", "b", "em", "i", "label", "mark", "strong", "div")
 _HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters that lxml reads from a page and refuses to move within it."""
 _FOOTNOTE = re.compile(r"^[\s\[(]*(?:\d{1,2}|[a-z*†‡§¶])(?:\s*,\s*(?:\d{1,2}|[a-z*†‡§¶]))*[\s\])]*$")
 
 
@@ -38,16 +51,24 @@ def looks_like_markup(body: bytes) -> bool:
 
 
 def parse_page(document: Document) -> html.HtmlElement | None:
-    """The page's root element, None where there is nothing that could be one."""
+    """The page's root element, None where there is nothing that could be one.
+
+    A page that the parser gives up on (too deep, too long a text) is refused: what it had read so far would look like
+    a board that the rest has left.
+    """
     declared = charset(document.content_type) or ("utf-8" if _is_utf8(document.body) else "")
     try:
-        parser = html.HTMLParser(encoding=declared or None, no_network=True, huge_tree=False)
+        parser = html.HTMLParser(encoding=declared or None, no_network=True, huge_tree=True)
     except LookupError:
-        parser = html.HTMLParser(no_network=True, huge_tree=False)
+        parser = html.HTMLParser(no_network=True, huge_tree=True)
     try:
-        return html.document_fromstring(document.body, parser=parser)
+        root = html.document_fromstring(document.body, parser=parser)
     except (etree.LxmlError, ValueError):
         return None
+    for error in parser.error_log:
+        if error.level == etree.ErrorLevels.FATAL:
+            raise document.unreadable(f"a page that cannot be read to its end ({error.message})", "a page of tables")
+    return root
 
 
 def _is_utf8(body: bytes) -> bool:
@@ -74,7 +95,7 @@ def described_page(document: Document) -> str:
     return " with ".join((parts[0], ", ".join(parts[1:])))
 
 
-def tables(document: Document, spec: BoardSpec) -> Findings:  # noqa: ARG001 - the Reader protocol's signature
+def tables(document: Document, _spec: BoardSpec) -> Findings:
     """Every table of the page."""
     saw = described_page(document)
     hint = ""
@@ -86,20 +107,55 @@ def tables(document: Document, spec: BoardSpec) -> Findings:  # noqa: ARG001 - t
     if root is None:
         return Findings((), saw, hint)
     _tidy(root)
+    broken = _broken_tables(root)
     found: list[Table] = []
+    refused: list[BadInput] = []
     heading = ""
     for element in root.iter():
         if element.tag in _HEADINGS:
             heading = _text(element)
         elif element.tag == "table" and len(found) < MOST_TABLES:
-            found.extend(_read_table(element, heading, document))
+            try:
+                if element in broken:
+                    raise document.unreadable(f"broken markup in a table under “{heading}”", "rows inside tables")
+                found.extend(_read_table(element, heading, document))
+            except BadInput as refusal:  # of a table that may not be the one meant
+                refused.append(refusal)
+    if refused and not found:
+        raise refused[0]
+    if refused:
+        saw += f", {len(refused)} of which cannot be read ({refused[0].problems[0].found})"
     return Findings(tuple(found), saw, hint)
+
+
+def _broken_tables(root: html.HtmlElement) -> list[html.HtmlElement]:
+    """Tables with rows or cells in places where a table has none, as unclosed tags leave them.
+
+    The parser does not mend those as a browser does, and reading what is in place would lose the entries that are not.
+    """
+    broken: list[html.HtmlElement] = []
+    misplaced = 0
+    for element in root.iter(*_PLACES):
+        parent = element.getparent()
+        if parent is None or parent.tag in _PLACES[str(element.tag)]:
+            continue
+        table = next(element.iterancestors("table"), None)
+        misplaced += 1
+        if table is not None and table not in broken:
+            broken.append(table)
+        if misplaced > MOST_TABLES:
+            break
+    return broken
 
 
 def _tidy(root: html.HtmlElement) -> None:
     """Drops what a reader of the page does not see or must not read as part of a value."""
     doomed = []
     for element in root.iter():
+        if element.tail and _NOT_XML.search(element.tail):
+            element.tail = _NOT_XML.sub("", element.tail)
+        if isinstance(element.tag, str) and element.text and _NOT_XML.search(element.text):
+            element.text = _NOT_XML.sub("", element.text)
         if not isinstance(element.tag, str) or _unread(element):
             doomed.append(element)
         elif element.tag in ("br", "div", "p", "li", "sup", "sub", "small"):
@@ -118,7 +174,7 @@ def _unread(element: html.HtmlElement) -> bool:
     if element.tag in _BADGES and len(element) == 0 and (element.text or "").strip(" !\n\t").lower() == "new":
         return True
     if element.tag == "sup" and _inside_data_cell(element):
-        return _FOOTNOTE.match(str(element.text_content())) is not None
+        return _FOOTNOTE.match(str(element.text_content())[:LONGEST_FOOTNOTE]) is not None
     return _HIDDEN_STYLE.search(element.get("style") or "") is not None
 
 
@@ -127,7 +183,7 @@ def _inside_data_cell(element: html.HtmlElement) -> bool:
 
 
 def _text(element: html.HtmlElement) -> str:
-    return printable(str(element.text_content()))
+    return printable(str(element.text_content())[:LONGEST_TEXT])
 
 
 def _read_table(element: html.HtmlElement, heading: str, document: Document) -> list[Table]:

@@ -9,6 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 
+from registry.errors import BadInput
 from tools.leaderboards.cells import Cell
 from tools.leaderboards.names import printable
 from tools.leaderboards.sources import MOST_CELLS, MOST_COLUMNS, MOST_ROWS, Document, Table
@@ -103,15 +104,23 @@ def as_table(value: Json, label: str, scalar_column: str, document: Document) ->
 def find_tables(value: Json, label: str, scalar_column: str, document: Document) -> list[Table]:
     """Every table inside a value, outermost first; bounded, since pages embed whole applications."""
     found: list[Table] = []
+    refused: BadInput | None = None
     for path, inner in _walk(value, label):
         if isinstance(inner, list) and not inner:
             continue
         if isinstance(inner, dict) and (path or label) and all(_is_number(cell) for cell in inner.values()):
             continue
-        if (table := as_table(inner, path, scalar_column, document)) is not None:
+        try:
+            table = as_table(inner, path, scalar_column, document)
+        except BadInput as refusal:  # something else on the page may look like a broken table
+            refused = refused or refusal
+            continue
+        if table is not None:
             found.append(table)
             if len(found) >= MOST_CANDIDATES:
                 break
+    if refused is not None and not found:
+        raise refused
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from registry.standings import Snapshot
@@ -94,10 +95,11 @@ def _entries_of_first(
     """(order, rank, joined name, label, score, why excluded) of every entry of the first board, and of us."""
     listed = standings(first)
     names = [joined.of(standing.name) for standing in listed]
+    times = Counter(name.casefold() for name in names)
     found = []
     our_rank = None
     ours = our_scores.get(first.board)
-    if ours is not None and joined.ours.casefold() not in {name.casefold() for name in names}:
+    if ours is not None and joined.ours.casefold() not in times:
         our_rank = position(first, joined.ours, ours).rank or 1
         found.append((float(our_rank), our_rank, joined.ours, joined.ours, ours, ""))
     for standing, name in zip(listed, names, strict=True):
@@ -105,7 +107,7 @@ def _entries_of_first(
             ours is not None and our_rank is not None and oriented(first, standing.score) < oriented(first, ours)
         )
         rank = standing.rank + (1 if behind_us else 0)
-        repeated = sum(other.casefold() == name.casefold() for other in names) > 1
+        repeated = times[name.casefold()] > 1
         label = f"{name} ({standing.qualifier})" if repeated and standing.qualifier else name
         label = f"{label} (not counted: {standing.excluded})" if standing.excluded else label
         found.append((float(rank), rank, name, label, standing.score, standing.excluded))

@@ -10,6 +10,8 @@ import re
 import unicodedata
 
 LONGEST_NAME = 200
+LONGEST_TEXT = 2_000
+"""Characters of a name that are looked at: a cell can hold a whole page."""
 
 _UNSHOWABLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _KEYCAP = re.compile(r"[0-9#*]\ufe0f?\u20e3")
@@ -32,6 +34,7 @@ def printable(text: str) -> str:
 
 def clean_name(text: str) -> str:
     """A display name without medals, emoji, "new" marks, footnote daggers and emphasis; may come out empty."""
+    text = text[:LONGEST_TEXT]
     without_glyphs = _GLYPH.sub(" ", _KEYCAP.sub(" ", unicodedata.normalize("NFC", text)))
     name = _SPACES.sub(" ", printable(without_glyphs)).strip()
     before = None

@@ -122,7 +122,7 @@ class Findings:
 class Reader(Protocol):
     """One source module."""
 
-    def tables(self, document: Document, spec: BoardSpec) -> Findings: ...
+    def tables(self, document: Document, spec: BoardSpec, /) -> Findings: ...
 
 
 def shown_url(url: str) -> str:

@@ -53,10 +53,16 @@ def gap_points(snapshot: Snapshot, position: Position) -> float | None:
 
 def points(snapshot: Snapshot, difference: float) -> float | None:
     """A difference of scores in points; None where the leader's score is 0, of which nothing is a share."""
+    unit = _point(snapshot)
+    return None if unit is None else round(difference / unit, 9)
+
+
+def _point(snapshot: Snapshot) -> float | None:
+    """One point in the metric's own unit."""
     if unit_interval(snapshot):
-        return round(100.0 * difference, 9)
+        return 0.01
     best = max((oriented(snapshot, score) for _, score in scored(snapshot)), default=0.0)
-    return round(100.0 * difference / abs(best), 9) if best else None
+    return abs(best) / 100.0 or None
 
 
 def holds(position: Position, victory: Victory) -> bool:
@@ -135,12 +141,13 @@ def _strategy(position: Position, gap: float | None, queued: float | None, reaso
 
 def approaching(snapshot: Snapshot, our_name: str, position: Position, within: float = WATCH_WITHIN) -> list[str]:
     """Counted entries behind us or level by at most `within` points, nearest first: who to watch in defence."""
-    if position.score is None:
+    unit = _point(snapshot)
+    if position.score is None or unit is None:
         return []
     ours = oriented(snapshot, position.score)
     near: list[tuple[float, str]] = []
     for entry, score in scored(snapshot):
-        lead = points(snapshot, ours - oriented(snapshot, score))
-        if lead is not None and 0 <= lead <= within and not same_name(entry.name, our_name):
+        lead = round((ours - oriented(snapshot, score)) / unit, 9)
+        if 0 <= lead <= within and not same_name(entry.name, our_name):
             near.append((lead, entry.name))
     return [name for _, name in sorted(near)]
