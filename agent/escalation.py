@@ -10,6 +10,20 @@ from agent.services import Services
 from registry.competitive import Leaderboard
 from registry.durable import write_atomically
 
+ESCALATE_ABOVE = 5.0
+"""Points behind the first place above which people are told, unless something queued is projected to close it."""
+
+
+def escalate_where_needed(services: Services) -> None:
+    """After the queue is ranked: a brief for every board whose gap is large and that no hypothesis would close."""
+    for board in services.competitive().target_leaderboards:
+        state = services.history.boards.get(board.name)
+        if state is None or state.gap is None or (state.gap_points or 0.0) <= ESCALATE_ABOVE:
+            continue
+        gains = [h.estimated_gain for h in services.history.open_hypotheses() if board.name in h.target_leaderboards]
+        if max(gains, default=0.0) < -state.gap:
+            escalate(services, board)
+
 
 def escalate(services: Services, board: Leaderboard) -> None:
     """Write the brief for a board, unless this production has one already."""

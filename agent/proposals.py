@@ -91,7 +91,9 @@ def propose(services: Services) -> str:
     )
     for hypothesis in hypotheses:
         projections.hypothesis(services, hypothesis.id)
-        services.progress.say(f"  queued {hypothesis.id}: {hypothesis.title} (priority {hypothesis.priority_score:g})")
+        services.progress.say(
+            f"  queued {hypothesis.id}: {hypothesis.title} (priority {hypothesis.priority_score:.2f})"
+        )
     return f"{len(hypotheses)} proposed" if hypotheses else answer.note
 
 

@@ -6,6 +6,8 @@ from the log and writes its answers back.
 
 from __future__ import annotations
 
+import math
+
 from agent import closing, production, seasons
 from agent import evidence as evidences
 from agent.services import Services
@@ -141,8 +143,19 @@ def record_look(
         reason=decision.explanation,
         key=f"look:{test.hypothesis}:{test.commit}:{size}",
     )
-    pairs = f"{decision.numbers.n} pair" + ("" if decision.numbers.n == 1 else "s")
-    services.progress.say(f"  {test.hypothesis} after {pairs}: {decision.outcome} — {decision.explanation}")
+    services.progress.say(f"  {test.hypothesis} {spoken(decision)}")
+
+
+def spoken(decision: Decision) -> str:
+    """One look in one line: where the evidence stands, or what was decided and why."""
+    numbers = decision.numbers
+    seeds = f"{numbers.n} seed" + ("" if numbers.n == 1 else "s")
+    if decision.outcome != "extend":
+        return f"{decision.outcome} after {seeds}: {decision.explanation}"
+    if decision.needs is None or decision.needs.kind != "stage" or numbers.mean is None or numbers.log_e is None:
+        return f"{seeds}: {decision.explanation}"
+    bar = f" of {math.exp(numbers.log_bar):.0f} needed" if numbers.log_bar is not None else ""
+    return f"{seeds}: mean gain {numbers.mean:+.4f}, evidence E = {math.exp(numbers.log_e):.3g}{bar}"
 
 
 def record_verdict(services: Services, test: Test, decision: Decision, suffix: str = "") -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agent import boards, escalation, schedule
+from agent import boards, schedule
 from agent.services import Services
 from agent.state import State
 
@@ -15,9 +15,6 @@ def run(services: Services, state: State) -> State:
     triggers = {
         board.name: boards.stand(services, registry, board, state["cycle"]) for board in registry.target_leaderboards
     }
-    for board in registry.target_leaderboards:
-        if triggers[board.name] == "escalate" and not services.history.with_status("queued"):
-            escalation.escalate(services, board)
     return {
         "monitor": ", ".join(dict.fromkeys(statuses)) or "no boards",
         "urgent": "urgent" in triggers.values(),

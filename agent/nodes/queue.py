@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agent import queueing
+from agent import escalation, queueing
 from agent.services import Services
 from agent.state import State
 
@@ -12,5 +12,6 @@ def run(services: Services, state: State) -> State:
     queueing.take_in_by_hand(services)
     queueing.rank(services, urgent=bool(state.get("urgent")))
     queueing.retire(services)
+    escalation.escalate_where_needed(services)
     chosen, why = queueing.pick(services)
     return {"queue": why, "hypothesis": chosen}

@@ -12,7 +12,7 @@ in a row is left, which turns refining into restructuring; it gets one more chan
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from agent.researcher.combinations import combinations
@@ -51,6 +51,15 @@ class _Draft:
     technique: Technique | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Move:
+    """What moving one parameter from one value to another was measured to gain."""
+
+    before: Scalar | None
+    after: Scalar
+    gain: float
+
+
 @dataclass(frozen=True)
 class _Situation:
     """The arguments of `propose` and what follows from them."""
@@ -64,6 +73,8 @@ class _Situation:
     """Families that have stopped paying."""
     gains: Mapping[str, list[float]]
     """Measured gains by family, and by `path:<path>` for changes of one parameter."""
+    moves: Mapping[str, list[_Move]]
+    """Measured moves of one parameter alone, by its path."""
 
     def preferred(self, parameter: Parameter) -> bool:
         tags = frozenset(parameter.tags)
@@ -74,6 +85,32 @@ class _Situation:
     def expected(self, family: str, *, preferred: bool) -> float:
         prior = self.threshold * (PREFERRED_PRIOR if preferred else OTHER_PRIOR)
         return expected_gain(self.gains.get(family, []), prior)
+
+    def expected_move(self, parameter: Parameter, value: Scalar, *, preferred: bool) -> float:
+        """Gain to expect of one move: what moves of this parameter gave, turned round for moves the other way.
+
+        Going back on what was promoted is expected to lose what it gained, so it comes last.
+        """
+        family = list(self.gains.get(parameter.tags[0], []))
+        known = self.moves.get(parameter.path, [])
+        for move in known:
+            family.remove(move.gain)
+        prior = expected_gain(family, self.threshold * (PREFERRED_PRIOR if preferred else OTHER_PRIOR))
+        now = self.production.get(parameter.path)
+        return expected_gain([_sense(parameter, now, value, move) * move.gain for move in known], prior)
+
+
+def _sense(parameter: Parameter, now: Scalar | None, value: Scalar, move: _Move) -> int:
+    """1 where a move goes the way of one that was measured, -1 where it goes the other way, 0 where neither."""
+    listed = parameter.values
+    ordered = all(isinstance(each, (int, float)) and not isinstance(each, bool) for each in listed)
+    if ordered and now in listed and move.before in listed:
+        ahead = listed.index(value) - listed.index(now)
+        measured = listed.index(move.after) - listed.index(move.before)
+        return 1 if ahead * measured > 0 else -1 if ahead * measured < 0 else 0
+    if value == move.after:
+        return 1
+    return -1 if value == move.before else 0
 
 
 def propose(
@@ -133,11 +170,22 @@ def _situation(
             for label in [*families(trial), *paths]:
                 gains.setdefault(label, []).append(trial.gain)
     mode = mode_for(gap_points)
-    situation = _Situation(space, production, tried, threshold, mode, left, gains)
+    situation = _Situation(space, production, tried, threshold, mode, left, gains, _measured_moves(tried))
     stopped = any(p.tags[0] in left and situation.preferred(p) for p in space.values())
     if mode == "restructure" or not stopped:
         return situation
-    return _Situation(space, production, tried, threshold, "restructure", left, gains)
+    return replace(situation, mode="restructure")
+
+
+def _measured_moves(tried: Sequence[Trial]) -> dict[str, list[_Move]]:
+    """Every measured change of one parameter alone, by path."""
+    moves: dict[str, list[_Move]] = {}
+    for trial in tried:
+        if trial.gain is not None and len(trial.settings) == 1:
+            ((path, value),) = trial.settings.items()
+            before = trial.production.get(path) if trial.production is not None else None
+            moves.setdefault(path, []).append(_Move(before, value, trial.gain))
+    return moves
 
 
 def _drafts(situation: _Situation, techniques: Sequence[Technique], known: Known, seed: int) -> Iterator[_Draft]:
@@ -185,14 +233,16 @@ def _single_moves(situation: _Situation) -> Iterator[_Draft]:
         if parameter.tags[0] in situation.left:
             continue
         preferred = situation.preferred(parameter)
-        gain = situation.expected(parameter.tags[0], preferred=preferred)
-        worth = -priority(gain, parameter.effort, "normal")
         for value in parameter.values:
             if _changes(situation, parameter, value):
+                gain = situation.expected_move(parameter, value, preferred=preferred)
+                worth = -priority(gain, parameter.effort, "normal")
                 step = _step(parameter, situation.production.get(parameter.path), value)
                 small = situation.mode == "restructure" and step < 2 and len(parameter.values) > 2
                 draft = _Draft({parameter.path: value}, gain, _strategy(situation, parameter, preferred=preferred))
-                moves.append(((not preferred, small, worth, step, order, parameter.values.index(value)), draft))
+                moves.append(
+                    ((gain == 0.0, not preferred, small, worth, step, order, parameter.values.index(value)), draft)
+                )
     for _, draft in sorted(moves, key=lambda move: move[0]):
         yield draft
 

@@ -157,7 +157,7 @@ def _extension(evidence: Evidence, policy: ENightParameters, n: int, look: Look)
         evidence.stage_seeds[len(evidence.stage) : n],
         () if unpaired else missing_production(evidence, n),
     )
-    so_far = f"Undecided after {look.n} seeds" if look.n else "Nothing is measured yet"
+    so_far = f"Undecided after {look.n} seed{'' if look.n == 1 else 's'}" if look.n else "Nothing is measured yet"
     return Stop("extend", "next_look", f"{so_far}; the next look is at {n}.", need)
 
 
