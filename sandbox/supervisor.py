@@ -58,8 +58,9 @@ def _run(job: Job) -> dict[str, object]:
     watch = Watch(job, groups)
     _start(watch)
     watch_to_the_end(watch, lambda init: _note(marker, job, groups, init))
-    gone = end_everything(watch)
+    # The kernel takes milliseconds to take the namespaces down; they are not the command's.
     wall_s = time.monotonic() - watch.started
+    gone = end_everything(watch)
     cpu_s, peak = _used(watch) if gone else (0.0, 0)
     judge_the_end(watch)
     tail = watch.log.close()

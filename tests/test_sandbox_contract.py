@@ -218,6 +218,7 @@ def test_the_tail_is_a_strangers_text_made_plain(sandbox: Sandbox, out: Path) ->
         ({"mounts": (Mount(Path("/usr"), "/proc/sys"),)}, "mounts[0].inside"),
         ({"mounts": (Mount(Path("/usr"), "/work/x"),)}, "mounts[0].inside"),
         ({"mounts": (Mount(Path("/usr"), "/d"), Mount(Path("/usr"), "/d"))}, "mounts[1].inside"),
+        ({"mounts": (Mount(Path("/usr"), "/d/e"), Mount(Path("/usr"), "/d"))}, "mounts[1].inside"),
         ({"environment": {"A=B": "1"}}, "environment"),
         ({"environment": {"A": "\0"}}, "environment.A"),
         ({"limits": Limits(wall_s=float("inf"))}, "limits.wall_s"),
