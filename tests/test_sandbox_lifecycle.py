@@ -10,10 +10,11 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
-from sandbox_backends import BACKENDS, LIMITS, make
+from sandbox_backends import BACKENDS, LIMITS, NOBODY, OrdinaryUser, make, ordinary_user
 from sandbox_programs import tagged_processes
 
 from sandbox import cgroups
@@ -72,12 +73,16 @@ def inside(tag: str) -> list[int]:
 class Running:
     """An orchestrator process with one stubborn run in it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, user: OrdinaryUser | None) -> None:
         self.folder = folder
         (folder / "out").mkdir(parents=True)
+        if user is not None:
+            os.chown(folder, NOBODY, NOBODY)
+            os.chown(folder / "out", NOBODY, NOBODY)
+        python, root = (user.command, user.root) if user is not None else ((sys.executable,), ROOT)
         self.tag = f"tag-{uuid.uuid4().hex}"
         source = "# ORCHESTRATOR\n" + ORCHESTRATOR
-        self.process = subprocess.Popen([sys.executable, "-c", source, ROOT, folder, self.tag, STUBBORN])
+        self.process = subprocess.Popen([*python, "-c", source, root, folder, self.tag, STUBBORN], cwd="/")
         assert eventually(lambda: len(inside(self.tag)) >= 7, 15), inside(self.tag)
 
     def marker(self) -> dict[str, str]:
@@ -90,12 +95,14 @@ class Running:
             os.kill(int(marker[name].split()[0]), signal.SIGKILL)
 
 
-@pytest.fixture
-def running(sandbox: Sandbox, tmp_path: Path) -> Iterator[Running]:
-    started = Running(tmp_path / "a folder")
-    yield started
-    started.process.kill()
-    started.process.wait()
+@pytest.fixture(params=["this user", "an ordinary user"])
+def running(request: pytest.FixtureRequest, sandbox: Sandbox, tmp_path: Path) -> Iterator[Running]:
+    with ordinary_user() if request.param == "an ordinary user" else nullcontext() as user:
+        started = Running((user.home if user is not None else tmp_path) / "a folder", user)
+        yield started
+        started.process.kill()
+        started.process.wait()
+        assert eventually(lambda: not tagged_processes(started.tag), 5)
 
 
 def test_a_cancelled_run_is_gone_within_a_second(sandbox: Sandbox, tmp_path: Path) -> None:
