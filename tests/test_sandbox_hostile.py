@@ -69,9 +69,9 @@ def test_an_ordinary_user_is_told_that_memory_rests_on_the_watchdog(as_nobody: d
     assert levels["filesystem"] == "yes"
 
 
-def test_the_watchdog_ends_a_memory_hog_before_it_has_three_times_its_limit(as_nobody: dict[str, Any]) -> None:
+def test_the_watchdog_ends_a_memory_hog_before_it_has_twice_its_limit(as_nobody: dict[str, Any]) -> None:
     evidence = as_nobody["evidence"]["takes_memory"]
-    assert evidence["peak"] < 3 * 96 * programs.MIB
+    assert evidence["peak"] < 2 * 96 * programs.MIB
 
 
 def test_the_checks_of_containment_can_fail(tmp_path: Path) -> None:
