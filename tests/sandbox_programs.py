@@ -418,6 +418,8 @@ def _bait(folder: Path) -> Iterator[tuple[dict[str, object], Callable[[], list[s
     finally:
         for listener in listeners:
             listener.close()
+        Path(path).unlink()
+        Path(path).parent.rmdir()
 
 
 def play(program: Program, sandbox: Sandbox, folder: Path) -> Evidence:
