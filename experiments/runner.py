@@ -25,6 +25,7 @@ from sandbox.outputs import plain_text, read_output, remove_tree
 
 PREDICTIONS = "predictions.jsonl"
 MAX_PREDICTIONS_BYTES = 512 << 20
+TIMED_RUNS = 3
 SEED_VARIABLES = ("AGENT_SEED", "PYTHONHASHSEED", "PL_GLOBAL_SEED")
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
@@ -247,16 +248,29 @@ class _Run:
             inputs = self.runner.trees.timing_inputs(self.plan.production, phase.inputs["dev"], phase.repeats)
             items["predict"] = inputs.items
             mounts = self._predict_mounts(config, model, inputs.folder)
-            failure = self._phase("predict", phase.command, self._predict_values(), mounts, "predicted", self._code())
-            if failure is not None:
+            if (failure := self._timed_predict(phase.command, mounts)) is not None:
                 return failure
-        for left in ("model", "predicted"):
-            remove_tree(self.work / left)
+        remove_tree(self.work / "model")
         found: dict[str, float] = {
             name: _cost(name, self.phases[cost.source], items[cost.source])
             for name, cost in self.target.metrics.secondary.items()
         }
         return self._record("ok", "", found)
+
+    def _timed_predict(self, command: list[str], mounts: list[Mount]) -> RunRecord | None:
+        """Time the phase a few times; the quickest counts, since everything else on a machine only adds time."""
+        quickest: PhaseRecord | None = None
+        for _ in range(TIMED_RUNS):
+            failure = self._phase("predict", command, self._predict_values(), mounts, "predicted", self._code())
+            remove_tree(self.work / "predicted")
+            if failure is not None:
+                return failure
+            figures = self.phases["predict"]
+            if quickest is None or figures.wall_s < quickest.wall_s:
+                quickest = figures
+        if quickest is not None:
+            self.phases["predict"] = quickest
+        return None
 
     # -- one phase and its record ---------------------------------------------------------------------------
 

@@ -107,7 +107,7 @@ class Bubblewrap:
             pass_fds=locks,
             start_new_session=True,
             cwd="/",
-            env={},
+            env={name: value for name, value in os.environ.items() if name == "LD_LIBRARY_PATH"},
         )
         with supervisor:
             answer = _converse(supervisor, marshal.dumps(job), cancel)

@@ -124,10 +124,12 @@ def _system(flags: _Flags) -> None:
             flags.add("--symlink", str(top.readlink()), str(top))
         elif top.is_dir():
             flags.bind("--ro-bind", top, str(top))
+    # Said first, for bwrap closes the folders it has to make for a file to all but root.
     flags.add("--dir", "/etc")
     for name in ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives"):
         flags.bind("--ro-bind-try", f"/etc/{name}", f"/etc/{name}")
-    flags.add("--ro-bind-data", str(PASSWD_FD), "/etc/passwd", "--ro-bind-data", str(GROUP_FD), "/etc/group")
+    for descriptor, place in ((PASSWD_FD, "/etc/passwd"), (GROUP_FD, "/etc/group")):
+        flags.add("--perms", "0644", "--ro-bind-data", str(descriptor), place)
 
 
 def _private_folders(flags: _Flags, spec: RunSpec, program: Program) -> None:
@@ -161,8 +163,10 @@ def _materials(flags: _Flags, spec: RunSpec, installation: Installation | None, 
     if spec.code is not None:
         crowded = any(PurePosixPath(inside).is_relative_to(CODE) for inside in needs_room)
         _show(flags, spec.code, CODE, in_pieces=crowded or not _open_to_others(spec.code, identity))
+    above = {str(folder) for mount in spec.mounts for folder in PurePosixPath(mount.inside).parents}
+    for folder in sorted(above - {str(place) for place in _MADE}):
+        flags.add("--dir", folder)
     for mount in sorted(spec.mounts, key=lambda mount: mount.inside):
-        _make_parents(flags, mount.inside)
         _show(flags, mount.host, mount.inside, in_pieces=not _open_to_others(mount.host, identity))
     if installation is not None:
         _show_installation(flags, installation)
@@ -192,13 +196,6 @@ def _show_installation(flags: _Flags, installation: Installation) -> None:
         flags.arguments += ["--symlink", target, str(place)]
     for cover in covers:
         flags.arguments += ["--remount-ro", str(cover)]
-
-
-def _make_parents(flags: _Flags, inside: str) -> None:
-    """Folders above a place inside, open to all: left to itself, bwrap closes those it makes for a file to others."""
-    for folder in reversed(PurePosixPath(inside).parents):
-        if Path(folder) not in _MADE:
-            flags.add("--dir", str(folder))
 
 
 def _show(flags: _Flags, host: Path, inside: str, *, in_pieces: bool) -> None:

@@ -46,7 +46,7 @@ def _folders(spec: RunSpec) -> Iterator[_Complaint]:
         yield f"{spec.out}", "a folder of the run's own", "out"
     if spec.code is not None and not spec.code.is_dir():
         yield f"{spec.code}", "an existing folder", "code"
-    seen: set[str] = set()
+    seen: list[PurePosixPath] = []
     for index, mount in enumerate(spec.mounts):
         place = f"mounts[{index}]"
         if not mount.host.exists():
@@ -58,9 +58,13 @@ def _folders(spec: RunSpec) -> Iterator[_Complaint]:
             yield mount.inside, "a place of its own", f"{place}.inside"
         elif any(inside.is_relative_to(top) for top in (*_RESERVED, "/work")):
             yield mount.inside, f"a place outside {', '.join((*_RESERVED, '/work'))}", f"{place}.inside"
-        if mount.inside in seen:
-            yield f"{mount.inside} twice", "each place once", f"{place}.inside"
-        seen.add(mount.inside)
+        if other := next((other for other in seen if _overlap(inside, other)), None):
+            yield f"{inside} beside {other}", "places that do not lie in each other", f"{place}.inside"
+        seen.append(inside)
+
+
+def _overlap(first: PurePosixPath, second: PurePosixPath) -> bool:
+    return first.is_relative_to(second) or second.is_relative_to(first)
 
 
 def _environment(spec: RunSpec) -> Iterator[_Complaint]:

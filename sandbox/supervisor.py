@@ -14,6 +14,7 @@ built-in modules only: no json, no dataclasses, no subprocess.
 # ruff: noqa: PTH108,PTH123
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import marshal
 import os
@@ -24,6 +25,7 @@ from sandbox import cgroups, processes
 from sandbox.watching import Job, Watch, end_everything, judge_the_end, watch_to_the_end
 
 _PIPE_BYTES = 1 << 20
+_PR_SET_CHILD_SUBREAPER = 36
 ARGUMENTS = 14
 """`ARGUMENTS_FD` of `sandbox.bwrap_arguments`, which is too heavy to import here; a test keeps them equal."""
 _ABOVE_ALL = 32
@@ -44,6 +46,9 @@ def main() -> None:
 
 
 def _run(job: Job) -> dict[str, object]:
+    # bwrap goes without waiting for the first process inside, and with that the account of the whole tree would be
+    # lost; as its heir we get both.
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     for lock in job.locks:
         # Held for the length of the run, and not handed on to it.
         os.set_inheritable(lock, False)
@@ -53,9 +58,10 @@ def _run(job: Job) -> dict[str, object]:
     watch = Watch(job, groups)
     _start(watch)
     watch_to_the_end(watch, lambda init: _note(marker, job, groups, init))
-    gone = end_everything(watch)
+    # The kernel takes milliseconds to take the namespaces down; they are not the command's.
     wall_s = time.monotonic() - watch.started
-    usage = os.wait4(watch.bwrap, 0)[2] if watch.bwrap_gone else None
+    gone = end_everything(watch)
+    cpu_s, peak = _used(watch) if gone else (0.0, 0)
     judge_the_end(watch)
     tail = watch.log.close()
     left = groups.remove() if groups is not None else []
@@ -68,12 +74,26 @@ def _run(job: Job) -> dict[str, object]:
         "detail": watch.detail,
         "status": watch.exit_status,
         "wall_s": wall_s,
-        "cpu_s": max(watch.cpu_s, usage.ru_utime + usage.ru_stime if usage else 0.0),
-        "peak": max(watch.peak, usage.ru_maxrss << 10 if usage else 0),
+        "cpu_s": max(watch.cpu_s, cpu_s),
+        "peak": max(watch.peak, peak),
         "output_bytes": watch.log.total,
         "tail": tail,
         "left": left,
     }
+
+
+def _used(watch: Watch) -> tuple[float, int]:
+    """CPU seconds of the whole tree, and the largest resident size any one process of it ever had."""
+    cpu_s, peak = 0.0, 0
+    for pid in (watch.bwrap, watch.init):
+        try:
+            usage = os.wait4(pid, 0)[2] if pid else None
+        except ChildProcessError:
+            continue
+        if usage is not None:
+            cpu_s += usage.ru_utime + usage.ru_stime
+            peak = max(peak, usage.ru_maxrss << 10)
+    return cpu_s, peak
 
 
 def _receive(descriptor: int) -> Job:

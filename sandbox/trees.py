@@ -58,10 +58,24 @@ def collect(out: Path, max_files: int, max_bytes: int) -> Collected:
 
 def give(out: Path, uid: int) -> None:
     """Make `out`, and what a run before may have left in it, the property of `uid`."""
-    for _, folders, files, descriptor in os.fwalk(out, follow_symlinks=False):
-        os.chown(descriptor, uid, uid)
-        for name in (*folders, *files):
-            os.chown(name, uid, uid, dir_fd=descriptor, follow_symlinks=False)
+    top = os.open(out, _FOLDER)
+    try:
+        _give_folder(top, uid, 0)
+    finally:
+        os.close(top)
+
+
+def _give_folder(folder: int, uid: int, depth: int) -> None:
+    os.chown(folder, uid, uid)
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            os.chown(entry.name, uid, uid, dir_fd=folder, follow_symlinks=False)
+            if entry.is_dir(follow_symlinks=False) and depth < MAX_DEPTH:
+                child = os.open(entry.name, _FOLDER, dir_fd=folder)
+                try:
+                    _give_folder(child, uid, depth + 1)
+                finally:
+                    os.close(child)
 
 
 def _collect_folder(folder: int, path: str, depth: int, found: Collected, bounds: tuple[int, int]) -> None:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
@@ -12,6 +16,10 @@ import pytest
 
 from sandbox.bubblewrap import Bubblewrap
 from sandbox.contract import Limits, Sandbox
+from sandbox.outputs import remove_tree
+
+ROOT = Path(__file__).resolve().parent.parent
+NOBODY = 65534
 
 BACKENDS: dict[str, tuple[str, Callable[[Path], Sandbox]]] = {"bwrap": ("bwrap", Bubblewrap)}
 LIMITS = Limits(wall_s=20, memory_bytes=256 << 20, disk_bytes=64 << 20)
@@ -34,3 +42,43 @@ def make(name: str, state: Path) -> Sandbox:
     if not capabilities.usable:
         absent("; ".join(capabilities.reasons))
     return sandbox
+
+
+@dataclass(frozen=True)
+class OrdinaryUser:
+    """A folder of an ordinary user with a copy of the program, and how to start Python as that user."""
+
+    home: Path
+    command: tuple[str, ...]
+    environment: dict[str, str]
+
+    @property
+    def root(self) -> Path:
+        return self.home / "program"
+
+
+@contextmanager
+def ordinary_user() -> Iterator[OrdinaryUser]:
+    """For tests that run as root and want to see the other half."""
+    if os.geteuid() != 0:
+        pytest.skip("these tests already run as an ordinary user")
+    become = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
+    modern = (*become, "/usr/bin/python3", "-c", "import sys; sys.exit(sys.version_info < (3, 11))")
+    if subprocess.run(modern, capture_output=True, cwd="/").returncode != 0:
+        absent("no Python 3.11 in /usr/bin that another user may start")
+    if subprocess.run(
+        (*become, "bwrap", "--unshare-user", "--ro-bind", "/", "/", "true"), capture_output=True
+    ).returncode:
+        absent("user namespaces are closed to ordinary users here")
+    home = Path(tempfile.mkdtemp(prefix="as nobody "))
+    try:
+        for name in ("sandbox", "registry"):
+            shutil.copytree(ROOT / name, home / "program" / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(ROOT / "tests" / "sandbox_programs.py", home / "program")
+        for path in (home, *home.rglob("*")):
+            os.chown(path, NOBODY, NOBODY)
+        environment = {"PATH": os.environ["PATH"], "HOME": str(home), "TMPDIR": str(home)}
+        environment["PYTHONPATH"] = str(home / "program")
+        yield OrdinaryUser(home, (*become, "/usr/bin/python3"), environment)
+    finally:
+        remove_tree(home)

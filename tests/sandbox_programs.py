@@ -25,6 +25,7 @@ from pathlib import Path
 
 from sandbox.bubblewrap import Bubblewrap
 from sandbox.contract import Limits, Mount, RunSpec, Sandbox
+from sandbox.outputs import remove_tree
 
 MIB = 1 << 20
 PLANTED = "planted-" + "7f3a9c"
@@ -417,6 +418,8 @@ def _bait(folder: Path) -> Iterator[tuple[dict[str, object], Callable[[], list[s
     finally:
         for listener in listeners:
             listener.close()
+        Path(path).unlink()
+        Path(path).parent.rmdir()
 
 
 def play(program: Program, sandbox: Sandbox, folder: Path) -> Evidence:
@@ -440,6 +443,9 @@ def play(program: Program, sandbox: Sandbox, folder: Path) -> Evidence:
         touched = reached()
     for kept in (code / "train.py", data / "labels.txt"):
         touched += [] if kept.read_text() == "original" else [str(kept)]
+    files = [file.path for file in outcome.manifest]
+    remove_tree(out)
+    touched += ["output folder"] if out.exists() else []
     touched += ["system V memory"] if "5eed" in f"{Path('/proc/sysvipc/shm').read_text()}".replace(segments, "") else []
     return {
         "reason": outcome.reason,
@@ -450,7 +456,7 @@ def play(program: Program, sandbox: Sandbox, folder: Path) -> Evidence:
         "peak": outcome.peak_memory_bytes,
         "output_bytes": outcome.output_bytes,
         "log_bytes": log.stat().st_size,
-        "files": [file.path for file in outcome.manifest],
+        "files": files,
         "touched": touched,
         "alive": tagged_processes(tag),
     }

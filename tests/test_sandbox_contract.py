@@ -60,6 +60,30 @@ def test_a_run_reports_its_status_output_and_files(sandbox: Sandbox, out: Path, 
     assert 1 << 20 < outcome.peak_memory_bytes < LIMITS.memory_bytes
 
 
+def test_time_and_memory_of_the_whole_tree_are_counted(sandbox: Sandbox, out: Path) -> None:
+    source = """
+import os, time
+block = bytearray(64 << 20)
+if os.fork() == 0:
+    while time.process_time() < 0.4: pass
+    os._exit(0)
+os.wait()
+"""
+    outcome = run(sandbox, python_spec(out, source))
+    assert 0.4 <= outcome.cpu_s < 5
+    assert 64 << 20 < outcome.peak_memory_bytes < 128 << 20
+
+
+def test_a_run_of_a_moment_is_counted_too(sandbox: Sandbox, out: Path) -> None:
+    outcome = run(sandbox, python_spec(out, "block = bytearray(40 << 20); import os; os._exit(0)"))
+    assert outcome.peak_memory_bytes > 40 << 20
+
+
+def test_the_user_inside_has_a_name(sandbox: Sandbox, out: Path) -> None:
+    outcome = run(sandbox, python_spec(out, "import getpass, os; print(getpass.getuser(), os.path.expanduser('~'))"))
+    assert outcome.tail == "sandbox /tmp\n"
+
+
 def test_the_environment_inside_is_exactly_what_was_given(
     sandbox: Sandbox, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -80,13 +104,13 @@ def test_code_and_mounts_are_readable_and_read_only(sandbox: Sandbox, out: Path,
         folder.chmod(0o700)
     source = """
 import os
-print(open('/code/sub/file').read(), open('/data/x/sub/file').read(), open('/one').read(), os.getcwd())
-for place in ('/code/sub/file', '/code/new', '/data/x/sub/file', '/one'):
+print(open('/code/sub/file').read(), open('/data/x/sub/file').read(), open('/two/three/one').read(), os.getcwd())
+for place in ('/code/sub/file', '/code/new', '/data/x/sub/file', '/two/three/one'):
     try: open(place, 'w')
     except OSError: continue
     print('wrote', place)
 """
-    mounts = (Mount(data, "/data/x"), Mount(data / "sub" / "file", "/one"))
+    mounts = (Mount(data, "/data/x"), Mount(data / "sub" / "file", "/two/three/one"))
     outcome = run(sandbox, replace(python_spec(out, source), code=code, mounts=mounts))
     assert outcome.tail == "the code the data the data /work\n", outcome
 
@@ -194,6 +218,7 @@ def test_the_tail_is_a_strangers_text_made_plain(sandbox: Sandbox, out: Path) ->
         ({"mounts": (Mount(Path("/usr"), "/proc/sys"),)}, "mounts[0].inside"),
         ({"mounts": (Mount(Path("/usr"), "/work/x"),)}, "mounts[0].inside"),
         ({"mounts": (Mount(Path("/usr"), "/d"), Mount(Path("/usr"), "/d"))}, "mounts[1].inside"),
+        ({"mounts": (Mount(Path("/usr"), "/d/e"), Mount(Path("/usr"), "/d"))}, "mounts[1].inside"),
         ({"environment": {"A=B": "1"}}, "environment"),
         ({"environment": {"A": "\0"}}, "environment.A"),
         ({"limits": Limits(wall_s=float("inf"))}, "limits.wall_s"),

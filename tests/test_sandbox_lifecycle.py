@@ -10,13 +10,14 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
-from sandbox_backends import BACKENDS, LIMITS, make
+from sandbox_backends import BACKENDS, LIMITS, NOBODY, OrdinaryUser, make, ordinary_user
 from sandbox_programs import tagged_processes
 
-from sandbox import cgroups
+from sandbox import cgroups, slots
 from sandbox.bubblewrap import Bubblewrap
 from sandbox.contract import RunSpec, Sandbox
 
@@ -72,12 +73,16 @@ def inside(tag: str) -> list[int]:
 class Running:
     """An orchestrator process with one stubborn run in it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, user: OrdinaryUser | None) -> None:
         self.folder = folder
         (folder / "out").mkdir(parents=True)
+        if user is not None:
+            os.chown(folder, NOBODY, NOBODY)
+            os.chown(folder / "out", NOBODY, NOBODY)
+        python, root = (user.command, user.root) if user is not None else ((sys.executable,), ROOT)
         self.tag = f"tag-{uuid.uuid4().hex}"
         source = "# ORCHESTRATOR\n" + ORCHESTRATOR
-        self.process = subprocess.Popen([sys.executable, "-c", source, ROOT, folder, self.tag, STUBBORN])
+        self.process = subprocess.Popen([*python, "-c", source, root, folder, self.tag, STUBBORN], cwd="/")
         assert eventually(lambda: len(inside(self.tag)) >= 7, 15), inside(self.tag)
 
     def marker(self) -> dict[str, str]:
@@ -90,12 +95,14 @@ class Running:
             os.kill(int(marker[name].split()[0]), signal.SIGKILL)
 
 
-@pytest.fixture
-def running(sandbox: Sandbox, tmp_path: Path) -> Iterator[Running]:
-    started = Running(tmp_path / "a folder")
-    yield started
-    started.process.kill()
-    started.process.wait()
+@pytest.fixture(params=["this user", "an ordinary user"])
+def running(request: pytest.FixtureRequest, sandbox: Sandbox, tmp_path: Path) -> Iterator[Running]:
+    with ordinary_user() if request.param == "an ordinary user" else nullcontext() as user:
+        started = Running((user.home if user is not None else tmp_path) / "a folder", user)
+        yield started
+        started.process.kill()
+        started.process.wait()
+        assert eventually(lambda: not tagged_processes(started.tag), 5)
 
 
 def test_a_cancelled_run_is_gone_within_a_second(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -208,3 +215,34 @@ def test_control_groups_are_found_for_both_versions() -> None:
     assert (second.memory, second.pids) == (first.memory, "")
     assert cgroups.candidates("0::/x\n", "") == []
     assert cgroups.candidates("", mounts) == []
+
+
+def test_version_two_groups_are_made_below_the_nearest_ancestor_that_hands_out_memory(tmp_path: Path) -> None:
+    """A group that holds processes, as our own does, cannot have children with controllers."""
+    for folder, controllers in (("", "cpu memory pids"), ("user", "memory"), ("user/own", "")):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder / "cgroup.subtree_control").write_text(controllers + "\n")
+        (tmp_path / folder / "cgroup.procs").touch()
+    found = cgroups.candidates("0::/user/own\n", f"29 1 0:3 / {tmp_path} rw - cgroup2 cgroup2 rw\n")
+    places = [(parents.version, parents.memory, parents.pids) for parents in found]
+    assert places == [(2, str(tmp_path / "user"), ""), (2, str(tmp_path), str(tmp_path))]
+
+
+def test_a_marker_never_makes_us_remove_a_folder_that_is_not_ours() -> None:
+    foreign = ["/sys/fs/cgroup/memory/system", "/tmp/auto-benchmark-x", "/"]
+    ours = "/sys/fs/cgroup/memory/auto-benchmark-x"
+    assert cgroups.recorded([*foreign, ours]).folders == [ours]
+
+
+def test_two_runs_at_once_never_share_a_user_id_or_a_gpu(tmp_path: Path) -> None:
+    if os.geteuid() == 0:
+        with slots.hold_slot() as first, slots.hold_slot() as second:
+            assert first.uid != second.uid
+    cancel = threading.Event()
+    with slots.hold_gpus((901, 902), cancel) as held:
+        assert len(held) == 2
+        cancel.set()
+        with slots.hold_gpus((902,), cancel) as refused:
+            assert refused == ()
+    with slots.hold_gpus((902,), threading.Event()) as free:
+        assert len(free) == 1
