@@ -91,9 +91,7 @@ def new_place(parent: Path, now: datetime) -> Place:
 def prepare(place: Place, environments: Path, say: Say) -> None:
     """Repository, environments and rivals; the workspace's documents come once the board has its address."""
     source = examples()
-    say(
-        "Preparing the solution: a git repository with 1,797 real images (scikit-learn's digits) and a plain perceptron."
-    )
+    say("Preparing the solution: a git repository with scikit-learn's 1,797 real images and a plain perceptron.")
     shutil.copytree(source / "solution", place.solution)
     for command in (
         ["git", "init", "--quiet", "--initial-branch=main"],
@@ -103,9 +101,7 @@ def prepare(place: Place, environments: Path, say: Say) -> None:
         _step(command, place.solution, GIT_IDENTITY)
     python = environment(source / "solution" / "requirements.lock", environments / "solution", say)
     rivals = environment(source / "rivals" / "requirements.lock", environments / "rivals", say)
-    say(
-        "Measuring the rivals: four methods of scikit-learn, scored by the solution's own evaluate.py on the test split."
-    )
+    say("Measuring the rivals: four methods of scikit-learn, scored by the solution's evaluate.py on the test split.")
     place.standings.parent.mkdir()
     measured = _step(
         [

@@ -47,7 +47,8 @@ class Mount:
 class RunSpec:
     """One command in one fresh sandbox.
 
-    Inside: `/code` (read-only, if `code`), every mount read-only at its place, `/work` = `out` (writable), private `/tmp`, no network, nothing inherited from the orchestrator's environment.
+    Inside: `/code` (read-only, if `code`), every mount read-only at its place, `/work` = `out` (writable), private
+    `/tmp`, no network, nothing inherited from the orchestrator's environment.
     """
 
     run_id: str

@@ -39,9 +39,8 @@ def command(folder: Path, environments: Path | None, cycles: int | None, as_json
     say: Say = quiet if as_json else click.echo
     place = demo.new_place(folder, datetime.now().astimezone())
     choose(place.root / ".sandbox-check")  # no isolation: exit 2 with the reasons, before anything is downloaded
-    say(
-        "The papers, the solution and the board of this demonstration are ours; the images and the rivals' scores are real."
-    )
+    say("The solution, the board and the three papers are ours, made for this demonstration.")
+    say("The images are real, and the rivals' scores are measured here.")
     demo.prepare(place, environments or _cache(), say)
     started = time.monotonic()
     with demo.board(place) as address:

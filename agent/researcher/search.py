@@ -170,20 +170,20 @@ def _situation(
             for label in [*families(trial), *paths]:
                 gains.setdefault(label, []).append(trial.gain)
     mode = mode_for(gap_points)
-    situation = _Situation(space, production, tried, threshold, mode, left, gains, _measured_moves(tried))
+    situation = _Situation(space, production, tried, threshold, mode, left, gains, _measured_moves(tried, production))
     stopped = any(p.tags[0] in left and situation.preferred(p) for p in space.values())
     if mode == "restructure" or not stopped:
         return situation
     return replace(situation, mode="restructure")
 
 
-def _measured_moves(tried: Sequence[Trial]) -> dict[str, list[_Move]]:
-    """Every measured change of one parameter alone, by path."""
+def _measured_moves(tried: Sequence[Trial], production: Mapping[str, Scalar]) -> dict[str, list[_Move]]:
+    """Every measured change of one parameter alone, by path; from today's value where no other is known."""
     moves: dict[str, list[_Move]] = {}
     for trial in tried:
         if trial.gain is not None and len(trial.settings) == 1:
             ((path, value),) = trial.settings.items()
-            before = trial.production.get(path) if trial.production is not None else None
+            before = (trial.production if trial.production is not None else production).get(path)
             moves.setdefault(path, []).append(_Move(before, value, trial.gain))
     return moves
 
@@ -240,9 +240,8 @@ def _single_moves(situation: _Situation) -> Iterator[_Draft]:
                 step = _step(parameter, situation.production.get(parameter.path), value)
                 small = situation.mode == "restructure" and step < 2 and len(parameter.values) > 2
                 draft = _Draft({parameter.path: value}, gain, _strategy(situation, parameter, preferred=preferred))
-                moves.append(
-                    ((gain == 0.0, not preferred, small, worth, step, order, parameter.values.index(value)), draft)
-                )
+                place = (order, parameter.values.index(value))
+                moves.append(((gain == 0.0, not preferred, small, worth, step, *place), draft))
     for _, draft in sorted(moves, key=lambda move: move[0]):
         yield draft
 
