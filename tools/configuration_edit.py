@@ -119,7 +119,8 @@ def _check_rewrite(name: str, changed: str, before: Mapping[str, Span], settings
 
 
 def _equal(one: Scalar | None, other: Scalar | None) -> bool:
-    return type(one) is type(other) and one == other
+    """Whether both are the same scalar to the last sign: 0.0 and -0.0 are two, and so are 1 and 1.0."""
+    return type(one) is type(other) and repr(one) == repr(other)
 
 
 # JSON: a scan that keeps where each scalar stands, after the standard parser has accepted the whole.
