@@ -29,11 +29,11 @@ def promote(services: Services, hypothesis: str) -> None:
         "verdict": verdict.seq,
         "test_score": score,
     }
-    reason = f"fresh gain {verdict.data['gain']:+.4f}; {verdict.reason}"
-    services.record("promoted", hypothesis, data, reason=reason, key=f"promoted:{hypothesis}:{test.commit}")
+    services.record("promoted", hypothesis, data, reason=verdict.reason, key=f"promoted:{hypothesis}:{test.commit}")
     services.solution.promote(test.production, test.commit)
     production.record_commit(services, test.commit, f"promoted {hypothesis}")
-    services.progress.say(f"PROMOTED {hypothesis}: {services.history.hypotheses[hypothesis].title} ({reason})")
+    title = services.history.hypotheses[hypothesis].title
+    services.progress.say(f"PROMOTED {hypothesis}: {title} (fresh gain {verdict.data['gain']:+.4f})")
     projections.changelog(services, hypothesis)
     review.write(services, hypothesis)
     _submit(services, hypothesis, test)
