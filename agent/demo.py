@@ -121,7 +121,7 @@ def prepare(place: Place, environments: Path, say: Say) -> None:
 
 def environment(lock: Path, folder: Path, say: Say) -> Path:
     """A virtual environment with exactly the lock's packages, made once and kept; returns its interpreter."""
-    folder = folder.with_name(f"{folder.name}-{sha256(lock.read_bytes()).hexdigest()[:12]}")
+    folder = folder.absolute().with_name(f"{folder.name}-{sha256(lock.read_bytes()).hexdigest()[:12]}")
     python = folder / "bin" / "python"
     done = folder / ".complete"
     if done.is_file() and python.exists():

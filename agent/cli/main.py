@@ -86,6 +86,12 @@ def main(arguments: list[str] | None = None) -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
+    except Exception as error:  # noqa: BLE001  (the last resort of the command line, as the design asks)
+        if "--debug" in words:
+            raise
+        fault = f"{type(error).__name__}: {error}"
+        click.echo(f"agent: a fault of the program, not of your input: {fault} (--debug shows where)", err=True)
+        sys.exit(2)
     sys.exit(_status(status))
 
 
