@@ -86,7 +86,7 @@ def main(arguments: list[str] | None = None) -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
-    except Exception as error:  # noqa: BLE001  (the last resort of the command line, as the design asks)
+    except Exception as error:
         if "--debug" in words:
             raise
         fault = f"{type(error).__name__}: {error}"
