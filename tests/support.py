@@ -110,7 +110,7 @@ class Nights:
 
     def make_production(self, name: str, why: str, **settings: Any) -> None:
         self.production, self.index = sha(name), self.index + 1
-        changed = {**CONFIGURATION, **settings}
+        changed = {**CONFIGURATION, **{path.replace("__", "."): value for path, value in settings.items()}}
         data = {"commit": self.production, "tree": sha(name + " tree"), "configuration": changed}
         self.record("production_at", "production", data, why, key=f"production:{self.production}")
 
@@ -314,6 +314,7 @@ def a_night(workspace: Workspace) -> Nights:
         decision = log.judge(name, commit, differences)
         if decision.outcome == "promote":
             log.promote(name, commit, decision.reported_gain, 0.952, data__shifts=1)
+            log.baseline(0.94)
             log.stand(2, -0.035, 0.952, why="rank rose")
         log.end_cycle(hypothesis=name, outcome=decision.outcome, report="not_due")
         log.start_cycle()

@@ -5,6 +5,7 @@ Called by `agent.ask` with the whole account of the hypothesis, read through the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from agent.account import Account
@@ -86,8 +87,9 @@ def _numbers(account: Account) -> Iterator[Sentence]:
         text = f"On {plural(count, 'fresh seed')} the mean gain in {metric} was {signed(numbers['fresh_mean'])}"
         yield fact(f"{text}; this is the only gain that is reported.", event, account.verdict)
     for cost in numbers["costs"]:
-        text = f"Cost {safe(cost['name'], 60)}: upper bound of the log ratio {float(cost['bound']):+.4f}"
-        text += f" against the limit {float(cost['limit']):+.4f}, over {plural(cost['n'], 'pair')}."
+        bound, limit = math.expm1(float(cost["bound"])), math.expm1(float(cost["limit"]))
+        text = f"Cost {safe(cost['name'], 60)}: at most {bound:+.1%} of production's, limit {limit:+.0%}, "
+        text += f"over {plural(cost['n'], 'pair')}."
         yield fact(text, event, section="costs")
 
 

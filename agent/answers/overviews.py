@@ -64,7 +64,7 @@ def production(known: Chronicle) -> list[Sentence]:
         sentences.append(fact(f"Its settings: {values}.", event))
     if len(known.productions) > 1:
         first = known.productions[0]
-        sentences.append(fact(f"It is production number {len(known.productions)}; the first was {safe(first.data['commit'], 12)}.", first, event))
+        sentences.append(fact(f"It is production number {len(known.productions)}; the first was {safe(first.data['commit'][:12])}.", first, event))
     for look in known.test_looks:
         if look.data["commit"] == data["commit"]:
             sentences.append(fact(f"Its test score is {look.data['mean']:.4f} (look {look.data['look']} of {look.data['of']}).", look))
