@@ -20,7 +20,9 @@ def outside(target: Target, settings: Mapping[str, Scalar], where: str) -> list[
     for path, value in settings.items():
         if path not in allowed:
             expected = "a path of the search space: " + ", ".join(sorted(allowed))
-            problems.append(Problem(where, f"the setting {path}", expected, fix="add it to search_space in target.yaml"))
+            problems.append(
+                Problem(where, f"the setting {path}", expected, fix="add it to search_space in target.yaml")
+            )
         elif not _among(value, allowed[path]):
             expected = "one of " + ", ".join(map(str, allowed[path]))
             problems.append(Problem(where, f"{path} = {value}", expected, fix="or add the value to target.yaml"))

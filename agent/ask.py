@@ -87,7 +87,15 @@ def _cycle(reader: Reader, number: int) -> list[Sentence]:
         return []
     between = range(own[0].seq + 1, own[-1].seq)
     inside = reader.index.events(list(between)) if own[-1].kind == "cycle_finished" else []
-    told = {"verdict", "promoted", "hypothesis_archived", "hypotheses_proposed", "paper_read", "production_at", "escalated"}
+    told = {
+        "verdict",
+        "promoted",
+        "hypothesis_archived",
+        "hypotheses_proposed",
+        "paper_read",
+        "production_at",
+        "escalated",
+    }
     middle = [overviews.an_event(event) for event in inside if event.kind in told]
     ends = overviews.cycle(own, number)
     return [*ends[:1], *middle, *ends[1:]]
@@ -105,7 +113,11 @@ def _readings(asked: Question, known: Chronicle) -> list[tuple[str, list[Sentenc
     if asked.kind == "papers":
         return [("papers", subjects.papers(known, topic))]
     if asked.kind == "search":
-        held = tuple(word for word in topic if any(subjects.matches((word,), subjects.described(a)) for a in known.accounts.values()))
+        held = tuple(
+            word
+            for word in topic
+            if any(subjects.matches((word,), subjects.described(a)) for a in known.accounts.values())
+        )
         return [("ideas", subjects.ideas(known, held))] if held and 2 * len(held) >= len(topic) else []
     about = [("ideas", subjects.ideas(known, topic))] if topic and asked.kind in {"queue", "seeds"} else []
     return [*about, (asked.kind, _overview(asked, known))]

@@ -25,6 +25,7 @@ _KEPT_LISTS = {
     "test_look": "test_looks",
     "test_look_refused": "alerts",
     "escalated": "alerts",
+    "input_refused": "alerts",
     "season_opened": "seasons",
     "season_closed": "seasons",
     "paper_read": "papers",

@@ -149,5 +149,12 @@ def from_file(workspace: Workspace, path: Path) -> Hypothesis:
 
     if path.resolve().parent == workspace.state_folder("queued").resolve():
         fix = "leave it there, or move it elsewhere and add it"
-        raise BadInput(Problem(str(path), "a file of the queue's folder", "a file elsewhere: a night takes this one in when it starts", fix=fix))
+        raise BadInput(
+            Problem(
+                str(path),
+                "a file of the queue's folder",
+                "a file elsewhere: a night takes this one in when it starts",
+                fix=fix,
+            )
+        )
     return load_hypothesis(path)

@@ -99,7 +99,12 @@ class Nights:
 
     def start_cycle(self) -> None:
         self.cycles += 1
-        data = {"cycle": self.cycles, "thread": f"c{self.cycles:06d}-abcd", "fingerprint": "abcd", "night": f"N-{self.nights:04d}"}
+        data = {
+            "cycle": self.cycles,
+            "thread": f"c{self.cycles:06d}-abcd",
+            "fingerprint": "abcd",
+            "night": f"N-{self.nights:04d}",
+        }
         self.record("cycle_started", f"C-{self.cycles:06d}", data, key=f"cycle:{self.cycles}:started")
 
     def end_cycle(self, **state: Any) -> None:
@@ -120,52 +125,139 @@ class Nights:
 
     def score(self, subject: str, commit: str, value: float) -> None:
         self.looks_at_test += 1
-        data = {"commit": commit, "split": "test", "runs": [], "values": [value], "mean": value, "look": self.looks_at_test, "of": 10}
+        data = {
+            "commit": commit,
+            "split": "test",
+            "runs": [],
+            "values": [value],
+            "mean": value,
+            "look": self.looks_at_test,
+            "of": 10,
+        }
         self.record("test_look", subject, data, "one look at a promotion or a first night", key=f"test_look:{commit}")
-        self.record("board_score", BOARD, {"score": value, "commit": commit}, f"test look {self.looks_at_test} of 10", key=f"score:{BOARD}:{commit}")
+        self.record(
+            "board_score",
+            BOARD,
+            {"score": value, "commit": commit},
+            f"test look {self.looks_at_test} of 10",
+            key=f"score:{BOARD}:{commit}",
+        )
 
     def stand(self, rank: int, gap: float, score: float, board: str = BOARD, why: str = "") -> None:
-        data = {"rank": rank, "gap": gap, "gap_points": 100 * abs(gap), "score": score, "trigger": "", "strategy": "", "research": False, "at_top_cycles": 0, "victory": rank == 1}
+        data = {
+            "rank": rank,
+            "gap": gap,
+            "gap_points": 100 * abs(gap),
+            "score": score,
+            "trigger": "",
+            "strategy": "",
+            "research": False,
+            "at_top_cycles": 0,
+            "victory": rank == 1,
+        }
         self.record("standing", board, data, why, key=f"standing:{board}:{self.cycles}:{self.now}")
 
     def read_board(self, delta: dict[str, Any] | None, alerts: Sequence[str] = (), board: str = BOARD) -> None:
-        data = {"slot": f"{self.now}", "status": "read", "snapshot": "", "raw": "", "track": "", "entries": 4, "alerts": list(alerts), "delta": delta}
+        data = {
+            "slot": f"{self.now}",
+            "status": "read",
+            "snapshot": "",
+            "raw": "",
+            "track": "",
+            "entries": 4,
+            "alerts": list(alerts),
+            "delta": delta,
+        }
         self.record("board_read", board, data, key=f"board:{board}:{self.now}")
 
     def open_season(self) -> None:
-        data = {"id": 1, "planned": 20, "alpha": 0.05, "opened_at": "2026-11-18", "closes_on": "2027-02-16", "policy": "e-night"}
-        self.record("season_opened", "S-1", data, "20 candidates at alpha 0.05, until 2027-02-16", key="season:1:opened")
+        data = {
+            "id": 1,
+            "planned": 20,
+            "alpha": 0.05,
+            "opened_at": "2026-11-18",
+            "closes_on": "2027-02-16",
+            "policy": "e-night",
+        }
+        self.record(
+            "season_opened", "S-1", data, "20 candidates at alpha 0.05, until 2027-02-16", key="season:1:opened"
+        )
 
     # -- papers and hypotheses --------------------------------------------------------------------------------
 
     def read_paper(self, title: str = "Shifted copies for small images", relevant: bool = True) -> None:
         paper = Paper(key="file:" + DOCUMENT[:16], title=title, file_sha256=DOCUMENT, pages=3)
         quote = Quote(document=title, file_sha256=DOCUMENT, page=2, text=QUOTE, verified=True)
-        technique = Technique(name="shifts", paper=paper.key, settings={"data.shifts": [1, 2]}, effort="Low", impact="Medium", claimed_gain=0.015, quote=quote)
-        reading = Reading(paper=paper, relevant=relevant, why="names handwritten digits", boards=[BOARD], techniques=[technique])
+        technique = Technique(
+            name="shifts",
+            paper=paper.key,
+            settings={"data.shifts": [1, 2]},
+            effort="Low",
+            impact="Medium",
+            claimed_gain=0.015,
+            quote=quote,
+        )
+        reading = Reading(
+            paper=paper, relevant=relevant, why="names handwritten digits", boards=[BOARD], techniques=[technique]
+        )
         data = {"reading": reading.model_dump(mode="json"), "researcher": "offline rules"}
         self.record("paper_read", paper.key, data, reading.why, key=f"read:{paper.key}:")
 
     def propose(self, *hypotheses: Hypothesis) -> None:
-        data = {"basis": sha(str(self.now)), "researcher": "offline rules", "hypotheses": [h.model_dump(mode="json") for h in hypotheses], "exhausted": False, "note": "from papers"}
+        data = {
+            "basis": sha(str(self.now)),
+            "researcher": "offline rules",
+            "hypotheses": [h.model_dump(mode="json") for h in hypotheses],
+            "exhausted": False,
+            "note": "from papers",
+        }
         self.record("hypotheses_proposed", "queue", data, "from papers", key=f"proposals:{self.now}")
 
     # -- a test -----------------------------------------------------------------------------------------------
 
     def start_test(self, name: str) -> str:
-        self.record("hypothesis_started", name, {"production": self.production, "production_tree": "t"}, "paper", key=f"started:{name}:{self.production}")
+        self.record(
+            "hypothesis_started",
+            name,
+            {"production": self.production, "production_tree": "t"},
+            "paper",
+            key=f"started:{name}:{self.production}",
+        )
         commit = sha(name + self.production)
-        data = {"branch": f"agent/{name}-an-idea", "commit": commit, "tree": sha(name + " tree"), "diff": "d" * 64, "empty": False, "files": ["configs/production.yaml"], "researcher": "offline rules"}
+        data = {
+            "branch": f"agent/{name}-an-idea",
+            "commit": commit,
+            "tree": sha(name + " tree"),
+            "diff": "d" * 64,
+            "empty": False,
+            "files": ["configs/production.yaml"],
+            "researcher": "offline rules",
+        }
         self.record("patch_committed", name, data, "one setting", key=f"patch:{name}:{self.production}")
         return commit
 
     def validate(self, name: str, commit: str, ok: bool = True, why: str = "train crashed: ValueError") -> None:
-        run = self.run(name, "candidate", "validation", commit, validation_seed(int(name[2:])), 0.8, status="ok" if ok else "crash", why="" if ok else why)
+        run = self.run(
+            name,
+            "candidate",
+            "validation",
+            commit,
+            validation_seed(int(name[2:])),
+            0.8,
+            status="ok" if ok else "crash",
+            why="" if ok else why,
+        )
         data = {"ok": ok, "run_id": run.run_id, "commit": commit, "status": run.status}
         self.record("validated", name, data, "the fast run finished" if ok else why, key=f"validated:{name}:{commit}")
         if not ok:
             code = {"code": "validation", "commit": commit, "production": self.production}
-            self.record("hypothesis_archived", name, code, f"fast validation failed: {why}", key=f"archived:{name}:{commit}:validation")
+            self.record(
+                "hypothesis_archived",
+                name,
+                code,
+                f"fast validation failed: {why}",
+                key=f"archived:{name}:{commit}:validation",
+            )
 
     def judge(self, name: str, commit: str, differences: Sequence[float], latency: float = 1.01) -> Decision:
         """Through the gate: differences in the order the gate asks for pairs, repeated when they are used up."""
@@ -177,7 +269,13 @@ class Nights:
             "day": self.now.date().isoformat(), "settings": SETTINGS.model_dump(mode="json"), "stage_seeds": list(own.stage),
             "fresh_seeds": list(own.fresh), "baseline_seeds": [], "evaluator": "eval", "commit": commit, "production": self.production,
         }  # fmt: skip
-        self.record("gate_entered", name, gate, f"candidate {self.t} of 20 in season 1, {self.promotions} promotions", key=f"gate:{name}:{commit}")
+        self.record(
+            "gate_entered",
+            name,
+            gate,
+            f"candidate {self.t} of 20 in season 1, {self.promotions} promotions",
+            key=f"gate:{name}:{commit}",
+        )
         start = Evidence(
             hypothesis=name, metric="accuracy", higher_is_better=True, threshold=0.005, season=season, stage_seeds=own.stage,
             fresh_seeds=own.fresh, cost_limits=COSTS, production_commit_now=self.production, production_commit_paired=self.production,
@@ -191,7 +289,9 @@ class Nights:
             gain = differences[order % len(differences)] if arm == "candidate" else 0.0
             ratio = latency if arm == "candidate" else 1.0
             at = commit if arm == "candidate" else self.production
-            record = self.run(name, arm, purposes[kind], at, seed, 0.92 + gain, costs={"latency_ms": 0.02 * ratio, "memory_mb": 60.0})
+            record = self.run(
+                name, arm, purposes[kind], at, seed, 0.92 + gain, costs={"latency_ms": 0.02 * ratio, "memory_mb": 60.0}
+            )
             return self.value(record, costs_only=kind == "cost")
 
         decision = self._looks(name, commit, start, policy, draw)
@@ -221,7 +321,14 @@ class Nights:
         verdict = self.log.find(f"verdict:{name}:{commit}")
         assert verdict is not None
         self.score(name, commit, score)
-        data = {"commit": commit, "previous": self.production, "branch": f"agent/{name}-an-idea", "gain": gain, "verdict": verdict.seq, "test_score": score}
+        data = {
+            "commit": commit,
+            "previous": self.production,
+            "branch": f"agent/{name}-an-idea",
+            "gain": gain,
+            "verdict": verdict.seq,
+            "test_score": score,
+        }
         self.record("promoted", name, data, f"fresh gain {gain:+.4f}; promote", key=f"promoted:{name}:{commit}")
         self.promotions += 1
         self.make_production(name + self.production, f"promoted {name}", **settings)
@@ -232,8 +339,21 @@ class Nights:
         self, subject: str, arm: Any, purpose: Any, commit: str, seed: int, value: float, *,
         status: Any = "ok", why: str = "", costs: dict[str, float] | None = None,
     ) -> RunRecord:  # fmt: skip
-        key = RunKey(tree=sha(commit)[:12], configuration="c", data="d", environment="env", evaluator="eval", settings=purpose, split="dev", seed=seed)
-        metrics = {"accuracy": round(value, 6), **(costs or {"latency_ms": 0.02, "memory_mb": 60.0})} if status == "ok" else {}
+        key = RunKey(
+            tree=sha(commit)[:12],
+            configuration="c",
+            data="d",
+            environment="env",
+            evaluator="eval",
+            settings=purpose,
+            split="dev",
+            seed=seed,
+        )
+        metrics = (
+            {"accuracy": round(value, 6), **(costs or {"latency_ms": 0.02, "memory_mb": 60.0})}
+            if status == "ok"
+            else {}
+        )
         record = RunRecord(
             run_id=key.run_id, key=key, subject=subject, arm=arm, purpose=purpose, commit=commit, status=status, why=why, metrics=metrics,
             phases={"train": PhaseRecord(reason="ok", status=0, wall_s=1.5, peak_memory_bytes=1 << 26)}, isolation="full",
@@ -263,7 +383,9 @@ def with_runs(evidence: Evidence, need: Need, draw: Draw) -> Evidence:
     return replace(evidence, **{field: tuple(merged.values())})
 
 
-def hypothesis(name: str, title: str, gain: float = 0.015, effort: Any = "Low", quoted: bool = False, **settings: Any) -> Hypothesis:
+def hypothesis(
+    name: str, title: str, gain: float = 0.015, effort: Any = "Low", quoted: bool = False, **settings: Any
+) -> Hypothesis:
     """A queued idea that sets these paths (written with two underscores for the dot)."""
     values = {path.replace("__", "."): value for path, value in settings.items()}
     quote = Quote(document="Shifted copies for small images", file_sha256=DOCUMENT, page=2, text=QUOTE, verified=True)
@@ -273,7 +395,9 @@ def hypothesis(name: str, title: str, gain: float = 0.015, effort: Any = "Low", 
         claim=f"{title} raises accuracy",
         source="Shifted copies for small images" if quoted else "search over the space",
         target_leaderboards=[BOARD],
-        implementation=Implementation(change=", ".join(f"{p}: {v}" for p, v in values.items()), effort=effort, settings=values),
+        implementation=Implementation(
+            change=", ".join(f"{p}: {v}" for p, v in values.items()), effort=effort, settings=values
+        ),
         estimated_gain=gain,
         priority_score=priority(gain, effort, "normal"),
         status="queued",

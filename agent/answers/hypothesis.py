@@ -71,7 +71,9 @@ def _numbers(account: Account) -> Iterator[Sentence]:
         p = numbers["p_two_sided"]
         tested = f", two-sided paired t-test p = {float(p):.3g}" if p is not None else ""
         where = f"{plural(n, 'paired seed')} (look {len(account.looks)})"
-        yield fact(f"Over {where} the mean difference in {metric} was {signed(numbers['mean'])}{spread}{tested}.", event)
+        yield fact(
+            f"Over {where} the mean difference in {metric} was {signed(numbers['mean'])}{spread}{tested}.", event
+        )
     elif numbers["screen_gain"] is not None:
         gain = signed(numbers["screen_gain"])
         yield fact(f"After {plural(n, 'run')} it stood {gain} in {metric} from production's baseline.", event)

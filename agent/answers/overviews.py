@@ -31,7 +31,10 @@ def outcomes(known: Chronicle, outcome: str, last_night: bool) -> list[Sentence]
     basis = night.events if last_night and night is not None else (known.last.seq,) if known.last is not None else ()
     if not basis:
         return []
-    head = fact(f"{plural(len(found), 'hypothesis') if len(found) == 1 else f'{len(found)} hypotheses'} {outcome} {span}.", *basis)
+    head = fact(
+        f"{plural(len(found), 'hypothesis') if len(found) == 1 else f'{len(found)} hypotheses'} {outcome} {span}.",
+        *basis,
+    )
     ordered = sorted(found, key=lambda account: -(account.closing.seq if account.closing else 0))
     return [head, *map(verdict_line, ordered[:MOST]), *_left_out(ordered, basis)]
 
@@ -58,16 +61,28 @@ def production(known: Chronicle) -> list[Sentence]:
         return []
     event = known.productions[-1]
     data = event.data
-    sentences = [fact(f"Production is commit {safe(data['commit'], 40)} since {when(event)}: {safe(event.reason)}.", event)]
+    sentences = [
+        fact(f"Production is commit {safe(data['commit'], 40)} since {when(event)}: {safe(event.reason)}.", event)
+    ]
     values = "; ".join(f"{safe(path, 100)} = {safe(str(value), 100)}" for path, value in data["configuration"].items())
     if values:
         sentences.append(fact(f"Its settings: {values}.", event))
     if len(known.productions) > 1:
         first = known.productions[0]
-        sentences.append(fact(f"It is production number {len(known.productions)}; the first was {safe(first.data['commit'][:12])}.", first, event))
+        sentences.append(
+            fact(
+                f"It is production number {len(known.productions)}; the first was {safe(first.data['commit'][:12])}.",
+                first,
+                event,
+            )
+        )
     for look in known.test_looks:
         if look.data["commit"] == data["commit"]:
-            sentences.append(fact(f"Its test score is {look.data['mean']:.4f} (look {look.data['look']} of {look.data['of']}).", look))
+            sentences.append(
+                fact(
+                    f"Its test score is {look.data['mean']:.4f} (look {look.data['look']} of {look.data['of']}).", look
+                )
+            )
     return sentences
 
 
@@ -84,7 +99,9 @@ def rank(known: Chronicle, words: tuple[str, ...], ours: bool = True) -> list[Se
         event = known.standings[board]
         data = event.data
         if data["rank"] is None:
-            sentences.append(fact(f"{safe(board, 100)}: no rank; the board does not list us and no score is known.", event))
+            sentences.append(
+                fact(f"{safe(board, 100)}: no rank; the board does not list us and no score is known.", event)
+            )
             continue
         where = f"{safe(board, 100)}: rank #{data['rank']}"
         score = f", our score {data['score']:.4f}" if data["score"] is not None else ""
@@ -130,14 +147,20 @@ def counts(known: Chronicle) -> list[Sentence]:
         cycles = f"{plural(known.cycles, 'cycle')} finished in {plural(len(known.nights), 'night')}."
         sentences.append(fact(cycles, known.last_cycle))
     statuses = [account.status for account in known.accounts.values()]
-    parts = [f"{statuses.count(status)} {status}" for status in ("promoted", "archived", "parked", "under test", "queued")]
+    parts = [
+        f"{statuses.count(status)} {status}" for status in ("promoted", "archived", "parked", "under test", "queued")
+    ]
     sentences.append(fact(f"{len(statuses)} hypotheses: {', '.join(parts)}.", last))
     if known.test_looks:
         look = known.test_looks[-1]
         sentences.append(fact(f"{len(known.test_looks)} of {look.data['of']} looks at the test split are used.", look))
     if known.nights and known.nights[-1].runs:
         night = known.nights[-1]
-        sentences.append(fact(f"Of these in {night.id}: {plural(night.runs, 'run')}, {plural(night.cycles, 'cycle')}.", *night.events))
+        sentences.append(
+            fact(
+                f"Of these in {night.id}: {plural(night.runs, 'run')}, {plural(night.cycles, 'cycle')}.", *night.events
+            )
+        )
     return sentences
 
 
@@ -152,7 +175,9 @@ def _night(span: NightSpan, known: Chronicle) -> list[Sentence]:
     how = f"to {when(ended)}: {safe(ended.reason)}" if ended is not None else "and is still open"
     sentences = [fact(f"{span.id} ran from {when(span.started)} {how}.", *span.events)]
     again = f", resumed {plural(span.resumed, 'time')}" if span.resumed else ""
-    used = f"{plural(span.cycles, 'cycle')}, {plural(span.runs, 'run')}, {duration(span.run_seconds)} of run time{again}."
+    used = (
+        f"{plural(span.cycles, 'cycle')}, {plural(span.runs, 'run')}, {duration(span.run_seconds)} of run time{again}."
+    )
     sentences.append(fact(used, *span.events))
     decided = {event.subject: event for event in (*span.verdicts, *span.promoted) if event.subject in known.accounts}
     for name in list(decided)[:MOST]:
@@ -167,9 +192,18 @@ def cycle(events: list[Event], number: int) -> list[Sentence]:
     sentences = []
     for event in events:
         if event.kind == "cycle_started":
-            sentences.append(fact(f"Cycle {number} started {when(event)} in {safe(str(event.data.get('night', '')), 20) or 'no night'}.", event))
+            sentences.append(
+                fact(
+                    f"Cycle {number} started {when(event)} in {safe(str(event.data.get('night', '')), 20) or 'no night'}.",
+                    event,
+                )
+            )
         elif event.kind == "cycle_finished":
-            said = "; ".join(f"{safe(name, 40)}: {safe(str(value), 150)}" for name, value in event.data.items() if name != "cycle" and value not in ("", None, False))
+            said = "; ".join(
+                f"{safe(name, 40)}: {safe(str(value), 150)}"
+                for name, value in event.data.items()
+                if name != "cycle" and value not in ("", None, False)
+            )
             sentences.append(fact(f"It finished {when(event)} — {said}.", event))
         elif event.kind == "cycle_abandoned":
             sentences.append(fact(f"It was abandoned {when(event)}: {safe(event.reason)}.", event))

@@ -42,14 +42,12 @@ _KINDS: list[tuple[Kind, frozenset[str]]] = [
 ]  # fmt: skip
 _COUNTED = frozenset({"run", "runs", "cycle", "cycles", "hour", "hours", "night", "nights", "experiment", "experiments",
                       "looks", "time", "minutes", "long", "ideas", "hypotheses", "tried"})  # fmt: skip
-_IDEAS = frozenset({"idea", "ideas", "tried", "try", "hypotheses", "hypothesis", "experiment", "experiments", "attempts"})
+_IDEAS = frozenset(
+    {"idea", "ideas", "tried", "try", "hypotheses", "hypothesis", "experiment", "experiments", "attempts"}
+)
 _ENDS = frozenset({"end", "ended", "stop", "stopped", "finish", "finished", "start", "started", "overnight", "tonight"})
 _STOP = frozenset(
-    """a about after all an and any are as at be became because been before by came come could did do does done during
-    ever every far for from get give go gone had happen happened has have how i in into is it its last latest lately many
-    me more most much my new night now of off on or our out over reason s show since so still tell than that the their
-    them then there these they thing things this those to today tonight up us use used uses using was we week were what
-    when where which who whose why will with would yet you your yesterday currently current actual""".split()
+    ["a", "about", "after", "all", "an", "and", "any", "are", "as", "at", "be", "became", "because", "been", "before", "by", "came", "come", "could", "did", "do", "does", "done", "during", "ever", "every", "far", "for", "from", "get", "give", "go", "gone", "had", "happen", "happened", "has", "have", "how", "i", "in", "into", "is", "it", "its", "last", "latest", "lately", "many", "me", "more", "most", "much", "my", "new", "night", "now", "of", "off", "on", "or", "our", "out", "over", "reason", "s", "show", "since", "so", "still", "tell", "than", "that", "the", "their", "them", "then", "there", "these", "they", "thing", "things", "this", "those", "to", "today", "tonight", "up", "us", "use", "used", "uses", "using", "was", "we", "week", "were", "what", "when", "where", "which", "who", "whose", "why", "will", "with", "would", "yet", "you", "your", "yesterday", "currently", "current", "actual"]
 )
 """Words that carry no topic."""
 
@@ -79,7 +77,9 @@ def understand(text: str) -> Question:
     text = text[:MAX_QUESTION]
     words = [_POSSESSIVE.sub("", word.lower()) for word in _WORD.findall(text)]
     known = set(words)
-    last_night = bool(re.search(r"\b(last|this|the latest|past)\s+night\b|\btonight\b|\bovernight\b", text, re.IGNORECASE))
+    last_night = bool(
+        re.search(r"\b(last|this|the latest|past)\s+night\b|\btonight\b|\bovernight\b", text, re.IGNORECASE)
+    )
     outcome = next((OUTCOMES[word] for word in words if word in OUTCOMES), "")
     aspect = _aspect(known)
     if ids := [f"H-{int(number):03d}" for number in _HYPOTHESIS.findall(text)]:

@@ -35,6 +35,7 @@ class SeasonFacts:
     closes_on: str
     closed: bool
     parked: tuple[str, ...]
+    policy: str
 
     @property
     def bar(self) -> float:
@@ -51,7 +52,11 @@ class SeasonFacts:
 
     def meaning(self) -> str:
         """The figures in a sentence for people."""
-        seeds = f"{plural(self.first_look, 'paired seed')} at least" if self.first_look else "more seeds than any look has"
+        if self.policy != "e-night":
+            return f"the policy {safe(self.policy, 40)} judges each candidate alone, so false promotions are not controlled"
+        seeds = (
+            f"{plural(self.first_look, 'paired seed')} at least" if self.first_look else "more seeds than any look has"
+        )
         return (
             f"at most {self.alpha:.0%} of the promotions of this season are expected to be false; the next candidate "
             f"needs evidence of {self.bar:.4g} to 1, which takes {seeds}; each promotion lowers this bar"
@@ -79,6 +84,7 @@ def facts(history: History) -> SeasonFacts | None:
         closes_on=state.season.closes_on,
         closed=state.closed,
         parked=tuple(candidate.subject.partition("@")[0] for candidate in state.parked),
+        policy=str(history.season_events[0][1].get("policy", "")),
     )
 
 
@@ -89,11 +95,7 @@ def first_look(level: float) -> int | None:
 
     policy = ENight()
     return next(
-        (
-            n
-            for n in policy.looks
-            if n >= policy.first_pass and statistics.log_e_value(n, 1.0) >= -math.log(level)
-        ),
+        (n for n in policy.looks if n >= policy.first_pass and statistics.log_e_value(n, 1.0) >= -math.log(level)),
         None,
     )
 
@@ -109,7 +111,11 @@ def season(known: Chronicle) -> list[Sentence]:
     state = "closed" if found.closed else f"open until {safe(found.closes_on, 10)} or candidate {found.planned}"
     sentences = [
         fact(f"Season {found.id} opened {safe(found.opened_at, 10)} and is {state}.", opened),
-        fact(f"{found.started} of {found.planned} candidates have started and {found.promotions} were promoted.", opened, last),
+        fact(
+            f"{found.started} of {found.planned} candidates have started and {found.promotions} were promoted.",
+            opened,
+            last,
+        ),
         fact(f"The level of the next candidate is {found.level:.4g}: {found.meaning()}.", opened, last),
     ]
     if found.parked:

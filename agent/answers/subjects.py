@@ -91,12 +91,16 @@ def _read(event: Event, known: Chronicle) -> list[Sentence]:
     text = f"“{safe(paper.title, 200)}” ({safe(paper.key, 80)}), {relevant}: {safe(reading.why)}; read by {by}."
     sentences = [fact(text, event)]
     for technique in reading.techniques:
-        values = "; ".join(f"{safe(p, 100)} ∈ {{{', '.join(safe(str(v), 40) for v in vs)}}}" for p, vs in technique.settings.items())
+        values = "; ".join(
+            f"{safe(p, 100)} ∈ {{{', '.join(safe(str(v), 40) for v in vs)}}}" for p, vs in technique.settings.items()
+        )
         quote = technique.quote
         standing = "verified" if quote.verified else "NOT verified"
         line = f"- {safe(technique.name, 80)} (effort {technique.effort}, impact {technique.impact}): try {values}; p. {quote.page}, {standing}: “{safe(quote.text)}”."
         sentences.append(fact(line, event))
-    from_it = [a for a in known.accounts.values() if any(q.file_sha256 == paper.file_sha256 for q in a.hypothesis.quotes)]
+    from_it = [
+        a for a in known.accounts.values() if any(q.file_sha256 == paper.file_sha256 for q in a.hypothesis.quotes)
+    ]
     if paper.file_sha256 and from_it:
         sentences.append(fact(f"{plural(len(from_it), 'idea')} came of it:", event))
         sentences += [verdict_line(account) for account in from_it[:MOST]]

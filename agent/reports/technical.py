@@ -50,13 +50,23 @@ def _summary(known: Chronicle) -> str:
     states = ("promoted", "archived", "parked", "under test", "queued")
     rows: list[tuple[str, str]] = [("Position", "; ".join(_positions(known)) or "no board read yet")]
     production = known.history.production
-    rows.append(("Production", f"`{production.commit[:12]}` ({escaped(safe(production.why, 80))})" if production else "none yet"))
+    rows.append(
+        (
+            "Production",
+            f"`{production.commit[:12]}` ({escaped(safe(production.why, 80))})" if production else "none yet",
+        )
+    )
     rows.append(("Hypotheses", ", ".join(f"{statuses.count(state)} {state}" for state in states)))
     ends = ", ".join(f"{count} {status}" for status, count in sorted(known.run_outcomes.items()))
     rows.append(("Runs", f"{known.runs} ({ends})" if known.runs else "none"))
     rows.append(("Run time", f"{known.run_seconds / 3600:.2f} h"))
     rows.append(("Cycles, nights", f"{known.cycles} in {plural(len(known.nights), 'night')}"))
-    rows.append(("Papers", f"{len(known.history.readings)} read, {sum(r.relevant for r in known.history.readings.values())} relevant"))
+    rows.append(
+        (
+            "Papers",
+            f"{len(known.history.readings)} read, {sum(r.relevant for r in known.history.readings.values())} relevant",
+        )
+    )
     if known.test_looks:
         rows.append(("Test looks", f"{len(known.test_looks)} of {known.test_looks[-1].data['of']}"))
     rows += _season(known)
@@ -98,7 +108,9 @@ def _gain(account: Account) -> float | None:
 
 
 def _productions(known: Chronicle) -> str:
-    rows = ((when(e), f"`{e.data['commit'][:12]}`", escaped(safe(e.reason, 100)), str(e.seq)) for e in known.productions)
+    rows = (
+        (when(e), f"`{e.data['commit'][:12]}`", escaped(safe(e.reason, 100)), str(e.seq)) for e in known.productions
+    )
     return table(("Since", "Commit", "Why", "Event"), rows, "No production is recorded.")
 
 
@@ -113,7 +125,11 @@ def _experiment(account: Account) -> str:
         "",
         f"- **Outcome:** {escaped(safe(account.reason, 600))}" + (f" ({when(closing)})" if closing else ""),
         f"- **Config:** {settings or 'no setting'}"
-        + (f"; commit `{account.patch.data['commit'][:12]}` on `{_code(account.patch.data['branch'])}`" if account.patch else ""),
+        + (
+            f"; commit `{account.patch.data['commit'][:12]}` on `{_code(account.patch.data['branch'])}`"
+            if account.patch
+            else ""
+        ),
         f"- **Source:** {escaped(safe(idea.source))} (by {escaped(safe(account.researcher, 60))}; effort "
         f"{idea.implementation.effort}, estimated {signed(idea.estimated_gain)}, priority {idea.priority_score:g})",
         *_metrics(account),
@@ -153,7 +169,9 @@ def _metrics(account: Account) -> Iterator[str]:
 def _rationale(account: Account) -> Iterator[str]:
     judged = [row for row in account.rows if row["result"] in RESULTS]
     if judged:
-        yield f"- **Criteria ({escaped((account.last_look or {})['policy']['name'])}):** " + "; ".join(map(_row, judged))
+        yield f"- **Criteria ({escaped((account.last_look or {})['policy']['name'])}):** " + "; ".join(
+            map(_row, judged)
+        )
     for quote in account.hypothesis.quotes:
         standing = "verified" if quote.verified else "NOT verified"
         yield f"- **Quote:** “{escaped(safe(quote.text, 400))}” ({escaped(safe(quote.document, 120))}, p. {quote.page}, {standing})"
@@ -181,9 +199,13 @@ def _unread(event: Event) -> str:
 def _paper(event: Event, known: Chronicle) -> str:
     reading = Reading.model_validate(event.data["reading"])
     lines = [f"### {escaped(safe(reading.paper.title, 200))}", ""]
-    lines.append(f"- **Relevant:** {'yes' if reading.relevant else 'no'} — {escaped(safe(reading.why))} (event {event.seq})")
+    lines.append(
+        f"- **Relevant:** {'yes' if reading.relevant else 'no'} — {escaped(safe(reading.why))} (event {event.seq})"
+    )
     for technique in reading.techniques:
-        values = "; ".join(f"`{_code(path)}` {', '.join(_code(v) for v in found)}" for path, found in technique.settings.items())
+        values = "; ".join(
+            f"`{_code(path)}` {', '.join(_code(v) for v in found)}" for path, found in technique.settings.items()
+        )
         lines.append(
             f"- **{escaped(technique.name)}:** effort {technique.effort}, impact {technique.impact}; try {values}; "
             f"{_disposition(known, technique.settings, reading.paper.file_sha256)}"

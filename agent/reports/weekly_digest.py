@@ -102,7 +102,9 @@ def _board_lines(event: Event) -> Iterator[str]:
     """A reading's changes in the documents' words; where the boards cannot be compared, the alerts as they were shown."""
     delta, board = event.data.get("delta"), escaped(safe(event.subject, 100))
     if delta is None:
-        yield from (escaped(safe(line.removeprefix("[ALERT] ").removeprefix("[STATUS] "))) for line in event.data["alerts"])
+        yield from (
+            escaped(safe(line.removeprefix("[ALERT] ").removeprefix("[STATUS] "))) for line in event.data["alerts"]
+        )
         return
     ahead = {*delta["entrants_ahead"], *delta["overtaken_by"]}
     for change in delta["changes"]:
@@ -179,21 +181,29 @@ def _promotions(known: Chronicle, week: Week) -> str:
             continue
         before, after = _test_score(known, event.data["previous"], event), event.data["test_score"]
         gain = signed(after - before) if before is not None and after is not None else "–"
-        look = f"{account.test_look.data['look']} of {account.test_look.data['of']}" if account.test_look else "none left"
+        look = (
+            f"{account.test_look.data['look']} of {account.test_look.data['of']}" if account.test_look else "none left"
+        )
         shown = "–" if after is None else f"{after:.4f}"
         rows.append((account.hypothesis.id, _title(account), signed(event.data["gain"]), gain, shown, look))
     head = ("Id", "Change", "Gain on dev (fresh seeds)", "Gain on test", "Test score", "Test look")
     text = experience.table(head, rows, "Nothing was promoted.")
     if known.test_looks:
         last = known.test_looks[-1].data
-        text += f"\n{len(known.test_looks)} of {last['of']} looks at the test split are used; no look decided anything.\n"
+        text += (
+            f"\n{len(known.test_looks)} of {last['of']} looks at the test split are used; no look decided anything.\n"
+        )
     return text
 
 
 def _test_score(known: Chronicle, commit: str, promotion: Event) -> float | None:
     """Test score of the production that a promotion replaced: its own look, else the last score before the promotion."""
     own = [look.data["mean"] for look in known.test_looks if look.data["commit"] == commit]
-    earlier = [event for event in known.scores if event.seq < promotion.seq and event.data["commit"] != promotion.data["commit"]]
+    earlier = [
+        event
+        for event in known.scores
+        if event.seq < promotion.seq and event.data["commit"] != promotion.data["commit"]
+    ]
     value = own[0] if own else earlier[-1].data["score"] if earlier else None
     return None if value is None else float(value)
 
@@ -228,17 +238,29 @@ def _noise(known: Chronicle) -> str | None:
 
 
 def _alerts(known: Chronicle, week: Week) -> Iterator[str]:
-    words = {"escalated": "Brief for people", "defended": "Production has become worse", "test_look_refused": "No test score", "night_ended": "A night stopped"}
+    words = {
+        "escalated": "Brief for people",
+        "defended": "Production has become worse",
+        "test_look_refused": "No test score",
+        "night_ended": "A night stopped",
+        "input_refused": "A file was not taken in",
+    }
     for event in known.alerts:
         if week.holds(event):
             file = f" ({escaped(event.data['file'])})" if event.kind == "escalated" else ""
             about = f" — {escaped(safe(event.subject, 100))}" if event.subject else ""
             yield f"{words[event.kind]}{about}: {escaped(safe(event.reason))}{file} (event {event.seq})"
     for account in known.accounts.values():
-        if account.submission is not None and week.holds(account.submission) and not account.submission.data["accepted"]:
+        if (
+            account.submission is not None
+            and week.holds(account.submission)
+            and not account.submission.data["accepted"]
+        ):
             yield f"Submission of {account.hypothesis.id} not accepted: {escaped(safe(account.submission.reason))} (event {account.submission.seq})"
 
 
 def _colophon(known: Chronicle, now: datetime) -> str:
     upto = f"event {known.last.seq} ({known.last.hash[:12]})" if known.last is not None else "an empty log"
-    return f"*Written {now.astimezone(UTC):%Y-%m-%d %H:%M} UTC from the audit log up to {upto}. Ask it: `agent ask \"…\"`.*"
+    return (
+        f'*Written {now.astimezone(UTC):%Y-%m-%d %H:%M} UTC from the audit log up to {upto}. Ask it: `agent ask "…"`.*'
+    )
