@@ -35,7 +35,7 @@ def _among(value: Scalar, allowed: list[Scalar]) -> bool:
 
 
 def objection(history: History, settings: Mapping[str, Scalar]) -> str:
-    """Why these settings are not worth a run: production has them, they wait already, or they were tried; else empty."""
+    """Why these settings are not worth a run: production has them, they wait or they were tried; else empty."""
     production = history.production
     if not settings or production is None:
         return ""

@@ -1,4 +1,4 @@
-"""What people do to the queue beside a running night: add an idea, drop one. Each is one event under the log's own lock.
+"""What people do to the queue beside a running night: add an idea, drop one. Each is one event of the log.
 
 Called by `agent queue`. A night that runs folds the event in at its next record; files follow from the log.
 """

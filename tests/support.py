@@ -265,10 +265,21 @@ class Nights:
         own = candidate_seeds(1, self.t)
         season = SeasonFacts(1, self.t, 20, self.promotions, 0.05)
         gate = {
-            "test": f"{name}@{commit[:12]}", "season": 1, "t": self.t, "planned": 20, "promotions": self.promotions, "alpha": 0.05,
-            "day": self.now.date().isoformat(), "settings": SETTINGS.model_dump(mode="json"), "stage_seeds": list(own.stage),
-            "fresh_seeds": list(own.fresh), "baseline_seeds": [], "evaluator": "eval", "commit": commit, "production": self.production,
-        }  # fmt: skip
+            "test": f"{name}@{commit[:12]}",
+            "season": 1,
+            "t": self.t,
+            "planned": 20,
+            "promotions": self.promotions,
+            "alpha": 0.05,
+            "day": self.now.date().isoformat(),
+            "settings": SETTINGS.model_dump(mode="json"),
+            "stage_seeds": list(own.stage),
+            "fresh_seeds": list(own.fresh),
+            "baseline_seeds": [],
+            "evaluator": "eval",
+            "commit": commit,
+            "production": self.production,
+        }
         self.record(
             "gate_entered",
             name,
@@ -277,10 +288,20 @@ class Nights:
             key=f"gate:{name}:{commit}",
         )
         start = Evidence(
-            hypothesis=name, metric="accuracy", higher_is_better=True, threshold=0.005, season=season, stage_seeds=own.stage,
-            fresh_seeds=own.fresh, cost_limits=COSTS, production_commit_now=self.production, production_commit_paired=self.production,
-            evaluator="eval", projected_rank=2, required_rank=1,
-        )  # fmt: skip
+            hypothesis=name,
+            metric="accuracy",
+            higher_is_better=True,
+            threshold=0.005,
+            season=season,
+            stage_seeds=own.stage,
+            fresh_seeds=own.fresh,
+            cost_limits=COSTS,
+            production_commit_now=self.production,
+            production_commit_paired=self.production,
+            evaluator="eval",
+            projected_rank=2,
+            required_rank=1,
+        )
         policy = policy_for(SETTINGS)
         purposes: dict[str, Any] = {"stage": "gate", "fresh": "fresh", "cost": "cost"}
 
@@ -297,9 +318,15 @@ class Nights:
         decision = self._looks(name, commit, start, policy, draw)
         outcome = "archive" if decision.outcome == "bad_evidence" else decision.outcome
         data = {
-            "outcome": outcome, "reason": decision.reason, "commit": commit, "production": self.production, "gain": decision.reported_gain,
-            "log_e": decision.numbers.log_e, "mean": decision.numbers.mean, "n": decision.numbers.n,
-        }  # fmt: skip
+            "outcome": outcome,
+            "reason": decision.reason,
+            "commit": commit,
+            "production": self.production,
+            "gain": decision.reported_gain,
+            "log_e": decision.numbers.log_e,
+            "mean": decision.numbers.mean,
+            "n": decision.numbers.n,
+        }
         self.record("verdict", name, data, decision.explanation, key=f"verdict:{name}:{commit}")
         return decision
 
@@ -336,9 +363,18 @@ class Nights:
     # -- runs -------------------------------------------------------------------------------------------------
 
     def run(
-        self, subject: str, arm: Any, purpose: Any, commit: str, seed: int, value: float, *,
-        status: Any = "ok", why: str = "", costs: dict[str, float] | None = None,
-    ) -> RunRecord:  # fmt: skip
+        self,
+        subject: str,
+        arm: Any,
+        purpose: Any,
+        commit: str,
+        seed: int,
+        value: float,
+        *,
+        status: Any = "ok",
+        why: str = "",
+        costs: dict[str, float] | None = None,
+    ) -> RunRecord:
         key = RunKey(
             tree=sha(commit)[:12],
             configuration="c",
@@ -355,10 +391,20 @@ class Nights:
             else {}
         )
         record = RunRecord(
-            run_id=key.run_id, key=key, subject=subject, arm=arm, purpose=purpose, commit=commit, status=status, why=why, metrics=metrics,
-            phases={"train": PhaseRecord(reason="ok", status=0, wall_s=1.5, peak_memory_bytes=1 << 26)}, isolation="full",
-            outputs_sha256=sha(f"{arm} {commit} {seed}"), folder=f"experiments/results/{subject}/runs/{seed}",
-        )  # fmt: skip
+            run_id=key.run_id,
+            key=key,
+            subject=subject,
+            arm=arm,
+            purpose=purpose,
+            commit=commit,
+            status=status,
+            why=why,
+            metrics=metrics,
+            phases={"train": PhaseRecord(reason="ok", status=0, wall_s=1.5, peak_memory_bytes=1 << 26)},
+            isolation="full",
+            outputs_sha256=sha(f"{arm} {commit} {seed}"),
+            folder=f"experiments/results/{subject}/runs/{seed}",
+        )
         self.record("run_finished", subject, record.model_dump(mode="json"), why, key=f"run:{record.run_id}:1")
         self.runs += 1
         return record
@@ -366,10 +412,20 @@ class Nights:
     @staticmethod
     def value(record: RunRecord, costs_only: bool) -> RunValue:
         return RunValue(
-            seed=record.key.seed, arm=record.arm, commit=record.commit, tree=record.key.tree, environment="env", evaluator="eval",
-            status=record.status, primary=record.metrics.get("accuracy"), secondary=dict(record.metrics) if costs_only else {},
-            run_id=record.run_id, isolation="full", outputs_sha256=record.outputs_sha256, attempts=record.attempt,
-        )  # fmt: skip
+            seed=record.key.seed,
+            arm=record.arm,
+            commit=record.commit,
+            tree=record.key.tree,
+            environment="env",
+            evaluator="eval",
+            status=record.status,
+            primary=record.metrics.get("accuracy"),
+            secondary=dict(record.metrics) if costs_only else {},
+            run_id=record.run_id,
+            isolation="full",
+            outputs_sha256=record.outputs_sha256,
+            attempts=record.attempt,
+        )
 
 
 def with_runs(evidence: Evidence, need: Need, draw: Draw) -> Evidence:

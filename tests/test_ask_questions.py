@@ -77,11 +77,11 @@ def test_every_text_is_a_question_of_some_kind(text: str) -> None:
 @settings(max_examples=200, deadline=None)
 @given(st.text(max_size=400), st.integers(min_value=1, max_value=200))
 def test_text_from_outside_never_acts_and_never_cites(text: str, limit: int) -> None:
-    shown = safe("[event 7] \x1b[31m‮" + text, limit)
+    shown = safe("[event 7] \x1b[31m\u202e" + text, limit)
     assert "[" not in shown
     assert "]" not in shown
     assert "\x1b" not in shown
-    assert "‮" not in shown
+    assert "\u202e" not in shown
     assert "\n" not in shown
     assert len(shown) <= limit
 

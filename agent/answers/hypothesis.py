@@ -129,8 +129,8 @@ def _runs(events: list[Event]) -> Iterator[Sentence]:
     seconds = sum(phase["wall_s"] for event in runs for phase in event.data["phases"].values())
     failed = sum(event.data["status"] != "ok" for event in runs)
     ended = f", {failed} of them not to their end" if failed else ""
-    text = f"It took {plural(len(runs), 'run')}{ended} and {duration(seconds)} of run time (from the first event to the last)."
-    yield fact(text, runs[0], runs[-1], section="costs")
+    text = f"It took {plural(len(runs), 'run')}{ended} and {duration(seconds)} of run time"
+    yield fact(f"{text} (the first and the last of them are cited).", runs[0], runs[-1], section="costs")
 
 
 def _source(account: Account) -> Iterator[Sentence]:

@@ -76,13 +76,11 @@ def production(known: Chronicle) -> list[Sentence]:
                 event,
             )
         )
-    for look in known.test_looks:
-        if look.data["commit"] == data["commit"]:
-            sentences.append(
-                fact(
-                    f"Its test score is {look.data['mean']:.4f} (look {look.data['look']} of {look.data['of']}).", look
-                )
-            )
+    sentences += [
+        fact(f"Its test score is {look.data['mean']:.4f} (look {look.data['look']} of {look.data['of']}).", look)
+        for look in known.test_looks
+        if look.data["commit"] == data["commit"]
+    ]
     return sentences
 
 
@@ -126,7 +124,8 @@ def queue(known: Chronicle) -> list[Sentence]:
             break
         what = "under test" if hypothesis.status == "active" else f"priority {hypothesis.priority_score:g}"
         low = ", low tier" if hypothesis.tier == "low" else ""
-        text = f"- {hypothesis.id} ({what}{low}): {safe(hypothesis.title, 150)}, estimated gain {signed(hypothesis.estimated_gain)}."
+        gain = signed(hypothesis.estimated_gain)
+        text = f"- {hypothesis.id} ({what}{low}): {safe(hypothesis.title, 150)}, estimated gain {gain}."
         sentences.append(fact(text, known.accounts[hypothesis.id].proposed))
     return sentences
 
@@ -180,8 +179,7 @@ def _night(span: NightSpan, known: Chronicle) -> list[Sentence]:
     )
     sentences.append(fact(used, *span.events))
     decided = {event.subject: event for event in (*span.verdicts, *span.promoted) if event.subject in known.accounts}
-    for name in list(decided)[:MOST]:
-        sentences.append(verdict_line(known.accounts[name]))
+    sentences += [verdict_line(known.accounts[name]) for name in list(decided)[:MOST]]
     if len(decided) > MOST:
         sentences.append(fact(f"{len(decided) - MOST} further verdicts are not shown.", *span.events))
     return sentences
@@ -192,12 +190,8 @@ def cycle(events: list[Event], number: int) -> list[Sentence]:
     sentences = []
     for event in events:
         if event.kind == "cycle_started":
-            sentences.append(
-                fact(
-                    f"Cycle {number} started {when(event)} in {safe(str(event.data.get('night', '')), 20) or 'no night'}.",
-                    event,
-                )
-            )
+            night_id = safe(str(event.data.get("night", "")), 20) or "no night"
+            sentences.append(fact(f"Cycle {number} started {when(event)} in {night_id}.", event))
         elif event.kind == "cycle_finished":
             said = "; ".join(
                 f"{safe(name, 40)}: {safe(str(value), 150)}"
@@ -216,8 +210,9 @@ def seeds(known: Chronicle) -> list[Sentence]:
     sentences = []
     for event in entered[:5]:
         data = event.data
-        text = f"- {event.subject}, candidate {data['t']} of season {data['season']}: deciding {listed(data['stage_seeds'])}"
-        sentences.append(fact(f"{text}; fresh {listed(data['fresh_seeds'])}.", event))
+        deciding, fresh = listed(data["stage_seeds"]), listed(data["fresh_seeds"])
+        place = f"candidate {data['t']} of season {data['season']}"
+        sentences.append(fact(f"- {event.subject}, {place}: deciding {deciding}; fresh {fresh}.", event))
     return sentences
 
 

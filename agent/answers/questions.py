@@ -33,11 +33,11 @@ OUTCOMES: dict[str, str] = {
 """Words that name what becomes of a hypothesis."""
 _KINDS: list[tuple[Kind, frozenset[str]]] = [
     ("season", frozenset({"season", "seasons", "alpha", "fdr"})),
-    ("papers", frozenset({"paper", "papers", "article", "articles", "arxiv", "literature", "read", "learn", "learned", "learnt"})),
+    ("papers", frozenset({"paper", "papers", "article", "articles", "arxiv", "read", "learn", "learned", "learnt"})),
     ("queue", frozenset({"queue", "queued", "next", "planned", "waiting", "upcoming", "pending"})),
     ("production", frozenset({"production", "live", "configuration", "config", "deployed", "baseline", "settings"})),
-    ("rank", frozenset({"rank", "ranking", "gap", "position", "standing", "place", "leaderboard", "leaderboards", "board",
-                        "score", "ahead", "behind", "winning", "first", "#1"})),
+    ("rank", frozenset({"rank", "ranking", "gap", "position", "standing", "place", "leaderboard", "leaderboards",
+                        "board", "score", "ahead", "behind", "winning", "first"})),
     ("seeds", frozenset({"seed", "seeds"})),
 ]  # fmt: skip
 _COUNTED = frozenset({"run", "runs", "cycle", "cycles", "hour", "hours", "night", "nights", "experiment", "experiments",
@@ -46,9 +46,14 @@ _IDEAS = frozenset(
     {"idea", "ideas", "tried", "try", "hypotheses", "hypothesis", "experiment", "experiments", "attempts"}
 )
 _ENDS = frozenset({"end", "ended", "stop", "stopped", "finish", "finished", "start", "started", "overnight", "tonight"})
-_STOP = frozenset(
-    ["a", "about", "after", "all", "an", "and", "any", "are", "as", "at", "be", "became", "because", "been", "before", "by", "came", "come", "could", "did", "do", "does", "done", "during", "ever", "every", "far", "for", "from", "get", "give", "go", "gone", "had", "happen", "happened", "has", "have", "how", "i", "in", "into", "is", "it", "its", "last", "latest", "lately", "many", "me", "more", "most", "much", "my", "new", "night", "now", "of", "off", "on", "or", "our", "out", "over", "reason", "s", "show", "since", "so", "still", "tell", "than", "that", "the", "their", "them", "then", "there", "these", "they", "thing", "things", "this", "those", "to", "today", "tonight", "up", "us", "use", "used", "uses", "using", "was", "we", "week", "were", "what", "when", "where", "which", "who", "whose", "why", "will", "with", "would", "yet", "you", "your", "yesterday", "currently", "current", "actual"]
-)
+_STOP_WORDS = """
+a about after all an and any are as at be became because been before by came come could did do does done during
+ever every far for from get give go gone had happen happened has have how i in into is it its last latest lately many
+me more most much my new night now of off on or our out over reason s show since so still tell than that the their
+them then there these they thing things this those to today tonight up us use used uses using was we week were what
+when where which who whose why will with would yet you your yesterday currently current actual
+"""
+_STOP = frozenset(_STOP_WORDS.split())
 """Words that carry no topic."""
 
 
@@ -87,7 +92,7 @@ def understand(text: str) -> Question:
     for kind, pattern in (("event", _EVENT), ("cycle", _CYCLE), ("night", _NIGHT)):
         if match := pattern.search(text):
             return Question(text, kind, number=int(match[1]))  # type: ignore[arg-type]  # literals of the tuple above
-    kind = _kind(text, words, known, outcome, last_night)
+    kind = _kind(text, known, outcome, last_night)
     taken = next((names for name, names in _KINDS if name == kind), frozenset())
     used = _STOP | set(OUTCOMES) | taken | (_IDEAS if kind in {"ideas", "outcomes"} else frozenset())
     if kind == "counts":
@@ -97,7 +102,7 @@ def understand(text: str) -> Question:
     return Question(text, kind, outcome=outcome, aspect=aspect, last_night=last_night, ours=ours, topic=topic)
 
 
-def _kind(text: str, words: list[str], known: set[str], outcome: str, last_night: bool) -> Kind:
+def _kind(text: str, known: set[str], outcome: str, last_night: bool) -> Kind:
     if re.search(r"\bhow\s+(many|much|long)\b", text, re.IGNORECASE) and known & _COUNTED:
         return "counts"
     if known & {"paper", "papers", "arxiv", "article", "season"}:  # what a thing is comes before what became of it
@@ -107,7 +112,7 @@ def _kind(text: str, words: list[str], known: set[str], outcome: str, last_night
     if known & {"tried", "try", "ideas", "idea"} and "next" not in known:
         return "ideas"
     for kind, names in _KINDS:
-        if known & names or ("#1" in text and "#1" in names):
+        if known & names or ("#1" in text and kind == "rank"):
             return kind
     if "night" in known | ({"night"} if last_night else set()) and not known - _STOP - _ENDS:
         return "night"

@@ -53,7 +53,7 @@ class SeasonFacts:
     def meaning(self) -> str:
         """The figures in a sentence for people."""
         if self.policy != "e-night":
-            return f"the policy {safe(self.policy, 40)} judges each candidate alone, so false promotions are not controlled"
+            return f"the policy {safe(self.policy, 40)} judges each candidate alone, without a bar"
         seeds = (
             f"{plural(self.first_look, 'paired seed')} at least" if self.first_look else "more seeds than any look has"
         )

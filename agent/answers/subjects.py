@@ -96,7 +96,9 @@ def _read(event: Event, known: Chronicle) -> list[Sentence]:
         )
         quote = technique.quote
         standing = "verified" if quote.verified else "NOT verified"
-        line = f"- {safe(technique.name, 80)} (effort {technique.effort}, impact {technique.impact}): try {values}; p. {quote.page}, {standing}: “{safe(quote.text)}”."
+        standing = f"p. {quote.page}, {standing}: “{safe(quote.text)}”"
+        rating = f"effort {technique.effort}, impact {technique.impact}"
+        line = f"- {safe(technique.name, 80)} ({rating}): try {values}; {standing}."
         sentences.append(fact(line, event))
     from_it = [
         a for a in known.accounts.values() if any(q.file_sha256 == paper.file_sha256 for q in a.hypothesis.quotes)

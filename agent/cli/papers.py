@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,7 +22,10 @@ def command() -> None:
 @command.command("ingest")
 @common
 def ingest(workspace_dir: Path | None, as_json: bool) -> int:
-    """Ask every source now, whatever the schedule says, and read what is new. Exit status 1: a source did not answer."""
+    """Ask every source now, whatever the schedule says, and read what is new.
+
+    Exit status 1: a source did not answer.
+    """
     from agent import papers
     from agent.cli.run import progress_on
     from agent.wiring import open_services
@@ -98,7 +101,7 @@ def _latest(known: Chronicle) -> dict[str, Event]:
     return {event.subject: event for event in known.papers}
 
 
-def _row(event: Event) -> dict[str, object]:
+def _row(event: Event) -> dict[str, Any]:
     read = event.kind == "paper_read"
     reading = event.data["reading"] if read else {}
     paper = reading["paper"] if read else event.data["paper"]

@@ -77,10 +77,7 @@ def add(
     if (file is None) == (not settings):
         raise click.UsageError("either FILE or --set with --title and --gain")
     idea: Idea | Hypothesis
-    if file is not None:
-        idea = handwork.from_file(workspace, file)
-    else:
-        idea = _idea(settings, title, gain, effort, source)
+    idea = handwork.from_file(workspace, file) if file is not None else _idea(settings, title, gain, effort, source)
     done = handwork.add(workspace, target, idea, file.name if file is not None else "--set")
     hypothesis = done.hypothesis
     if as_json:

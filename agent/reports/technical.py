@@ -40,8 +40,8 @@ def technical_log(known: Chronicle, now: datetime) -> str:
 def _head(known: Chronicle, now: datetime) -> str:
     upto = f"event {known.last.seq}, hash {known.last.hash[:16]}" if known.last is not None else "an empty log"
     return (
-        f"Written {now.astimezone(UTC):%Y-%m-%d %H:%M} UTC from the audit log ({upto}); it is regenerated, so edits are "
-        "lost. Check it with `agent audit verify`, one verdict with `agent gate H-001`.\n"
+        f"Written {now.astimezone(UTC):%Y-%m-%d %H:%M} UTC from the audit log ({upto}); it is regenerated, so "
+        "edits are lost. Check it with `agent audit verify`, one verdict with `agent gate H-001`.\n"
     )
 
 
@@ -130,8 +130,7 @@ def _experiment(account: Account) -> str:
             if account.patch
             else ""
         ),
-        f"- **Source:** {escaped(safe(idea.source))} (by {escaped(safe(account.researcher, 60))}; effort "
-        f"{idea.implementation.effort}, estimated {signed(idea.estimated_gain)}, priority {idea.priority_score:g})",
+        f"- **Source:** {escaped(safe(idea.source))} ({_rating(account)})",
         *_metrics(account),
         *_rationale(account),
         f"- **Cost:** {plural(account.runs, 'run')}, {duration(account.run_seconds)}",
@@ -139,6 +138,13 @@ def _experiment(account: Account) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _rating(account: Account) -> str:
+    idea = account.hypothesis
+    by = escaped(safe(account.researcher, 60))
+    gain, rank = signed(idea.estimated_gain), f"{idea.priority_score:g}"
+    return f"by {by}; effort {idea.implementation.effort}, estimated {gain}, priority {rank}"
 
 
 def _code(value: object) -> str:
@@ -151,13 +157,11 @@ def _metrics(account: Account) -> Iterator[str]:
         return
     numbers, metric = look["numbers"], escaped(look["evidence"]["metric"])
     arms = look.get("arms", {})
-    for line, title in (("stage", "deciding seeds"), ("fresh", "fresh seeds")):
+    for line, title in (("stage", "deciding seed"), ("fresh", "fresh seed")):
         if found := arms.get(line):
             change = found["candidate"] - found["production"]
-            yield (
-                f"- **{metric.capitalize()}, {plural(found['n'], title.removesuffix('s'))}:** {found['candidate']:.4f} against "
-                f"{found['production']:.4f} ({change:+.4f})"
-            )
+            name = f"{metric.capitalize()}, {plural(found['n'], title)}"
+            yield f"- **{name}:** {found['candidate']:.4f} against {found['production']:.4f} ({change:+.4f})"
     if numbers["log_e"] is not None and numbers["log_bar"] is not None:
         place = f", candidate {account.gate.data['t']} of season {account.gate.data['season']}" if account.gate else ""
         yield f"- **Evidence:** E = {exponential(numbers['log_e'])} against {exponential(numbers['log_bar'])}{place}"
@@ -174,13 +178,15 @@ def _rationale(account: Account) -> Iterator[str]:
         )
     for quote in account.hypothesis.quotes:
         standing = "verified" if quote.verified else "NOT verified"
-        yield f"- **Quote:** “{escaped(safe(quote.text, 400))}” ({escaped(safe(quote.document, 120))}, p. {quote.page}, {standing})"
+        where = f"{escaped(safe(quote.document, 120))}, p. {quote.page}, {standing}"
+        yield f"- **Quote:** “{escaped(safe(quote.text, 400))}” ({where})"
 
 
 def _row(row: Data) -> str:
     value = "" if row["value"] is None else f" {float(row['value']):.4g}"
     mark = "✓" if row["result"] == "passed" else "✗"
-    return f"{mark} {escaped(row['name'])}{value} ({escaped(row['requirement'])}{'' if row['binding'] else ', not binding'})"
+    asked = escaped(row["requirement"]) + ("" if row["binding"] else ", not binding")
+    return f"{mark} {escaped(row['name'])}{value} ({asked})"
 
 
 # -- papers -------------------------------------------------------------------------------------------------
@@ -193,7 +199,8 @@ def _papers(known: Chronicle) -> Iterator[str]:
 
 
 def _unread(event: Event) -> str:
-    return f"### {escaped(safe(event.data['paper']['title'], 200))}\n\n- **Not read:** {escaped(safe(event.reason))} (event {event.seq})\n"
+    title = escaped(safe(event.data["paper"]["title"], 200))
+    return f"### {title}\n\n- **Not read:** {escaped(safe(event.reason))} (event {event.seq})\n"
 
 
 def _paper(event: Event, known: Chronicle) -> str:

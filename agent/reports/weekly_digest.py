@@ -1,4 +1,4 @@
-"""The weekly digest in the documents' form, and what stands behind its figures. Pure: chronicle and moment in, text out."""
+"""The weekly digest in the documents' form, and what stands behind its figures. Pure: no clock, no file."""
 
 from __future__ import annotations
 
@@ -88,7 +88,8 @@ def _changes(known: Chronicle, week: Week) -> Iterator[str]:
         if event is None:
             continue
         boards = ", ".join(escaped(board) for board in account.hypothesis.target_leaderboards) or "no board"
-        yield f"Promoted {account.hypothesis.id} ({_title(account)}): {event.data['gain']:+.3f} on {boards} (dev, fresh seeds; event {event.seq})"
+        gain = f"{event.data['gain']:+.3f} on {boards} (dev, fresh seeds; event {event.seq})"
+        yield f"Promoted {account.hypothesis.id} ({_title(account)}): {gain}"
     for event in known.productions[1:]:
         if week.holds(event) and not event.reason.startswith("promoted"):
             yield f"Production moved to {event.data['commit'][:12]}: {escaped(safe(event.reason))} (event {event.seq})"
@@ -99,7 +100,7 @@ def _changes(known: Chronicle, week: Week) -> Iterator[str]:
 
 
 def _board_lines(event: Event) -> Iterator[str]:
-    """A reading's changes in the documents' words; where the boards cannot be compared, the alerts as they were shown."""
+    """A reading's changes in the documents' words; where boards cannot be compared, the alerts as they were shown."""
     delta, board = event.data.get("delta"), escaped(safe(event.subject, 100))
     if delta is None:
         yield from (
@@ -163,7 +164,8 @@ def _experiments(known: Chronicle, week: Week) -> Iterator[str]:
         yield f"{len(judged)} experiments completed | {len(invalid)} failed fast validation | {len(promoted)} promoted"
         parked = sum(account.status == "parked" for account in closed)
         other = len(closed) - len(judged) - len(invalid)
-        yield f"{len(judged) - len(promoted) - parked} rejected by the gate | {parked} parked | {other} superseded, refused or dropped"
+        rejected = len(judged) - len(promoted) - parked
+        yield f"{rejected} rejected by the gate | {parked} parked | {other} superseded, refused or dropped"
     nights = [night for night in known.nights if week.holds(night.ended or night.started)]
     if nights:
         runs, seconds = sum(night.runs for night in nights), sum(night.run_seconds for night in nights)
@@ -197,7 +199,7 @@ def _promotions(known: Chronicle, week: Week) -> str:
 
 
 def _test_score(known: Chronicle, commit: str, promotion: Event) -> float | None:
-    """Test score of the production that a promotion replaced: its own look, else the last score before the promotion."""
+    """Test score of the production that a promotion replaced: its own look, else the last score before."""
     own = [look.data["mean"] for look in known.test_looks if look.data["commit"] == commit]
     earlier = [
         event
@@ -214,7 +216,8 @@ def _season(known: Chronicle) -> Iterator[str]:
     found = season.facts(known.history)
     if found is not None:
         state = "closed" if found.closed else f"open until {found.closes_on}"
-        yield f"Season {found.id}: N = {found.planned} candidates planned, t = {found.started} started, R = {found.promotions} promoted ({state})"
+        numbers = f"t = {found.started} started, R = {found.promotions} promoted"
+        yield f"Season {found.id}: N = {found.planned} candidates planned, {numbers} ({state})"
         yield f"What it means: {found.meaning()}"
         if found.parked:
             yield f"Parked, waiting for the bar to fall: {', '.join(found.parked)}"
@@ -234,7 +237,8 @@ def _noise(known: Chronicle) -> str | None:
     values = [run.metrics[metric] for run in runs if run.purpose == "baseline" and metric in run.metrics]
     if len(values) < 3:
         return None
-    return f"Noise: one run of production varies by {stdev(values):.4f} in {escaped(safe(metric, 60))} (sd over {len(values)} seeds)"
+    spread = f"{stdev(values):.4f} in {escaped(safe(metric, 60))} (sd over {len(values)} seeds)"
+    return f"Noise: one run of production varies by {spread}"
 
 
 def _alerts(known: Chronicle, week: Week) -> Iterator[str]:
@@ -256,7 +260,8 @@ def _alerts(known: Chronicle, week: Week) -> Iterator[str]:
             and week.holds(account.submission)
             and not account.submission.data["accepted"]
         ):
-            yield f"Submission of {account.hypothesis.id} not accepted: {escaped(safe(account.submission.reason))} (event {account.submission.seq})"
+            why = f"{escaped(safe(account.submission.reason))} (event {account.submission.seq})"
+            yield f"Submission of {account.hypothesis.id} not accepted: {why}"
 
 
 def _colophon(known: Chronicle, now: datetime) -> str:
