@@ -13,7 +13,7 @@ from agent.account import Account
 from agent.answers import hypothesis, overviews, subjects
 from agent.answers.questions import Question, understand
 from agent.answers.sentences import Sentence, fact, safe
-from agent.chronicle import Chronicle, chronicle
+from agent.chronicle import REOPENING, Chronicle, chronicle, reopen
 from agent.readers import Reader
 from registry.audit_events import Event
 from registry.errors import BadInput
@@ -65,11 +65,10 @@ def answer(reader: Reader, question: str) -> Answer:
 def _by_id(reader: Reader, asked: Question) -> list[Sentence]:
     if asked.kind == "hypothesis":
         return [sentence for name in asked.hypotheses for sentence in _hypothesis(reader, name, asked)]
-    if asked.number is None:
-        return []
     if asked.kind == "event":
-        return [overviews.an_event(event) for event in reader.index.events([asked.number])]
-    return _cycle(reader, asked.number)
+        numbers = [asked.number] if asked.number is not None else []
+        return [overviews.an_event(event) for event in reader.index.events(numbers)]
+    return _cycle(reader, asked.number if asked.number is not None else reader.history().cycles)
 
 
 def _hypothesis(reader: Reader, name: str, asked: Question) -> list[Sentence]:
@@ -78,6 +77,7 @@ def _hypothesis(reader: Reader, name: str, asked: Question) -> list[Sentence]:
         account: Account = reader.account(name)
     except BadInput:
         return [overviews.an_event(event) for event in events]
+    reopen(account, max((event.seq for event in events if event.kind in REOPENING), default=0))
     return hypothesis.story(account, events, asked.outcome, asked.aspect)
 
 

@@ -170,17 +170,17 @@ class Nights:
         }
         self.record("board_read", board, data, key=f"board:{board}:{self.now}")
 
-    def open_season(self) -> None:
+    def open_season(self, closes_on: str = "2027-02-16") -> None:
         data = {
             "id": 1,
             "planned": 20,
             "alpha": 0.05,
             "opened_at": "2026-11-18",
-            "closes_on": "2027-02-16",
+            "closes_on": closes_on,
             "policy": "e-night",
         }
         self.record(
-            "season_opened", "S-1", data, "20 candidates at alpha 0.05, until 2027-02-16", key="season:1:opened"
+            "season_opened", "S-1", data, f"20 candidates at alpha 0.05, until {closes_on}", key="season:1:opened"
         )
 
     # -- papers and hypotheses --------------------------------------------------------------------------------

@@ -275,6 +275,34 @@ def test_an_answer_takes_less_than_a_second(reader: Reader) -> None:
     assert time.perf_counter() - started < 3.0
 
 
+def test_a_parked_candidate_that_is_tested_again_is_open_again(nights: Nights) -> None:
+    nights.start_night()
+    nights.make_production("base", "production starts here")
+    nights.open_season()
+    nights.propose(hypothesis("H-001", "A wider layer", model__hidden=64))
+    assert nights.judge("H-001", nights.start_test("H-001"), (0.02,)).outcome == "park"
+    reader = Reader(nights.workspace)
+    assert ask(reader, "what is parked?").startswith("1 hypothesis parked so far.")
+    nights.record("hypothesis_requeued", "H-001", {"production": nights.production}, "its evidence reaches the bar")
+    assert "H-001 is queued" in ask(reader, "why was H-001 parked?")
+    assert "Earlier verdict" in ask(reader, "why was H-001 parked?")
+    assert ask(reader, "what is parked?").startswith("0 hypotheses parked so far.")
+
+
+def test_a_night_without_a_promotion_is_answered_with_the_rejections(nights: Nights) -> None:
+    nights.start_night()
+    nights.make_production("base", "production starts here")
+    nights.propose(hypothesis("H-001", "A wider layer", model__hidden=64))
+    nights.validate("H-001", nights.start_test("H-001"), ok=False)
+    text = ask(Reader(nights.workspace), "why was nothing promoted last night?")
+    assert text.startswith("0 hypotheses promoted in the last night.")
+    assert "H-001 (A wider layer): archived" in text
+
+
+def test_the_last_cycle_is_the_latest_one(reader: Reader) -> None:
+    assert ask(reader, "what did the last cycle do?").startswith("Cycle 4 started")
+
+
 def test_an_answer_is_the_same_every_time(reader: Reader) -> None:
     first = [answer(reader, question) for question in QUESTIONS]
     assert first == [answer(reader, question) for question in QUESTIONS]

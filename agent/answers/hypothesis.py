@@ -20,7 +20,8 @@ def story(account: Account, events: list[Event], outcome: str = "", aspect: str 
 
     `outcome` is what the question takes for granted; where it is not so, the headline says so.
     """
-    everything = [*_headline(account, outcome), *_idea(account), *_numbers(account), *_criteria(account)]
+    everything = [*_headline(account, outcome), *_earlier(account, events), *_idea(account)]
+    everything += [*_numbers(account), *_criteria(account)]
     everything += [*_seeds(account), *_runs(events), *_source(account), *_patch(account), *_after(account)]
     chosen = [sentence for sentence in everything if sentence.section in {"headline", aspect}]
     return everything if not aspect or len(chosen) < 2 else chosen
@@ -37,6 +38,20 @@ def _headline(account: Account, outcome: str) -> Iterator[Sentence]:
     code = _code(account)
     sentence = f"{denial}{name} was {account.status} on {when(closing)}{code}: {why}."
     yield fact(sentence, account.verdict or account.archived, account.promoted, section="headline")
+
+
+def _earlier(account: Account, events: list[Event]) -> Iterator[Sentence]:
+    """Verdicts that are not the last word any more, and what put it back into the queue."""
+    for event in events:
+        if event.kind == "verdict" and event.seq != _seq(account.verdict):
+            code = safe(str(event.data["reason"]), 60)
+            yield fact(f"Earlier verdict, {when(event)}: {event.data['outcome']} ({code}): {safe(event.reason)}", event)
+        elif event.kind == "hypothesis_requeued":
+            yield fact(f"Back in the queue on {when(event)}: {safe(event.reason)}.", event)
+
+
+def _seq(event: Event | None) -> int:
+    return event.seq if event is not None else 0
 
 
 def _code(account: Account) -> str:

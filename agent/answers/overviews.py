@@ -14,6 +14,8 @@ from registry.audit_events import Event
 
 MOST = 20
 """Lines of one list; what is left out is counted."""
+INSTEAD = 5
+"""Rejections that are shown where nothing was promoted."""
 
 
 def outcomes(known: Chronicle, outcome: str, last_night: bool) -> list[Sentence]:
@@ -36,7 +38,15 @@ def outcomes(known: Chronicle, outcome: str, last_night: bool) -> list[Sentence]
         *basis,
     )
     ordered = sorted(found, key=lambda account: -(account.closing.seq if account.closing else 0))
-    return [head, *map(verdict_line, ordered[:MOST]), *_left_out(ordered, basis)]
+    return [head, *map(verdict_line, ordered[:MOST]), *_left_out(ordered, basis), *_instead(known, ordered, outcome)]
+
+
+def _instead(known: Chronicle, found: list[Account], outcome: str) -> list[Sentence]:
+    """Why nothing was promoted: the latest rejections."""
+    if found or outcome != "promoted":
+        return []
+    rejected = [account for account in known.accounts.values() if account.status == "archived"]
+    return [verdict_line(account) for account in rejected[-INSTEAD:]]
 
 
 def verdict_line(account: Account) -> Sentence:

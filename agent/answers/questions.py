@@ -52,6 +52,7 @@ ever every far for from get give go gone had happen happened has have how i in i
 me more most much my new night now of off on or our out over reason s show since so still tell than that the their
 them then there these they thing things this those to today tonight up us use used uses using was we week were what
 when where which who whose why will with would yet you your yesterday currently current actual
+nothing something anything everything only ours
 """
 _STOP = frozenset(_STOP_WORDS.split())
 """Words that carry no topic."""
@@ -92,6 +93,8 @@ def understand(text: str) -> Question:
     for kind, pattern in (("event", _EVENT), ("cycle", _CYCLE), ("night", _NIGHT)):
         if match := pattern.search(text):
             return Question(text, kind, number=int(match[1]))  # type: ignore[arg-type]  # literals of the tuple above
+    if re.search(r"\b(last|latest|this|current)\s+cycle\b", text, re.IGNORECASE):
+        return Question(text, "cycle")
     kind = _kind(text, known, outcome, last_night)
     taken = next((names for name, names in _KINDS if name == kind), frozenset())
     used = _STOP | set(OUTCOMES) | taken | (_IDEAS if kind in {"ideas", "outcomes"} else frozenset())
