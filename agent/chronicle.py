@@ -154,11 +154,12 @@ def chronicle(events: Iterable[Event]) -> Chronicle:
 
 
 def reopen(account: Account, seq: int) -> None:
-    """Take back what had closed the hypothesis before this event, so that it shows as open again."""
-    if account.verdict is not None and account.verdict.seq < seq:
-        account.verdict = None
-    if account.archived is not None and account.archived.seq < seq:
-        account.archived = None
+    """Take back what stands before this event: it belongs to an earlier test of the same hypothesis."""
+    for name in ("started", "patch", "validated", "gate", "verdict", "archived"):
+        event: Event | None = getattr(account, name)
+        if event is not None and event.seq < seq:
+            setattr(account, name, None)
+    account.looks = [look for look in account.looks if look.seq > seq]
 
 
 def _watched(events: Iterable[Event], found: Chronicle) -> Iterator[Event]:
