@@ -105,7 +105,7 @@ def _numbers(account: Account) -> Iterator[Sentence]:
         yield fact(f"{text}; this is the only gain that is reported.", event, account.verdict)
     for cost in numbers["costs"]:
         bound, limit = math.expm1(float(cost["bound"])), math.expm1(float(cost["limit"]))
-        text = f"Cost {safe(cost['name'], 60)}: at most {bound:+.1%} of production's, limit {limit:+.0%}, "
+        text = f"Cost {safe(cost['name'], 60)}: upper bound of the change {bound:+.1%}, limit {limit:+.0%}, "
         text += f"over {plural(cost['n'], 'pair')}."
         yield fact(text, event, section="costs")
 
