@@ -1,0 +1,50 @@
+"""What speaks against a hypothesis before anything is paid for it: a pure reading of the history and the target.
+
+Called by `agent queue add`, for ideas of people; ideas of the researcher meet the same questions in the loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from registry.errors import Problem
+from registry.history import History
+from registry.hypotheses import Scalar
+from registry.target import Target
+
+
+def outside(target: Target, settings: Mapping[str, Scalar], where: str) -> list[Problem]:
+    """Every setting that the target does not allow to search."""
+    allowed = {parameter.path: parameter.values for parameter in target.search_space.values()}
+    problems = []
+    for path, value in settings.items():
+        if path not in allowed:
+            expected = "a path of the search space: " + ", ".join(sorted(allowed))
+            problems.append(
+                Problem(where, f"the setting {path}", expected, fix="add it to search_space in target.yaml")
+            )
+        elif not _among(value, allowed[path]):
+            expected = "one of " + ", ".join(map(str, allowed[path]))
+            problems.append(Problem(where, f"{path} = {value}", expected, fix="or add the value to target.yaml"))
+    return problems
+
+
+def _among(value: Scalar, allowed: list[Scalar]) -> bool:
+    """Equality that tells true from 1."""
+    return any(value == other and isinstance(value, bool) == isinstance(other, bool) for other in allowed)
+
+
+def objection(history: History, settings: Mapping[str, Scalar]) -> str:
+    """Why these settings are not worth a run: production has them, they wait or they were tried; else empty."""
+    production = history.production
+    if not settings or production is None:
+        return ""
+    if all(production.configuration.get(path) == value for path, value in settings.items()):
+        return "production has these settings already"
+    for other in history.open_hypotheses():
+        if other.implementation.settings == settings:
+            return f"{other.id} asks for the same settings"
+    for verdict in history.verdicts:
+        if verdict.production == production.commit and verdict.settings == settings:
+            return f"{verdict.hypothesis} tried the same on this production: {verdict.reason}"
+    return ""

@@ -1,0 +1,203 @@
+"""One pass over the log for people: what is true now, every hypothesis in brief, and what happened when.
+
+Called by `ask` for questions about the whole workspace, by the reports and by `agent queue|papers|season`. It keeps
+small facts only: runs are counted and never kept, and of a look only what a reader is shown, so that its size
+follows the number of hypotheses and not the number of runs.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from agent.account import Account, accounts
+from registry.audit_events import Event
+from registry.history import History
+
+Data = dict[str, Any]
+BOARD_CHANGES = 200
+"""Latest readings with changes that are kept; a board that changes more often is read in the log itself."""
+REOPENING = frozenset({"hypothesis_requeued", "hypothesis_started"})
+"""Kinds after which an earlier verdict is no longer the last word (a parked candidate that gets a new test)."""
+_KEPT_LISTS = {
+    "board_score": "scores",
+    "production_at": "productions",
+    "test_look": "test_looks",
+    "test_look_refused": "alerts",
+    "escalated": "alerts",
+    "input_refused": "alerts",
+    "season_opened": "seasons",
+    "season_closed": "seasons",
+    "paper_read": "papers",
+    "paper_unreadable": "papers",
+    "hypothesis_refused": "refusals",
+}
+
+
+@dataclass(slots=True)
+class NightSpan:
+    """One night from its start to its end, with what it used."""
+
+    started: Event
+    ended: Event | None = None
+    resumed: int = 0
+    cycles: int = 0
+    runs: int = 0
+    run_seconds: float = 0.0
+    verdicts: list[Event] = field(default_factory=list)
+    promoted: list[Event] = field(default_factory=list)
+
+    @property
+    def id(self) -> str:
+        return self.started.subject
+
+    @property
+    def events(self) -> tuple[int, ...]:
+        """Numbers of its first and last event; only the first while it runs."""
+        return (self.started.seq,) if self.ended is None else (self.started.seq, self.ended.seq)
+
+
+@dataclass(slots=True)
+class Chronicle:
+    """What the log tells, for people."""
+
+    history: History = field(default_factory=History)
+    accounts: dict[str, Account] = field(default_factory=dict)
+    nights: list[NightSpan] = field(default_factory=list)
+    standings: dict[str, Event] = field(default_factory=dict)
+    """Board → its latest standing."""
+    board_changes: deque[Event] = field(default_factory=lambda: deque(maxlen=BOARD_CHANGES))
+    """Readings of boards that found a change."""
+    scores: list[Event] = field(default_factory=list)
+    productions: list[Event] = field(default_factory=list)
+    test_looks: list[Event] = field(default_factory=list)
+    alerts: list[Event] = field(default_factory=list)
+    """What people were told to look at: escalations, regressions, refused looks, nights that failed."""
+    seasons: list[Event] = field(default_factory=list)
+    papers: list[Event] = field(default_factory=list)
+    refusals: list[Event] = field(default_factory=list)
+    reopened: dict[str, int] = field(default_factory=dict)
+    """Hypothesis → number of the event that put it back into the queue or started it (again)."""
+    runs_started: Event | None = None
+    runs_last: Event | None = None
+    run_outcomes: Counter[str] = field(default_factory=Counter)
+    run_seconds: float = 0.0
+    cycles: int = 0
+    last_cycle: Event | None = None
+    last: Event | None = None
+
+    def take(self, event: Event) -> None:
+        """Take one event in."""
+        self.last = event
+        self.history.apply(event)
+        if event.kind in _KEPT_LISTS:
+            getattr(self, _KEPT_LISTS[event.kind]).append(event)
+        elif event.kind == "run_finished":
+            self._run(event)
+        elif event.kind == "standing":
+            self.standings[event.subject] = event
+        elif event.kind == "board_read" and (event.data.get("delta") or event.data.get("alerts")):
+            self.board_changes.append(event)
+        elif event.kind == "defended" and event.data["regressed"]:
+            self.alerts.append(event)
+        elif event.kind in REOPENING:
+            self.reopened[event.subject] = event.seq
+        else:
+            self._night(event)
+
+    def _run(self, event: Event) -> None:
+        seconds = sum(phase["wall_s"] for phase in event.data["phases"].values())
+        self.runs_started = self.runs_started or event
+        self.runs_last = event
+        self.run_outcomes[event.data["status"]] += 1
+        self.run_seconds += seconds
+        if self.nights and self.nights[-1].ended is None:
+            self.nights[-1].runs += 1
+            self.nights[-1].run_seconds += seconds
+
+    def _night(self, event: Event) -> None:
+        if event.kind == "night_started":
+            self.nights.append(NightSpan(event))
+        elif event.kind == "cycle_finished":
+            self.cycles, self.last_cycle = self.cycles + 1, event
+        if not self.nights:
+            return
+        night = self.nights[-1]
+        if event.kind == "night_ended":
+            night.ended = event
+            if event.data.get("failed"):
+                self.alerts.append(event)
+        elif event.kind == "night_resumed":
+            night.resumed += 1
+        elif event.kind == "cycle_finished":
+            night.cycles += 1
+        elif event.kind in {"verdict", "hypothesis_archived"}:
+            night.verdicts.append(event)
+        elif event.kind == "promoted":
+            night.promoted.append(event)
+
+    @property
+    def runs(self) -> int:
+        return sum(self.run_outcomes.values())
+
+
+def chronicle(events: Iterable[Event]) -> Chronicle:
+    """Read the events once, in order."""
+    found = Chronicle()
+    found.accounts = accounts(_watched(events, found))
+    for name, seq in found.reopened.items():
+        if name in found.accounts:
+            reopen(found.accounts[name], seq)
+    return found
+
+
+def reopen(account: Account, seq: int) -> None:
+    """Take back what stands before this event: it belongs to an earlier test of the same hypothesis."""
+    for name in ("started", "patch", "validated", "gate", "verdict", "archived"):
+        event: Event | None = getattr(account, name)
+        if event is not None and event.seq < seq:
+            setattr(account, name, None)
+    account.looks = [look for look in account.looks if look.seq > seq]
+
+
+def _watched(events: Iterable[Event], found: Chronicle) -> Iterator[Event]:
+    for event in events:
+        found.take(event)
+        yield replace(event, data=brief_look(event.data)) if event.kind == "look" else event
+
+
+def brief_look(look: Data) -> Data:
+    """A look without its raw values: means of both arms stand for them. `Account` reads it like a whole one."""
+    evidence, decision = look["evidence"], look["decision"]
+    extends = decision["outcome"] == "extend"
+    numbers = {name: value for name, value in look["numbers"].items() if not isinstance(value, list)}
+    return {
+        "policy": {"name": look["policy"]["name"], "version": look["policy"]["version"]},
+        "decision": decision,
+        "numbers": numbers,
+        "rows": [] if extends else look["rows"],
+        "arms": {} if extends else {line: arm_means(evidence[line]) for line in ("stage", "fresh")},
+        "evidence": {
+            name: evidence[name]
+            for name in ("metric", "higher_is_better", "threshold", "season", "projected_rank", "required_rank")
+        }
+        | {line: [] for line in ("stage", "fresh", "costs")},
+    }
+
+
+def arm_means(pairs: Iterable[Data]) -> Data:
+    """Number of whole pairs and the mean of each arm over them; empty where there is none."""
+    whole = [
+        (float(pair["candidate"]["primary"]), float(pair["production"]["primary"]))
+        for pair in pairs
+        if all(pair[arm] is not None and pair[arm]["primary"] is not None for arm in ("candidate", "production"))
+    ]
+    if not whole:
+        return {}
+    return {
+        "n": len(whole),
+        "candidate": sum(candidate for candidate, _ in whole) / len(whole),
+        "production": sum(production for _, production in whole) / len(whole),
+    }

@@ -1,0 +1,116 @@
+"""`agent papers ingest|list|show`: read papers now; what was read and taken from each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from agent.cli.options import common, find_workspace, print_json
+
+if TYPE_CHECKING:
+    from agent.chronicle import Chronicle
+    from registry.audit_events import Event
+
+
+@click.group("papers")
+def command() -> None:
+    """Read papers now; list and show what was read."""
+
+
+@command.command("ingest")
+@common
+def ingest(workspace_dir: Path | None, as_json: bool) -> int:
+    """Ask every source now, whatever the schedule says, and read what is new.
+
+    Exit status 1: a source did not answer.
+    """
+    from agent import papers
+    from agent.cli.run import progress_on
+    from agent.wiring import open_services
+
+    workspace = find_workspace(workspace_dir)
+    with progress_on(as_json) as progress, open_services(workspace, progress, "agent papers ingest") as services:
+        listed = papers.list_new(services, f"asked {services.clock().isoformat()}")
+        count = papers.read_listed(services)
+        last = next(event for event in reversed(list(services.log.events("papers_listed"))))
+    sources = last.data["sources"]
+    if as_json:
+        print_json({"listed": listed, "read": count, "sources": sources, "event": last.seq})
+    else:
+        click.echo(f"{listed}; {count} read (event {last.seq})")
+    return 0 if all(source["status"] == "ok" for source in sources) else 1
+
+
+@command.command("list")
+@common
+def list_papers(workspace_dir: Path | None, as_json: bool) -> int:
+    """Show every paper that was read or could not be, newest first."""
+    from agent.answers.sentences import safe, when
+
+    events = list(reversed(_latest(_known(workspace_dir)).values()))
+    if as_json:
+        print_json([_row(event) for event in events])
+        return 0
+    for event in events:
+        row = _row(event)
+        techniques = safe(", ".join(row["techniques"]), 80) or "no technique"
+        state = {"read": "relevant" if row["relevant"] else "not relevant"}.get(row["status"], "not read")
+        click.echo(
+            f"{when(event)[:10]}  {safe(row['key'], 40):24} {state:13} {techniques:24} {safe(row['title'], 100)}"
+        )
+    if not events:
+        click.echo("Nothing has been read yet.")
+    return 0
+
+
+@command.command("show")
+@click.argument("paper")
+@common
+def show(paper: str, workspace_dir: Path | None, as_json: bool) -> int:
+    """Show one paper by its key, the key's beginning, or words of its title. Exit status 1: none is known by it."""
+    from agent.answers.subjects import papers
+    from agent.ask import NO_RECORD
+
+    known = _known(workspace_dir)
+    by_key = [
+        event for key, event in _latest(known).items() if key == paper or (len(paper) > 5 and key.startswith(paper))
+    ]
+    if by_key:
+        known.papers = by_key
+        sentences = papers(known, ())
+    else:
+        sentences = papers(known, tuple(paper.lower().split()))
+        by_key = [event for event in known.papers if any(event.seq in s.events for s in sentences)]
+    if as_json:
+        print_json([{**_row(event), "reading": event.data.get("reading")} for event in by_key])
+    else:
+        click.echo("\n".join(map(str, sentences)) or NO_RECORD)
+    return 0 if sentences else 1
+
+
+def _known(workspace_dir: Path | None) -> Chronicle:
+    from agent.chronicle import chronicle
+    from agent.readers import Reader
+
+    return chronicle(Reader(find_workspace(workspace_dir)).events())
+
+
+def _latest(known: Chronicle) -> dict[str, Event]:
+    return {event.subject: event for event in known.papers}
+
+
+def _row(event: Event) -> dict[str, Any]:
+    read = event.kind == "paper_read"
+    reading = event.data["reading"] if read else {}
+    paper = reading["paper"] if read else event.data["paper"]
+    return {
+        "key": paper["key"],
+        "title": paper["title"],
+        "status": "read" if read else "unreadable",
+        "relevant": reading.get("relevant", False),
+        "why": event.reason,
+        "techniques": [technique["name"] for technique in reading.get("techniques", [])],
+        "event": event.seq,
+    }

@@ -1,0 +1,271 @@
+"""The weekly digest in the documents' form, and what stands behind its figures. Pure: no clock, no file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from typing import TYPE_CHECKING
+
+from agent import experience
+from agent.account import Account
+from agent.answers.sentences import duration, plural, safe, signed
+from agent.chronicle import Chronicle
+from agent.experience import escaped
+from registry.audit_events import Event
+
+if TYPE_CHECKING:
+    from registry.competitive import Schedule
+
+CHANGES = 12
+"""Lines about other people's changes; what is left out is counted."""
+NEXT = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Week:
+    """The span a digest covers: from its Monday to the moment it is written."""
+
+    start: datetime
+    now: datetime
+
+    @classmethod
+    def of(cls, now: datetime) -> Week:
+        """Written on a Monday, it covers the week that has just ended."""
+        day = now.astimezone(UTC).date() - timedelta(days=1)
+        return cls(datetime.combine(day - timedelta(days=day.weekday()), time(), UTC), now)
+
+    def holds(self, event: Event | None) -> bool:
+        return event is not None and self.start <= datetime.fromisoformat(event.time) <= self.now
+
+
+def digest(known: Chronicle, now: datetime, schedule: Schedule | None = None) -> str:
+    """The digest as Markdown; an empty log gives the same headings, each with a sentence."""
+    week = Week.of(now)
+    parts = [
+        f"# Benchmark Digest — Week of {week.start.date().isoformat()}",
+        _section("Competitive Position", _positions(known), "No leaderboard has been read yet."),
+        _section("What Changed This Week", _changes(known, week), "Nothing changed."),
+        _section("Next Actions (Automated)", _next(known, now, schedule), "Nothing is queued."),
+        _section("Experiments Run This Week", _experiments(known, week), "No experiment was run."),
+        "## Promotions: Gain on Test Against Gain on Dev\n\n" + _promotions(known, week),
+        _section("Season", _season(known), "No season has been opened."),
+        _section("Needs a Person", _alerts(known, week), "Nothing."),
+        _colophon(known, now),
+    ]
+    return "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
+
+
+def _section(title: str, lines: Iterator[str], empty: str) -> str:
+    body = "\n".join(f"- {line}" for line in lines)
+    return f"## {title}\n\n{body or empty}"
+
+
+def _positions(known: Chronicle) -> Iterator[str]:
+    for board, event in known.standings.items():
+        data = event.data
+        name = escaped(safe(board, 100))
+        if data["rank"] is None:
+            yield f"{name}: not ranked ⚠️ (our score: {_score(data['score'])})"
+            continue
+        first = data["rank"] == 1
+        gap = ""
+        if data["gap"] is not None:
+            gap = f" | gap to #{2 if first and data['gap'] >= 0 else 1}: {data['gap']:+.3f}"
+        yield f"{name}: #{data['rank']} {'✅' if first else '⚠️'} (our score: {_score(data['score'])}{gap})"
+
+
+def _score(score: float | None) -> str:
+    return "none yet" if score is None else f"{score:.3f}"
+
+
+# -- what changed -------------------------------------------------------------------------------------------
+
+
+def _changes(known: Chronicle, week: Week) -> Iterator[str]:
+    for account in _promoted(known, week):
+        event = account.promoted
+        if event is None:
+            continue
+        boards = ", ".join(escaped(board) for board in account.hypothesis.target_leaderboards) or "no board"
+        gain = f"{event.data['gain']:+.3f} on {boards} (dev, fresh seeds; event {event.seq})"
+        yield f"Promoted {account.hypothesis.id} ({_title(account)}): {gain}"
+    for event in known.productions[1:]:
+        if week.holds(event) and not event.reason.startswith("promoted"):
+            yield f"Production moved to {event.data['commit'][:12]}: {escaped(safe(event.reason))} (event {event.seq})"
+    lines = [line for event in known.board_changes if week.holds(event) for line in _board_lines(event)]
+    yield from lines[-CHANGES:]
+    if len(lines) > CHANGES:
+        yield f"{len(lines) - CHANGES} earlier changes of the boards are in the log"
+
+
+def _board_lines(event: Event) -> Iterator[str]:
+    """A reading's changes in the documents' words; where boards cannot be compared, the alerts as they were shown."""
+    delta, board = event.data.get("delta"), escaped(safe(event.subject, 100))
+    if delta is None:
+        yield from (
+            escaped(safe(line.removeprefix("[ALERT] ").removeprefix("[STATUS] "))) for line in event.data["alerts"]
+        )
+        return
+    ahead = {*delta["entrants_ahead"], *delta["overtaken_by"]}
+    for change in delta["changes"]:
+        name, score = escaped(safe(change["name"], 100)), change["new_score"]
+        now_ahead = " — now ahead of us" if change["name"] in ahead else ""
+        if change["kind"] == "score_up" and score is not None:
+            yield f"{name} improved {board} to {score:.3f}{now_ahead} (event {event.seq})"
+        elif change["kind"] == "corrected_down" and score is not None:
+            yield f"{name} was corrected on {board} to {score:.3f} (event {event.seq})"
+        elif change["kind"] == "new_entrant" and score is not None:
+            yield f"{name} entered {board} at {score:.3f}{now_ahead} (event {event.seq})"
+        elif change["kind"] == "removed":
+            yield f"{name} left {board} (event {event.seq})"
+
+
+def _promoted(known: Chronicle, week: Week) -> list[Account]:
+    found = [account for account in known.accounts.values() if week.holds(account.promoted)]
+    return sorted(found, key=lambda account: account.promoted.seq if account.promoted else 0)
+
+
+def _title(account: Account) -> str:
+    return escaped(safe(account.hypothesis.title, 120))
+
+
+# -- what is next, what was run -----------------------------------------------------------------------------
+
+
+def _next(known: Chronicle, now: datetime, schedule: Schedule | None) -> Iterator[str]:
+    waiting = [*known.history.with_status("active"), *known.history.with_status("queued")]
+    for hypothesis in waiting[:NEXT]:
+        boards = ", ".join(escaped(board) for board in hypothesis.target_leaderboards) or "no board"
+        verb = "under test" if hypothesis.status == "active" else "queued"
+        gain = f"est. gain {hypothesis.estimated_gain:+.3f}"
+        yield f"Experiment {hypothesis.id} ({escaped(safe(hypothesis.title, 120))}) {verb} for {boards} — {gain}"
+    if len(waiting) > NEXT:
+        yield f"{len(waiting) - NEXT} more experiments are queued"
+    if schedule is not None:
+        yield f"Research ingest scheduled for {_moment(schedule.research_ingest, now)}"
+        yield f"Leaderboards read {_moment(schedule.leaderboard_scrape, now)}"
+
+
+def _moment(expression: str | None, now: datetime) -> str:
+    if expression is None:
+        return "every cycle"
+    from agent.schedule import upcoming
+
+    return f"{upcoming(expression, now):%A (%Y-%m-%d %H:%M UTC)}"
+
+
+def _experiments(known: Chronicle, week: Week) -> Iterator[str]:
+    closed = [account for account in known.accounts.values() if week.holds(account.closing)]
+    judged = [account for account in closed if account.verdict is not None]
+    invalid = [a for a in closed if a.archived is not None and a.archived.data.get("code") == "validation"]
+    promoted = [account for account in closed if account.promoted is not None]
+    if closed:
+        yield f"{len(judged)} experiments completed | {len(invalid)} failed fast validation | {len(promoted)} promoted"
+        parked = sum(account.status == "parked" for account in closed)
+        other = len(closed) - len(judged) - len(invalid)
+        rejected = len(judged) - len(promoted) - parked
+        yield f"{rejected} rejected by the gate | {parked} parked | {other} superseded, refused or dropped"
+    nights = [night for night in known.nights if week.holds(night.ended or night.started)]
+    if nights:
+        runs, seconds = sum(night.runs for night in nights), sum(night.run_seconds for night in nights)
+        yield f"{plural(len(nights), 'night')}: {plural(runs, 'run')}, {duration(seconds)} of run time"
+
+
+# -- what stands behind the figures -------------------------------------------------------------------------
+
+
+def _promotions(known: Chronicle, week: Week) -> str:
+    rows = []
+    for account in _promoted(known, week):
+        event = account.promoted
+        if event is None:
+            continue
+        before, after = _test_score(known, event.data["previous"], event), event.data["test_score"]
+        gain = signed(after - before) if before is not None and after is not None else "–"
+        look = (
+            f"{account.test_look.data['look']} of {account.test_look.data['of']}" if account.test_look else "none left"
+        )
+        shown = "–" if after is None else f"{after:.4f}"
+        rows.append((account.hypothesis.id, _title(account), signed(event.data["gain"]), gain, shown, look))
+    head = ("Id", "Change", "Gain on dev (fresh seeds)", "Gain on test", "Test score", "Test look")
+    text = experience.table(head, rows, "Nothing was promoted.")
+    if known.test_looks:
+        last = known.test_looks[-1].data
+        text += (
+            f"\n{len(known.test_looks)} of {last['of']} looks at the test split are used; no look decided anything.\n"
+        )
+    return text
+
+
+def _test_score(known: Chronicle, commit: str, promotion: Event) -> float | None:
+    """Test score of the production that a promotion replaced: its own look, else the last score before."""
+    own = [look.data["mean"] for look in known.test_looks if look.data["commit"] == commit]
+    earlier = [
+        event
+        for event in known.scores
+        if event.seq < promotion.seq and event.data["commit"] != promotion.data["commit"]
+    ]
+    value = own[0] if own else earlier[-1].data["score"] if earlier else None
+    return None if value is None else float(value)
+
+
+def _season(known: Chronicle) -> Iterator[str]:
+    from agent.answers import season
+
+    found = season.facts(known.history)
+    if found is not None:
+        state = "closed" if found.closed else f"open until {found.closes_on}"
+        numbers = f"t = {found.started} started, R = {found.promotions} promoted"
+        yield f"Season {found.id}: N = {found.planned} candidates planned, {numbers} ({state})"
+        yield f"What it means: {found.meaning()}"
+        if found.parked:
+            yield f"Parked, waiting for the bar to fall: {', '.join(found.parked)}"
+    if (noise := _noise(known)) is not None:
+        yield noise
+
+
+def _noise(known: Chronicle) -> str | None:
+    """Spread of production over seeds, where it was measured often enough to say."""
+    from statistics import stdev
+
+    production = known.history.production
+    metric = next((a.last_look["evidence"]["metric"] for a in known.accounts.values() if a.last_look), None)
+    if production is None or metric is None:
+        return None
+    runs = known.history.baseline.get(production.commit, {}).values()
+    values = [run.metrics[metric] for run in runs if run.purpose == "baseline" and metric in run.metrics]
+    if len(values) < 3:
+        return None
+    spread = f"{stdev(values):.4f} in {escaped(safe(metric, 60))} (sd over {len(values)} seeds)"
+    return f"Noise: one run of production varies by {spread}"
+
+
+def _alerts(known: Chronicle, week: Week) -> Iterator[str]:
+    words = {
+        "escalated": "Brief for people",
+        "defended": "Production has become worse",
+        "test_look_refused": "No test score",
+        "night_ended": "A night stopped",
+        "input_refused": "A file was not taken in",
+    }
+    for event in known.alerts:
+        if week.holds(event):
+            file = f" ({escaped(event.data['file'])})" if event.kind == "escalated" else ""
+            about = f" — {escaped(safe(event.subject, 100))}" if event.subject else ""
+            yield f"{words[event.kind]}{about}: {escaped(safe(event.reason))}{file} (event {event.seq})"
+    for account in known.accounts.values():
+        if (
+            account.submission is not None
+            and week.holds(account.submission)
+            and not account.submission.data["accepted"]
+        ):
+            why = f"{escaped(safe(account.submission.reason))} (event {account.submission.seq})"
+            yield f"Submission of {account.hypothesis.id} not accepted: {why}"
+
+
+def _colophon(known: Chronicle, now: datetime) -> str:
+    upto = f"event {known.last.seq} ({known.last.hash[:12]})" if known.last is not None else "an empty log"
+    return (
+        f'*Written {now.astimezone(UTC):%Y-%m-%d %H:%M} UTC from the audit log up to {upto}. Ask it: `agent ask "…"`.*'
+    )
