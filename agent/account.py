@@ -118,8 +118,9 @@ def _add(account: Account, event: Event) -> None:
         account.run_seconds += sum(phase["wall_s"] for phase in event.data["phases"].values())
     elif event.kind == "look":
         account.looks.append(event)
-    elif event.kind == "hypothesis_started":
-        account.started, account.looks = event, []
+    elif event.kind in {"hypothesis_started", "hypothesis_requeued"}:
+        reopen(account, event.seq)
+        account.started = event if event.kind == "hypothesis_started" else None
     elif event.kind in _FIELDS:
         setattr(account, _FIELDS[event.kind], event)
 
@@ -134,3 +135,12 @@ _FIELDS = {
     "test_look": "test_look",
     "submission": "submission",
 }
+
+
+def reopen(account: Account, seq: int) -> None:
+    """Take back what stands before this event: it belongs to an earlier test of the same hypothesis."""
+    for name in ("started", "patch", "validated", "gate", "verdict", "archived"):
+        event: Event | None = getattr(account, name)
+        if event is not None and event.seq < seq:
+            setattr(account, name, None)
+    account.looks = [look for look in account.looks if look.seq > seq]

@@ -1,6 +1,6 @@
 """What speaks against a hypothesis before anything is paid for it: a pure reading of the history and the target.
 
-Called by `agent queue add`, for ideas of people; ideas of the researcher meet the same questions in the loop.
+Called by `agent queue add` for ideas of people, and by the loop for ideas of the researcher.
 """
 
 from __future__ import annotations
@@ -34,15 +34,18 @@ def _among(value: Scalar, allowed: list[Scalar]) -> bool:
     return any(value == other and isinstance(value, bool) == isinstance(other, bool) for other in allowed)
 
 
-def objection(history: History, settings: Mapping[str, Scalar]) -> str:
-    """Why these settings are not worth a run: production has them, they wait or they were tried; else empty."""
+def objection(history: History, settings: Mapping[str, Scalar], own: str = "") -> str:
+    """Why these settings are not worth a run: production has them, they wait or they were tried; else empty.
+
+    `own` is the id of the hypothesis that asks, where it is among the open ones already.
+    """
     production = history.production
     if not settings or production is None:
         return ""
     if all(production.configuration.get(path) == value for path, value in settings.items()):
         return "production has these settings already"
     for other in history.open_hypotheses():
-        if other.implementation.settings == settings:
+        if other.id != own and other.implementation.settings == settings:
             return f"{other.id} asks for the same settings"
     for verdict in history.verdicts:
         if verdict.production == production.commit and verdict.settings == settings:

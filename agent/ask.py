@@ -9,11 +9,10 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from agent.account import Account
 from agent.answers import hypothesis, overviews, subjects
 from agent.answers.questions import Question, understand
 from agent.answers.sentences import Sentence, fact, safe
-from agent.chronicle import REOPENING, Chronicle, chronicle, reopen
+from agent.chronicle import Chronicle, chronicle
 from agent.readers import Reader
 from registry.audit_events import Event
 from registry.errors import BadInput
@@ -74,10 +73,9 @@ def _by_id(reader: Reader, asked: Question) -> list[Sentence]:
 def _hypothesis(reader: Reader, name: str, asked: Question) -> list[Sentence]:
     events = reader.index.events_of(name)
     try:
-        account: Account = reader.account(name)
+        account = reader.account(name)
     except BadInput:
         return [overviews.an_event(event) for event in events]
-    reopen(account, max((event.seq for event in events if event.kind in REOPENING), default=0))
     return hypothesis.story(account, events, asked.outcome, asked.aspect)
 
 

@@ -19,7 +19,6 @@ from registry.history import History
 Data = dict[str, Any]
 BOARD_CHANGES = 200
 """Latest readings with changes that are kept; a board that changes more often is read in the log itself."""
-REOPENING = frozenset({"hypothesis_requeued", "hypothesis_started"})
 """Kinds after which an earlier verdict is no longer the last word (a parked candidate that gets a new test)."""
 _KEPT_LISTS = {
     "board_score": "scores",
@@ -78,8 +77,6 @@ class Chronicle:
     seasons: list[Event] = field(default_factory=list)
     papers: list[Event] = field(default_factory=list)
     refusals: list[Event] = field(default_factory=list)
-    reopened: dict[str, int] = field(default_factory=dict)
-    """Hypothesis → number of the event that put it back into the queue or started it (again)."""
     runs_started: Event | None = None
     runs_last: Event | None = None
     run_outcomes: Counter[str] = field(default_factory=Counter)
@@ -102,8 +99,6 @@ class Chronicle:
             self.board_changes.append(event)
         elif event.kind == "defended" and event.data["regressed"]:
             self.alerts.append(event)
-        elif event.kind in REOPENING:
-            self.reopened[event.subject] = event.seq
         else:
             self._night(event)
 
@@ -147,19 +142,7 @@ def chronicle(events: Iterable[Event]) -> Chronicle:
     """Read the events once, in order."""
     found = Chronicle()
     found.accounts = accounts(_watched(events, found))
-    for name, seq in found.reopened.items():
-        if name in found.accounts:
-            reopen(found.accounts[name], seq)
     return found
-
-
-def reopen(account: Account, seq: int) -> None:
-    """Take back what stands before this event: it belongs to an earlier test of the same hypothesis."""
-    for name in ("started", "patch", "validated", "gate", "verdict", "archived"):
-        event: Event | None = getattr(account, name)
-        if event is not None and event.seq < seq:
-            setattr(account, name, None)
-    account.looks = [look for look in account.looks if look.seq > seq]
 
 
 def _watched(events: Iterable[Event], found: Chronicle) -> Iterator[Event]:

@@ -47,7 +47,10 @@ class LogLedger:
         self._running.pop(record.run_id, None)
 
     def advance(self, done: int, total: int) -> None:
-        """Show how far a batch is."""
+        """Show how far a batch is, and what the night has used."""
+        night = self._history.night
+        if night is not None:
+            self._progress.budget(f"{night.runs} runs, {night.run_seconds / 60:.1f} min of run time used")
         self._progress.runs(sorted(self._running.values()), done, total)
 
     def _fold(self) -> None:

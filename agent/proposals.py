@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 
-from agent import boards, projections, queueing
+from agent import admission, boards, projections
 from agent.researcher.contract import Idea, Situation, Trial
 from agent.services import Services
 from registry.history import History
-from registry.hypotheses import Hypothesis, Implementation, Scalar, Tier, Urgency, priority
+from registry.hypotheses import Hypothesis, Implementation, Tier, Urgency, priority
 
 BATCH = 6
 """Ideas asked for at a time: few, because a verdict changes what is worth trying."""
@@ -70,10 +70,15 @@ def propose(services: Services) -> str:
     if basis in services.history.proposals:
         return "nothing new is known since the last proposals"
     answer = services.researcher.propose(asked)
+    services.catch_up()
     hypotheses: list[Hypothesis] = []
     for idea in answer.ideas:
         hypothesis = _hypothesis(services, idea, services.history.next_id(len(hypotheses)), asked)
-        refused = _outside(services, idea.settings) or queueing.objection_to(services, hypothesis)
+        refused = (
+            not idea.settings
+            or admission.outside(services.target, idea.settings, services.researcher.name)
+            or admission.objection(services.history, idea.settings)
+        )
         if not refused and all(other.implementation.settings != idea.settings for other in hypotheses):
             hypotheses.append(hypothesis)
     services.record(
@@ -106,17 +111,6 @@ def _basis(asked: Situation) -> str:
         asked.gap_points,
     ]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:24]
-
-
-def _outside(services: Services, settings: dict[str, Scalar]) -> str:
-    """Why settings are not ones the target allows to search; empty where they are."""
-    allowed = {parameter.path: parameter.values for parameter in services.target.search_space.values()}
-    for path, value in settings.items():
-        if path not in allowed:
-            return f"{path} is not in the search space"
-        if value not in allowed[path]:
-            return f"{path} = {value!r} is not one of the values to try"
-    return "" if settings else "it changes nothing"
 
 
 def _hypothesis(services: Services, idea: Idea, name: str, asked: Situation) -> Hypothesis:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from agent import closing, projections, seasons
+from agent import admission, closing, projections, seasons
 from agent.services import Services
 from registry.errors import BadInput
 from registry.hypotheses import Hypothesis, Urgency, priority
@@ -52,28 +52,11 @@ def take_in_by_hand(services: Services) -> None:
 def admit(services: Services, hypothesis: Hypothesis, key: str, why: str) -> None:
     """Put a person's hypothesis into the queue, unless it repeats what is queued, known or already so."""
     data = {"hypothesis": hypothesis.model_dump(mode="json")}
-    if objection := objection_to(services, hypothesis):
+    if objection := admission.objection(services.history, hypothesis.implementation.settings, hypothesis.id):
         services.record("hypothesis_refused", hypothesis.id, data, objection, key=key)
         services.progress.say(f"[STATUS] {hypothesis.id} refused: {objection}")
         return
     services.record("hypothesis_taken_in", hypothesis.id, data, why, key=key)
-
-
-def objection_to(services: Services, hypothesis: Hypothesis) -> str:
-    """Why a hypothesis is not worth a run: a duplicate, a dead end, or what production does already; empty if none."""
-    settings = hypothesis.implementation.settings
-    production = services.history.production
-    if not settings or production is None:
-        return ""
-    if all(production.configuration.get(path) == value for path, value in settings.items()):
-        return "production has these settings already"
-    for other in services.history.open_hypotheses():
-        if other.id != hypothesis.id and other.implementation.settings == settings:
-            return f"{other.id} asks for the same settings"
-    for verdict in services.history.verdicts:
-        if verdict.production == production.commit and verdict.settings == settings:
-            return f"{verdict.hypothesis} tried the same on this production: {verdict.reason}"
-    return ""
 
 
 def rank(services: Services, urgent: bool) -> None:
@@ -95,7 +78,7 @@ def rank(services: Services, urgent: bool) -> None:
 def retire(services: Services) -> None:
     """Archive what production has overtaken, and what stands below the tenth place."""
     for hypothesis in services.history.with_status("queued"):
-        if objection := objection_to(services, hypothesis):
+        if objection := admission.objection(services.history, hypothesis.implementation.settings, hypothesis.id):
             closing.reject(services, hypothesis.id, "superseded", f"superseded: {objection}")
     for hypothesis in services.history.with_status("queued")[MAX_ACTIVE:]:
         closing.reject(services, hypothesis.id, "superseded", f"superseded: the queue holds {MAX_ACTIVE}")
@@ -109,7 +92,6 @@ def pick(services: Services) -> tuple[str, str]:
     night = services.history.night
     only = night.goal.get("only") if night is not None else ""
     left = budget(services)
-    services.progress.budget(f"{left.runs} runs, {left.hours:.2f} h used")
     if left.reason:
         return "", left.reason
     if season_is_over(services):

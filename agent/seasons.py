@@ -7,12 +7,14 @@ all others; nothing resets a season but its own calendar and its own length.
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from agent.services import Services
 from experiments import season
 from experiments.season import Season, SeasonState
 from registry.history import History
+
+if TYPE_CHECKING:
+    from agent.services import Services
 
 
 def current(history: History) -> SeasonState | None:
