@@ -10,6 +10,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
@@ -61,7 +62,7 @@ def texts(plan: Plan) -> dict[str, str]:
     problems: list[Problem] = []
     words = [] if plan.domain == "general" else [plan.domain]
     boards = [board.name for board in plan.boards]
-    makers = {
+    makers: dict[str, Callable[[], str]] = {
         "competitive_registry.yaml": lambda: scaffold.competitive_registry(plan.domain, plan.target.name, plan.boards),
         "research_config.yaml": lambda: scaffold.research_config(words, [*words, *boards]),
         "target.yaml": lambda: scaffold.target(plan.target),
@@ -117,7 +118,7 @@ def _fill(workspace: Workspace, documents: dict[str, str], findings: Findings, c
 
 
 def _appear(staged: Path, place: Path) -> None:
-    """Put the filled folder in its place; a folder that is there is empty, and stays itself for whoever stands in it."""
+    """Put the filled folder in its place; a folder already there is empty, and stays for whoever stands in it."""
     with writing(place):
         if not place.is_dir():
             staged.rename(place)

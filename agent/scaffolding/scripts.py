@@ -26,7 +26,7 @@ _OPTIONS: dict[str, dict[str, str]] = {
     "train": {
         "config": "config config_file config_path cfg conf configuration params settings",
         "seed": "seed random_seed random_state rng_seed",
-        "data": "data data_dir data_path data_folder dataset dataset_dir train_data train_dir train_path train input inputs",
+        "data": "data data_dir data_path data_folder dataset dataset_dir train_data train_dir train_path train inputs",
         "out": f"{_OUT} model model_dir model_path model_out checkpoint checkpoint_dir ckpt_dir run_dir",
     },
     "predict": {
@@ -38,7 +38,7 @@ _OPTIONS: dict[str, dict[str, str]] = {
     },
     "evaluate": {
         "predictions": "predictions prediction preds pred predictions_dir predictions_path pred_dir answers system",
-        "labels": "labels label labels_dir labels_path gold truth ground_truth targets references reference answers_gold",
+        "labels": "labels label labels_dir labels_path gold truth ground_truth targets references reference",
         "out": f"{_OUT} metrics metrics_dir",
     },
 }
@@ -139,11 +139,11 @@ def read_script(path: str, source: str, role: str, others: Sequence[str] = ()) -
     if needed := [option.spelled for i, option in enumerate(options) if option.required and i not in taken]:
         why = f"{path} also needs {', '.join(needed)}, which could mean anything"
         return Script(path, why_not=why, others=rest, config_default=default)
-    words = ["python", path]
+    command = ["python", path]
     for i, option in enumerate(options):
         if i in taken:
-            words += ["{" + taken[i] + "}"] if option.positional else [option.spelled, "{" + taken[i] + "}"]
-    return Script(path, tuple(words), others=rest, config_default=default)
+            command += ["{" + taken[i] + "}"] if option.positional else [option.spelled, "{" + taken[i] + "}"]
+    return Script(path, tuple(command), others=rest, config_default=default)
 
 
 def parsed(source: str) -> ast.Module | None:

@@ -24,18 +24,27 @@ MOST_PARAMETERS = 24
 _STEMS = ("production", "config", "default", "defaults", "params", "hparams", "train", "base", "settings")
 _FOLDERS = ("configs", "config", "conf", "")
 _NO_SETTINGS = frozenset(
-    "package package-lock pyproject mkdocs docker-compose compose environment uv poetry tsconfig manifest target"
-    " competitive_registry research_config citation dvc codecov".split()
+    {
+        *("package", "package-lock", "pyproject", "poetry", "uv", "tsconfig", "environment", "mkdocs", "citation"),
+        *("docker-compose", "compose", "codecov", "dvc", "manifest"),
+        *("target", "competitive_registry", "research_config"),
+    }
 )
 _PATH = re.compile(r"[A-Za-z_][\w-]*(?:\.[A-Za-z_][\w-]*)*")
 _FIXED = frozenset(
-    "seed verbose debug log logging device gpu gpus cuda workers worker threads path dir file name url version port host"
-    " user classes vocab channels limit print save every interval num_classes input_dim output_dim id project cache".split()
+    {
+        *("seed", "verbose", "debug", "log", "logging", "print", "save", "every", "interval", "limit", "project"),
+        *("device", "gpu", "gpus", "cuda", "worker", "workers", "threads", "host", "port", "user", "url", "version"),
+        *("path", "dir", "file", "name", "id", "cache", "classes", "vocab", "input_dim", "output_dim"),
+    }
 )
 """Words of settings that say where and how a program runs, or that the data decides."""
 _RATES = frozenset({"learning_rate", "lr", "weight_decay", "step_size", "l2", "wd"})
 _SHARES = frozenset(
-    "dropout momentum label_smoothing smoothing dropout_rate attn_dropout beta beta1 beta2 ema ema_decay mixup".split()
+    {
+        *("dropout", "dropout_rate", "attn_dropout", "label_smoothing", "smoothing", "mixup"),
+        *("momentum", "beta", "beta1", "beta2", "ema", "ema_decay"),
+    }
 )
 _FROM_ZERO: Mapping[str, tuple[float, ...]] = {
     "dropout": (0.1, 0.2, 0.5),
@@ -155,18 +164,20 @@ def search_space(path: str, text: str, found: Mapping[str, Scalar]) -> list[Tuna
 
 def _can_be_set(path: str, text: str, place: str, value: Scalar) -> bool:
     try:
-        configuration_edit.set_values(
-            path, text, {place: value}, yaml_text.splice, lambda content: parse(content, path).data
-        )
+        configuration_edit.set_values(path, text, {place: value}, _splice, lambda content: parse(content, path).data)
     except BadInput:
         return False
     return True
 
 
+def _splice(text: str, values: Mapping[tuple[str, ...], Scalar]) -> str:
+    return yaml_text.splice(text, dict(values.items()))
+
+
 def neighbours(name: str, value: Scalar) -> tuple[Scalar, ...]:
     """The value and those beside it, in order; only the value itself where nothing should be proposed."""
     key = name.lower().replace("-", "_")
-    if key in _FIXED or set(key.split("_")) & _FIXED - {"channels"}:
+    if key in _FIXED or set(key.split("_")) & _FIXED:
         return (value,)
     if isinstance(value, bool):
         return (False, True)
