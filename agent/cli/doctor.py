@@ -92,7 +92,7 @@ def _print_row(console: Console, finding: Finding) -> None:
 
     row = Table.grid(padding=(0, 2))
     row.add_column(width=4, no_wrap=True)
-    row.add_column(width=22)
+    row.add_column(width=25)
     row.add_column(ratio=1, overflow="fold")
     found = Text(_plain(finding.found))
     if finding.fix:

@@ -106,7 +106,7 @@ class Baseline:
                 text = plain_text(stream.read().decode(errors="replace"), _TAIL_BYTES)
             lines = "\n".join(text.strip().splitlines()[-_TAIL_LINES:])
         found = f"{record.status}: {record.why}" + (f"\n{lines}" if lines else "")
-        return fail(name, found, f"by hand, in {self.opened.folder}: {self._by_hand(phase)}")
+        return fail(name, found, f"try it by hand in {self.opened.folder}: {self._by_hand(phase)}")
 
     def _by_hand(self, phase: str) -> str:
         """The phase's command with paths of the checkout, for a person to try."""

@@ -51,6 +51,7 @@ def examine(wish: Wish) -> Iterator[Finding]:
     yield from guarded("git", machine.git)
     wish.tell("sandbox: trying what it contains")
     isolated = list(guarded("sandbox", lambda: machine.sandbox(_state(workspace if own else None))))
+    wish.tell("reading the workspace")
     yield from isolated
     yield from guarded("GPUs", lambda: machine.gpus(target))
     yield from guarded("model endpoint", machine.model_endpoint)
