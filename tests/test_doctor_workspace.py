@@ -12,6 +12,8 @@ import pytest
 from git_repositories import commit, git, picture
 from tiny_solution import FILES, TRAIN, agent, make_solution, needs_sandbox, solution_python
 
+from agent.doctor import machine
+from agent.doctor.findings import guarded
 from registry.audit import AuditLog
 from registry.locks import workspace_lock
 from registry.workspace import Workspace
@@ -131,8 +133,18 @@ def test_every_problem_of_every_file_is_told_with_its_line(
     assert all(finding["status"] == "ok" for finding in found["git"])
 
 
-@pytest.mark.parametrize("name", ["target.yaml", "competitive_registry.yaml", "research_config.yaml"])
-@pytest.mark.parametrize("content", [None, b"", b"\x00\xff\xfe", b"- 1\n", b"a: &x [*x]\n", b"{" * 5000])
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("target.yaml", None),
+        ("target.yaml", b"\x00\xff\xfe"),
+        ("target.yaml", b"{" * 5000),
+        ("competitive_registry.yaml", b""),
+        ("competitive_registry.yaml", b"a: &x [*x]\n"),
+        ("research_config.yaml", None),
+        ("research_config.yaml", b"- 1\n"),
+    ],
+)
 def test_a_broken_file_is_a_failure_that_names_it(
     name: str, content: bytes | None, workspace: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -310,12 +322,15 @@ def test_a_model_endpoint_is_reached_or_told(
             "fix": "",
             "configuration": False,
         }
-    _, found = examined(workspace, capsys, "--no-baseline")
-    assert found["model endpoint"][0]["status"] == "fail"
-    for address in ("nonsense", "http://h:99999999/", "file:///etc/passwd", "http://[::1"):
-        monkeypatch.setenv("AGENT_MODEL_BASE_URL", address)
-        status, found = examined(workspace, capsys, "--no-baseline")
-        assert (status, found["model endpoint"][0]["status"]) == (1, "fail")
+    status, found = examined(workspace, capsys, "--no-baseline")
+    assert (status, found["model endpoint"][0]["status"]) == (1, "fail")
+
+
+@pytest.mark.parametrize("address", ["nonsense", "http://h:99999999/", "file:///etc/passwd", "http://[::1"])
+def test_a_model_endpoint_that_is_no_address_is_told(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AGENT_MODEL_BASE_URL", address)
+    (finding,) = guarded("model endpoint", machine.model_endpoint)
+    assert finding.status == "fail"
 
 
 # -- the baseline -------------------------------------------------------------------------------------------------

@@ -66,7 +66,7 @@ FILES = {
     "data/test/inputs/inputs.jsonl": INPUTS,
     "data/dev/labels/labels.json": LABELS,
     "data/test/labels/labels.json": LABELS,
-    ".gitignore": ".venv/\n",
+    ".gitignore": ".venv\n",
 }
 
 

@@ -203,8 +203,15 @@ def _whole(value: int) -> tuple[Scalar, ...]:
 
 
 def _ordered(value: float, others: Sequence[float]) -> tuple[Scalar, ...]:
-    rounded = {float(f"{number:.3g}") for number in others} - {value}
+    rounded = {_rounded(number) for number in others} - {value}
     return tuple(sorted({value, *rounded}))
+
+
+def _rounded(number: float) -> float:
+    """Three digits, counted from one where a share is near it: 0.9995 stays itself."""
+    if 0.9 < number < 1:
+        return float(f"{1 - float(f'{1 - number:.3g}'):.12g}")
+    return float(f"{number:.3g}")
 
 
 def tags(place: str) -> tuple[str, ...]:
