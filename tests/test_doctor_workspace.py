@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Callable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,7 +15,9 @@ from git_repositories import commit, git, picture
 from tiny_solution import FILES, TRAIN, agent, make_solution, needs_sandbox, solution_python
 
 from agent.doctor import machine
-from agent.doctor.findings import guarded
+from agent.doctor.contract import Contract
+from agent.doctor.documents import Documents
+from agent.doctor.findings import exit_status, guarded
 from registry.audit import AuditLog
 from registry.locks import workspace_lock
 from registry.workspace import Workspace
@@ -58,6 +62,18 @@ def examined(workspace: Workspace, capsys: pytest.CaptureFixture[str], *flags: s
     return said.status, found
 
 
+def reviewed(workspace: Workspace) -> tuple[int, Findings]:
+    """The same from the documents and the contract alone, which is quicker: the machine stays out of it."""
+    documents = Documents(workspace)
+    findings = list(documents.read())
+    if documents.target is not None:
+        findings += Contract(workspace, documents.target).check()
+    found: Findings = {}
+    for finding in findings:
+        found.setdefault(finding.check, []).append(asdict(finding))
+    return exit_status(findings), found
+
+
 def failures(found: Findings) -> str:
     return "\n".join(
         f"{f['check']}: {f['found']} -> {f['fix']}" for fs in found.values() for f in fs if f["status"] == "fail"
@@ -95,6 +111,39 @@ def test_doctor_leaves_log_results_and_repository_as_they_were(
     assert [path for path in (workspace.agent / "sandbox").rglob("*") if path.is_file()] == []
     with workspace_lock(workspace.lock, "a night"):
         pass
+
+
+def _as_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def _as_file(path: Path) -> None:
+    shutil.rmtree(path)
+    path.write_text("in the way")
+
+
+@pytest.mark.parametrize(
+    ("name", "breaks", "status"),
+    [
+        ("target.yaml", _as_folder, 2),
+        (".agent/audit.jsonl", _as_folder, 1),
+        (".agent/cache", _as_file, 1),
+        (".agent", _as_file, 2),
+        (".agent", shutil.rmtree, 2),
+    ],
+)
+@pytest.mark.usefixtures("needs_sandbox")
+def test_things_of_the_wrong_kind_in_a_workspace_are_failures(
+    name: str,
+    breaks: Callable[[Path], None],
+    status: int,
+    workspace: Workspace,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    breaks(workspace.root / name)
+    found_status, found = examined(workspace, capsys)
+    assert found_status == status, failures(found)
 
 
 @pytest.mark.usefixtures("needs_sandbox")
@@ -145,12 +194,10 @@ def test_every_problem_of_every_file_is_told_with_its_line(
         ("research_config.yaml", b"- 1\n"),
     ],
 )
-def test_a_broken_file_is_a_failure_that_names_it(
-    name: str, content: bytes | None, workspace: Workspace, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_broken_file_is_a_failure_that_names_it(name: str, content: bytes | None, workspace: Workspace) -> None:
     path = workspace.root / name
     path.unlink() if content is None else path.write_bytes(content)
-    status, found = examined(workspace, capsys, "--no-baseline")
+    status, found = reviewed(workspace)
     assert status == 2
     assert name in failures(found)
 
@@ -233,28 +280,24 @@ def test_a_machine_without_git_fails_and_says_so(
     ],
 )
 def test_a_target_that_does_not_fit_the_solution_is_told(
-    change: tuple[str, str], check: str, told: str, workspace: Workspace, capsys: pytest.CaptureFixture[str]
+    change: tuple[str, str], check: str, told: str, workspace: Workspace
 ) -> None:
     replace(workspace.target, *change)
-    status, found = examined(workspace, capsys, "--no-baseline")
+    status, found = reviewed(workspace)
     assert status == 2
     failed = [finding["found"] for finding in found[check] if finding["status"] == "fail"]
     assert any(told in text for text in failed), failures(found)
 
 
-def test_a_production_value_outside_the_declared_ones_is_a_warning(
-    workspace: Workspace, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_production_value_outside_the_declared_ones_is_a_warning(workspace: Workspace) -> None:
     replace(workspace.target, "values: [16, 32, 64]", "values: [16, 64]")
-    status, found = examined(workspace, capsys, "--no-baseline")
+    status, found = reviewed(workspace)
     assert status == 0
     assert [one["status"] for one in found["settings"]] == ["warn", "ok"]
     assert "production has 32" in found["settings"][0]["found"]
 
 
-def test_globs_that_match_nothing_and_exposed_data_are_warnings(
-    workspace: Workspace, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_globs_that_match_nothing_and_exposed_data_are_warnings(workspace: Workspace) -> None:
     replace(
         workspace.target,
         'editable: ["*.py", ',
@@ -262,23 +305,23 @@ def test_globs_that_match_nothing_and_exposed_data_are_warnings(
         '"data/**"]',
         '"gone/**"]',
     )
-    _, found = examined(workspace, capsys, "--no-baseline")
+    _, found = reviewed(workspace)
     told = "\n".join(one["found"] for one in found["editable, protected"] if one["status"] == "warn")
     for text in ("editable lib/**", "protected gone/**", "data/train may be edited"):
         assert text in told
 
 
-def test_a_configuration_that_is_no_text_is_told(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_configuration_that_is_no_text_is_told(workspace: Workspace) -> None:
     root = workspace.root.with_name("tiny")
     (root / "configs" / "production.yaml").write_bytes(b"\xff\xfe\x00")
     git(root, "commit", "--all", "--quiet", "--message", "broken")
-    status, found = examined(workspace, capsys, "--no-baseline")
+    status, found = reviewed(workspace)
     assert (status, found["settings"][0]["status"]) in {(1, "fail"), (2, "fail")}
 
 
-def test_a_submodule_that_came_later_is_told(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_submodule_that_came_later_is_told(workspace: Workspace) -> None:
     commit(workspace.root.with_name("tiny"), {".gitmodules": '[submodule "x"]\n'})
-    status, found = examined(workspace, capsys, "--no-baseline")
+    status, found = reviewed(workspace)
     assert (status, "a submodule" in found["repository"][0]["found"]) == (2, True)
 
 
@@ -374,10 +417,12 @@ def test_a_seed_that_gives_two_values_fails_unless_the_target_is_noisy(
     careless = TRAIN.replace("random.Random(given.seed)", "random.Random()")
     workspace = made(tmp_path, solution_python, capsys, train=careless)
     status, found = examined(workspace, capsys)
+    assert "same seed twice" in found, failures(found)
     assert (status, found["same seed twice"][0]["status"]) == (1, "fail")
     assert "noisy: true" in found["same seed twice"][0]["fix"]
     workspace.target.write_text(workspace.target.read_text() + "\nnoisy: true\n")
     status, found = examined(workspace, capsys)
+    assert "same seed twice" in found, failures(found)
     assert (status, found["same seed twice"][0]["status"]) == (0, "ok")
 
 
@@ -387,6 +432,7 @@ def test_seeds_that_change_nothing_are_a_warning(
 ) -> None:
     fixed = TRAIN.replace("random.Random(given.seed)", "random.Random(1)")
     status, found = examined(made(tmp_path, solution_python, capsys, train=fixed), capsys)
+    assert "two seeds" in found, failures(found)
     assert (status, found["two seeds"][0]["status"]) == (0, "warn")
     assert "seeds change nothing" in found["two seeds"][0]["found"]
 

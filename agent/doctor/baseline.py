@@ -171,11 +171,12 @@ class Baseline:
     def _costs(self, full: list[RunRecord]) -> Finding:
         each = sum(sum(phase.wall_s for phase in record.phases.values()) for record in full) / len(full)
         slots = side_by_side(self.target.resources.cpus, self.target.resources.memory)
-        minutes = TYPICAL_NULL_RUNS * each / 60
+        spent = TYPICAL_NULL_RUNS * each
+        duration = f"{spent / 60:.1f} minutes" if spent >= 60 else f"{spent:.0f} seconds"
         return ok(
             "cost",
             f"{each:.1f} s a run, {slots} side by side: {3600 * slots / each:.0f} runs an hour; an idea without effect"
-            f" costs about {TYPICAL_NULL_RUNS:g} candidate runs, {minutes:.1f} minutes one after another",
+            f" costs about {TYPICAL_NULL_RUNS:g} candidate runs, {duration} one after another",
         )
 
 
