@@ -127,8 +127,8 @@ def _as_file(path: Path) -> None:
     ("name", "breaks", "status"),
     [
         ("target.yaml", _as_folder, 2),
-        (".agent/audit.jsonl", _as_folder, 1),
-        (".agent/cache", _as_file, 1),
+        (".agent/audit.jsonl", _as_folder, 2),
+        (".agent/cache", _as_file, 2),
         (".agent", _as_file, 2),
         (".agent", shutil.rmtree, 2),
     ],

@@ -7,10 +7,10 @@ as a night's, under a temporary root that is removed; no event is written and no
 from __future__ import annotations
 
 import shlex
-import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from agent.doctor.contract import Opened
@@ -19,6 +19,7 @@ from experiments import seeds
 from experiments.measuring import side_by_side
 from experiments.plans import Interrupted, Plan
 from experiments.runner import Runner
+from registry.durable import make_folder
 from registry.locks import Busy, workspace_lock
 from registry.runs import RunRecord
 from registry.target import Target
@@ -51,10 +52,8 @@ class Baseline:
 
     def check(self) -> Iterator[Finding]:
         """Hold the workspace for as long as the runs take, so that no night runs beside them."""
-        self.workspace.cache.mkdir(parents=True, exist_ok=True)
-        root = Path(tempfile.mkdtemp(prefix="doctor-", dir=self.workspace.cache))
         try:
-            with workspace_lock(self.workspace.lock, "agent doctor"):
+            with workspace_lock(self.workspace.lock, "agent doctor"), self._temporary() as root:
                 yield from self._runs(root)
         except Busy as error:
             holder = f"process {error.holder.pid} ({error.holder.command})" if error.holder else "another process"
@@ -64,9 +63,16 @@ class Baseline:
             raise
         except STUMBLES as error:
             yield from complaints("baseline", error)
+
+    @contextmanager
+    def _temporary(self) -> Iterator[Path]:
+        """A root for the runner, removed however the runs end."""
+        make_folder(self.workspace.cache)
+        root = Path(tempfile.mkdtemp(prefix="doctor-", dir=self.workspace.cache))
+        try:
+            yield root
         finally:
             remove_tree(root)
-            shutil.rmtree(root, ignore_errors=True)
 
     def _runs(self, root: Path) -> Iterator[Finding]:
         solution, commit = self.opened.solution, self.opened.commit

@@ -93,7 +93,7 @@ def _load(path: Path, load: Callable[[Path], Document]) -> tuple[Document | None
 
 def log(workspace: Workspace) -> Iterator[Finding]:
     """Whether the log's chain holds."""
-    if not workspace.audit.is_file():
+    if not workspace.audit.exists():
         yield warn("audit log", "there is none yet; the first night starts one")
         return
     report = verify_chain(workspace.audit)

@@ -215,7 +215,7 @@ def clock(log: Path | None, now: Clock) -> Iterator[Finding]:
         yield fail("clock", f"{time.isoformat(timespec='seconds')}, which cannot be", fix)
         return
     last = ""
-    if log is not None and log.is_file():
+    if log is not None and log.exists():
         for event in read_events(log):
             last = event.time
     if last and datetime.fromisoformat(last) > time + _SLOW_CLOCK:
