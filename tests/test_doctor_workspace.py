@@ -105,6 +105,7 @@ def test_doctor_leaves_log_results_and_repository_as_they_were(
     repository = workspace.root.with_name("tiny")
     machinery = (".agent/lock", ".agent/sandbox")
     before = picture(workspace.root, without=machinery), picture(repository)
+    (workspace.cache / "doctor-of-a-killed-one" / "runs").mkdir(parents=True)
     status, found = examined(workspace, capsys)
     assert (status, "cost" in found) == (0, True)
     assert (picture(workspace.root, without=machinery), picture(repository)) == before

@@ -66,8 +66,10 @@ class Baseline:
 
     @contextmanager
     def _temporary(self) -> Iterator[Path]:
-        """A root for the runner, removed however the runs end."""
+        """A root for the runner, removed however the runs end; one that a killed doctor left goes first."""
         make_folder(self.workspace.cache)
+        for leftover in self.workspace.cache.glob("doctor-*"):
+            remove_tree(leftover)
         root = Path(tempfile.mkdtemp(prefix="doctor-", dir=self.workspace.cache))
         try:
             yield root
