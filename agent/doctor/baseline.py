@@ -27,8 +27,8 @@ from registry.workspace import Workspace
 from sandbox.backends import choose
 from sandbox.outputs import plain_text, remove_tree
 
-TYPICAL_NULL_RUNS = 4.0
-"""Candidate runs that an idea without effect costs on average until the gate archives it (`gate.md`)."""
+NULL_RUNS = {"e-night": 4, "seed-card": 3}
+"""Candidate runs that an idea without effect costs on average until the gate archives it, by policy (`gate.md`)."""
 _NEARLY = 0.8
 _TAIL_LINES, _TAIL_BYTES = 6, 16 << 10
 
@@ -179,12 +179,13 @@ class Baseline:
     def _costs(self, full: list[RunRecord]) -> Finding:
         each = sum(sum(phase.wall_s for phase in record.phases.values()) for record in full) / len(full)
         slots = side_by_side(self.target.resources.cpus, self.target.resources.memory)
-        spent = TYPICAL_NULL_RUNS * each
-        duration = f"{spent / 60:.1f} minutes" if spent >= 60 else f"{spent:.0f} seconds"
+        null = NULL_RUNS[self.target.gate.policy]
+        spent = 2 * null * each / slots
+        duration = f"{spent / 60:.1f} minutes" if spent >= 60 else f"{spent:.1f} seconds"
         return ok(
             "cost",
-            f"{each:.1f} s a run, {slots} side by side: {3600 * slots / each:.0f} runs an hour; an idea without effect"
-            f" costs about {TYPICAL_NULL_RUNS:g} candidate runs, {duration} one after another",
+            f"{each:.1f} s a run, {slots} side by side: about {3600 * slots / each:.0f} runs an hour; an idea without"
+            f" effect costs some {null} runs and up to as many of production, {duration}",
         )
 
 
