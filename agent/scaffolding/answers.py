@@ -139,8 +139,8 @@ class _Joining:
         why = script.why_not if script is not None else f"no script that looks like it (such as {role}.py)"
         if loose := [name for name in self.findings.uncommitted if name in scripts.candidates([name], role)]:
             why = f"{loose[0]} is in the checkout and in no commit; commit it, or name another"
-        example = " ".join(f"--{word} {{{word}}}" for word in sorted(PLACEHOLDERS[role]))
-        self.missing.append(Missing(role, f"Command to {role}, such as: python {role}.py {example}", why))
+        example = " ".join(f"--{word} {{{word}}}" for word in scripts.PLACEHOLDERS_IN_ORDER[role])
+        self.missing.append(Missing(role, f"The command to {role}, such as: python {role}.py {example}", why))
         return ()
 
     def _predict(self) -> tuple[str, ...]:
@@ -184,7 +184,7 @@ class _Joining:
             return said
         if found is None:
             why = "no YAML, JSON or TOML file of settings such as configs/production.yaml"
-            self.missing.append(Missing("config", "File with every tunable setting", why))
+            self.missing.append(Missing("config", "The file with every tunable setting", why))
             return ""
         return found.path
 
@@ -199,7 +199,7 @@ class _Joining:
         if said is None:
             if not found:
                 self.missing.append(
-                    Missing(about, f"{what[2:].capitalize()}, relative to the repository", f"no {what[2:]}")
+                    Missing(about, f"{what.capitalize()}, relative to the repository", f"no {what[2:]}")
                 )
             return found
         path = str(said).strip("/").removeprefix("./")
@@ -255,8 +255,8 @@ class _Joining:
     def _metric(self) -> str:
         metric = self.said.metric or self.findings.metric
         if not metric:
-            why = "evaluate writes no metric whose name is known"
-            self.missing.append(Missing("metric", "Name of the primary metric in metrics.json", why))
+            why = "no metric with a known name among what evaluate writes"
+            self.missing.append(Missing("metric", "The name of the primary metric in metrics.json", why))
         return metric
 
     def _direction(self, metric: str) -> bool:
@@ -268,7 +268,7 @@ class _Joining:
         known = scripts.DIRECTIONS.get(metric.lower())
         if known is None and metric:
             self.missing.append(
-                Missing("better", f"Is a higher {metric} better (yes or no)", f"{metric} is no known metric")
+                Missing("better", f"Is a higher {metric} better (yes or no)", f"{metric}, which is no known metric")
             )
         return known is not False
 
@@ -276,14 +276,16 @@ class _Joining:
         said = self.said
         if said.board is None:
             if said.url is not None:
-                self.missing.append(Missing("board", f"Name of the leaderboard at {said.url}", "--url without a board"))
+                self.missing.append(
+                    Missing("board", f"The name of the leaderboard at {said.url}", "--url without a board")
+                )
             else:
                 self.notes.append(
                     "no leaderboard yet: add one to competitive_registry.yaml, then its name to metrics.primary"
                 )
             return ()
         if said.url is None:
-            self.missing.append(Missing("url", f"Address of {said.board}", "--board without its address"))
+            self.missing.append(Missing("url", f"The address of {said.board}", "--board without its address"))
             return ()
         return (BoardValues(said.board, said.url, said.scrape_method or "html_table", metric or "score", higher),)
 
