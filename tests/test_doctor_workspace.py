@@ -94,6 +94,8 @@ def test_a_sound_workspace_passes_and_its_baseline_is_measured(
         assert [finding["status"] for finding in found[check]] == ["ok"], check
     assert "both times" in found["same seed twice"][0]["found"]
     assert "runs an hour" in found["cost"][0]["found"]
+    assert found["latency"][0]["status"] == "warn"
+    assert "repeats: " in found["latency"][0]["fix"]
     capabilities = {check.removeprefix("sandbox: ") for check in found if check.startswith("sandbox: ")}
     assert {"network", "filesystem", "pid namespace", "system calls", "memory", "disk", "GPU"} <= capabilities
 

@@ -6,6 +6,7 @@ as a night's, under a temporary root that is removed; no event is written and no
 
 from __future__ import annotations
 
+import math
 import shlex
 import tempfile
 import threading
@@ -30,6 +31,8 @@ from sandbox.outputs import plain_text, remove_tree
 NULL_RUNS = {"e-night": 4, "seed-card": 3}
 """Candidate runs that an idea without effect costs on average until the gate archives it, by policy (`gate.md`)."""
 _NEARLY = 0.8
+_TIMED_S = 1.0
+"""Below this a timed predict is mostly its own start-up."""
 _TAIL_LINES, _TAIL_BYTES = 6, 16 << 10
 
 
@@ -101,6 +104,7 @@ class Baseline:
         yield self._reproducible(full[0], full[1])
         yield self._varied(full[0], full[2])
         yield self._costs(full)
+        yield from self._latency(full[0])
 
     # -- what the runs say ----------------------------------------------------------------------------------
 
@@ -175,6 +179,22 @@ class Baseline:
             return warn("two seeds", f"{name} {one:.6g} with both, from outputs that differ: a coarse metric")
         fix = "use {seed} (or AGENT_SEED) in train; for a solution without any chance in it, use policy exact later"
         return warn("two seeds", f"{name} {one:.6g} with both, from equal outputs: seeds change nothing", fix)
+
+    def _latency(self, record: RunRecord) -> Iterator[Finding]:
+        """Whether predict is timed for long enough that its start-up does not dominate."""
+        phase, cost = self.target.phases.predict, self.target.metrics.secondary.get("latency_ms")
+        if phase is None or cost is None or cost.source != "predict":
+            return
+        took = record.phases["predict"].wall_s
+        inputs = f"{phase.inputs.get('dev', '')}/inputs.jsonl"
+        repeatable = inputs in self.opened.paths or (self.opened.folder / inputs).is_file()
+        found = f"predict takes {took:.2f} s, and is timed with its items {phase.repeats} times over"
+        if took * phase.repeats >= _TIMED_S or not repeatable:
+            yield ok("latency", found)
+            return
+        repeats = min(10_000, math.ceil(10 * _TIMED_S / took))
+        fix = f"say repeats: {repeats} under phases.predict in target.yaml"
+        yield warn("latency", f"{found}: mostly its start-up is measured", fix)
 
     def _costs(self, full: list[RunRecord]) -> Finding:
         each = sum(sum(phase.wall_s for phase in record.phases.values()) for record in full) / len(full)

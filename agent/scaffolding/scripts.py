@@ -42,6 +42,7 @@ _OPTIONS: dict[str, dict[str, str]] = {
         "out": f"{_OUT} metrics metrics_dir",
     },
 }
+PLACEHOLDERS_IN_ORDER = {role: tuple(options) for role, options in _OPTIONS.items()}
 _HIGHER = (
     "accuracy acc balanced_accuracy f1 macro_f1 micro_f1 f1_score auc roc_auc auroc map mrr ndcg precision recall bleu"
 )
