@@ -52,6 +52,8 @@ class TargetValues:
     python: str = ".venv/bin/python"
     search_space: Mapping[str, tuple[str, Sequence[Scalar], Sequence[str]]] = field(default_factory=dict)
     """Name → (dotted path in the configuration, values worth trying, tags)."""
+    fast: Mapping[str, Scalar] = field(default_factory=dict)
+    """Configuration paths and their values in a fast run."""
 
 
 def competitive_registry(domain: str, name: str, boards: Sequence[BoardValues], threshold: float = 0.005) -> str:
@@ -227,11 +229,14 @@ def _limits(values: TargetValues) -> str:
     return dedent(
         """\
         # A fast run finds broken ideas early: fewer epochs, less data. overrides are configuration paths.
-        fast: {{overrides: {{}}, timeout: 60s}}
+        fast: {{overrides: {fast}, timeout: 60s}}
         full: {{timeout: 30m}}
 
         # The solution's own interpreter, relative to the repository or absolute; or image: name@sha256:…
         environment: {{python: {python}}}
+
+        # Where one seed need not give the same value twice (GPU kernels, threads), say so.
+        # noisy: true
 
         # What one run may use.
         resources: {{cpus: 1, memory: 2GiB, gpus: 0, disk: 1GiB}}
@@ -242,7 +247,7 @@ def _limits(values: TargetValues) -> str:
         # How a promoted solution is handed to a leaderboard; off unless a command is given.
         # submission: {{command: [python, submit.py], timeout: 300s}}
         """
-    ).format(python=_word(values.python))
+    ).format(python=_word(values.python), fast=_flow(values.fast))
 
 
 def _board(board: BoardValues) -> str:

@@ -1,0 +1,122 @@
+"""Whether the files of a workspace say what they must: documents, log, and who is using them.
+
+Called by `agent.doctor.checkup`. Every problem of every file is told, with its line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+from agent.doctor.findings import STUMBLES, Finding, complaints, fail, ok, warn
+from registry.audit_chain import verify_chain
+from registry.competitive import CompetitiveRegistry
+from registry.documents import load_competitive, load_queue, load_research, load_target
+from registry.errors import Problem
+from registry.locks import Busy, workspace_lock
+from registry.research import ResearchConfig
+from registry.target import Target
+from registry.workspace import Workspace
+
+Document = TypeVar("Document")
+
+
+class Documents:
+    """The three documents of a workspace, each where it could be read."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+        self.target: Target | None = None
+        self.competitive: CompetitiveRegistry | None = None
+        self.research: ResearchConfig | None = None
+
+    def read(self) -> Iterator[Finding]:
+        """Load each one and say what is wrong with it."""
+        self.target, found = _load(self.workspace.target, load_target)
+        yield from found or [ok("target.yaml", self._target_in_words())]
+        self.competitive, found = _load(self.workspace.competitive_registry, load_competitive)
+        yield from found or [ok("competitive_registry.yaml", self._boards_in_words())]
+        self.research, found = _load(self.workspace.research_config, load_research)
+        yield from found or [ok("research_config.yaml", self._sources_in_words())]
+        if self.workspace.experiment_queue.exists():
+            _, found = _load(self.workspace.experiment_queue, load_queue)
+            yield from found
+        yield from self._agreement()
+
+    def _target_in_words(self) -> str:
+        if self.target is None:
+            return ""
+        metric = self.target.metrics.primary
+        way = "higher" if metric.higher_is_better else "lower"
+        return f"{self.target.name}: {metric.name}, {way} is better; {len(self.target.search_space)} settings to tune"
+
+    def _boards_in_words(self) -> str:
+        names = [board.name for board in self.competitive.target_leaderboards] if self.competitive else []
+        return ", ".join(names) or "no board yet"
+
+    def _sources_in_words(self) -> str:
+        if self.research is None:
+            return ""
+        sources = self.research.research_sources
+        queries, folders = len(sources.arxiv_queries), len(sources.local_folders) + len(sources.recorded_arxiv)
+        return f"{queries} searches, {folders} folders"
+
+    def _agreement(self) -> Iterator[Finding]:
+        """Names that one document says and another must know."""
+        if self.target is None or self.competitive is None:
+            return
+        metric = self.target.metrics.primary
+        board = self.competitive.leaderboard(metric.leaderboard) if metric.leaderboard else None
+        boards = [one.name for one in self.competitive.target_leaderboards]
+        if metric.leaderboard and board is None:
+            known = f"one of the boards: {', '.join(boards)}" if boards else "a board of competitive_registry.yaml"
+            problem = Problem(str(self.workspace.target), metric.leaderboard, known, "metrics.primary.leaderboard")
+            yield Finding("target.yaml", "fail", str(problem), "add the board, or mend the name", configuration=True)
+        elif not metric.leaderboard:
+            found = "metrics.primary names no leaderboard, so there is no rank to reach"
+            yield warn("target.yaml", found, "add leaderboard: <name of a board> to metrics.primary")
+        elif board is not None and board.higher_is_better != metric.higher_is_better:
+            found = f"higher_is_better: {metric.higher_is_better} here and {board.higher_is_better} on {board.name}"
+            fix = "make target.yaml and competitive_registry.yaml agree"
+            yield Finding("target.yaml", "fail", found, fix, configuration=True)
+        if not self.target.search_space:
+            yield warn("target.yaml", "search_space is empty, so the offline researcher has nothing to try", "fill it")
+
+
+def _load(path: Path, load: Callable[[Path], Document]) -> tuple[Document | None, list[Finding]]:
+    try:
+        return load(path), []
+    except STUMBLES as error:
+        return None, complaints(path.name, error)
+
+
+def log(workspace: Workspace) -> Iterator[Finding]:
+    """Whether the log's chain holds."""
+    if not workspace.audit.exists():
+        yield warn("audit log", "there is none yet; the first night starts one")
+        return
+    report = verify_chain(workspace.audit)
+    for problem in report.problems:
+        yield fail("audit log", str(problem), "restore the file from a copy; `agent audit verify` tells more")
+    if report.ok:
+        yield ok("audit log", f"{report.events} events, head {report.head.hash[:16]}")
+
+
+def lock(workspace: Workspace) -> Iterator[Finding]:
+    """Who uses the workspace now; the lock is taken for an instant only."""
+    if not workspace.lock.is_file():
+        yield ok("lock", "nobody uses the workspace")
+        return
+    try:
+        with workspace_lock(workspace.lock, "agent doctor"):
+            pass
+    except Busy as error:
+        yield ok("lock", f"held by {_holder(error)}; a second night would be refused")
+        return
+    yield ok("lock", "nobody uses the workspace")
+
+
+def _holder(error: Busy) -> str:
+    holder = error.holder
+    return f"process {holder.pid} ({holder.command}) since {holder.since}" if holder else "another process"

@@ -1,0 +1,224 @@
+"""What the machine offers: Python, packages, git, sandbox, GPUs, model endpoint, disk and clock.
+
+Called by `agent.doctor.checkup`. Each check asks the machine itself, not what is usual.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from importlib import metadata
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from agent.doctor.findings import Finding, fail, ok, warn
+from experiments.measuring import side_by_side
+from registry.audit_events import read_events
+from registry.locks import Clock
+from registry.target import Target
+from sandbox.contract import SandboxUnavailable
+
+OLDEST_PYTHON, OLDEST_GIT = (3, 11), (2, 38)
+MODEL_ENDPOINT = "AGENT_MODEL_BASE_URL"
+SANE_YEARS = range(2025, 2100)
+_SLOW_CLOCK = timedelta(minutes=1)
+_ANSWERS_WITHIN_S = 10.0
+_CONNECTS_WITHIN_S = 3.0
+_KEPT_RUNS = 100
+_REQUIREMENT = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*([^;]*)(;.*)?")
+_BOUND = re.compile(r"(>=|<=|==|!=|>|<)\s*(\d+(?:\.\d+)*)")
+
+
+def python() -> Iterator[Finding]:
+    """The interpreter that runs this program."""
+    version = platform.python_version()
+    wanted = ".".join(map(str, OLDEST_PYTHON))
+    if sys.version_info[:2] < OLDEST_PYTHON:
+        yield fail("python", f"{version} at {sys.executable}, {wanted} or newer is needed", f"use python{wanted}")
+    else:
+        yield ok("python", f"{version} at {sys.executable}")
+
+
+def packages() -> Iterator[Finding]:
+    """What this program depends on, against what is installed."""
+    try:
+        lines = metadata.requires("auto-benchmark") or []
+    except metadata.PackageNotFoundError:
+        yield warn(
+            "packages", "auto-benchmark is not installed here, so its requirements are unknown", "pip install -e ."
+        )
+        return
+    required = [line for line in lines if "extra ==" not in line]
+    if wrong := [trouble for line in required if (trouble := _unmet(line))]:
+        yield fail("packages", "; ".join(wrong), "pip install --upgrade auto-benchmark")
+    else:
+        yield ok("packages", f"all {len(required)} that are required")
+
+
+def _unmet(requirement: str) -> str:
+    """What is wrong with one requirement; empty where it is met."""
+    match = _REQUIREMENT.match(requirement)
+    if match is None:
+        return ""
+    name, bounds = match[1], match[2]
+    try:
+        installed = metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return f"{name} is missing"
+    have = _numbers(installed)
+    for sign, bound in _BOUND.findall(bounds):
+        want = _numbers(bound)
+        if (sign == ">=" and have < want) or (sign == "<" and have >= want) or (sign == "==" and have != want):
+            return f"{name} {installed}, {bounds.strip()} is required"
+    return ""
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    match = re.match(r"\d+(?:\.\d+)*", version)
+    parts = [int(part) for part in match[0].split(".")] if match else [0]
+    while len(parts) > 1 and parts[-1] == 0:
+        parts.pop()
+    return tuple(parts)
+
+
+def git() -> Iterator[Finding]:
+    """The git on PATH."""
+    path = shutil.which("git")
+    if path is None:
+        yield fail("git", "no git on PATH", "apt-get install git")
+        return
+    said = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=_ANSWERS_WITHIN_S, check=False)
+    match = re.search(r"(\d+)\.(\d+)\S*", said.stdout)
+    if match is None:
+        yield fail("git", f"{path} does not say its version", "apt-get install --reinstall git")
+    elif (int(match[1]), int(match[2])) < OLDEST_GIT:
+        yield fail("git", f"{match[0]}, 2.38 or newer is needed", "apt-get install --only-upgrade git")
+    else:
+        yield ok("git", f"{match[0]} at {path}")
+
+
+def sandbox(state: Path | None) -> Iterator[Finding]:
+    """The backend that runs candidates, and each capability as it was measured just now."""
+    from sandbox.backends import choose
+
+    with tempfile.TemporaryDirectory(prefix="agent-doctor-") as folder:
+        try:
+            capabilities = choose(state or Path(folder)).doctor()
+        except SandboxUnavailable as error:
+            for line in str(error).splitlines()[1:]:
+                reason, _, fix = line.rpartition(": ")
+                yield fail("sandbox", reason or line, fix)
+            return
+    yield ok("sandbox", f"{capabilities.backend}, isolation {capabilities.isolation}")
+    for item in capabilities.items:
+        contained = item.level not in {"no", "none"} or item.name == "GPU"
+        yield (ok if contained else fail)(f"sandbox: {item.name}", f"{item.level}: {item.why}")
+
+
+def gpus(target: Target | None) -> Iterator[Finding]:
+    """The GPUs that runs may use, against those that the target asks for."""
+    wanted = target.resources.gpus if target is not None else 0
+    names, trouble = _nvidia()
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if hidden is not None:
+        visible = [word for word in hidden.split(",") if word.strip() and word.strip() != "-1"]
+        names = names[: len(visible)]
+        trouble = trouble or f"CUDA_VISIBLE_DEVICES={hidden!r}"
+    if len(names) < wanted:
+        fix = "set resources.gpus in target.yaml to what there is, or mend the driver until nvidia-smi lists them"
+        yield fail("GPUs", f"{len(names)} of {wanted} that resources.gpus asks for ({trouble or 'no more'})", fix)
+    elif names:
+        unused = "" if wanted else "; resources.gpus is 0, so runs do not see them"
+        yield ok("GPUs", "; ".join(names) + unused)
+    else:
+        yield ok("GPUs", f"none ({trouble}), and the target asks for none")
+
+
+def _nvidia() -> tuple[list[str], str]:
+    """GPUs as the driver's own tool lists them, or why it lists none."""
+    path = shutil.which("nvidia-smi")
+    if path is None:
+        return [], "no nvidia-smi on PATH"
+    query = ["--query-gpu=index,name,memory.total,memory.used", "--format=csv,noheader,nounits"]
+    said = subprocess.run([path, *query], capture_output=True, text=True, timeout=_ANSWERS_WITHIN_S, check=False)
+    if said.returncode != 0:
+        last = (said.stdout + said.stderr).strip().splitlines()[-1:] or [f"exit status {said.returncode}"]
+        return [], f"nvidia-smi: {last[0]}"
+    found = []
+    for line in said.stdout.splitlines():
+        fields = [field.strip() for field in line.split(",")]
+        if len(fields) == 4:
+            found.append(f"{fields[0]}: {fields[1]}, {fields[2]} MiB, {fields[3]} used")
+    return found, ""
+
+
+def model_endpoint() -> Iterator[Finding]:
+    """Where a model answers, if one is configured. Nothing is sent there but the opening of a connection."""
+    address = os.environ.get(MODEL_ENDPOINT, "").strip()
+    if not address:
+        yield ok("model endpoint", f"none ({MODEL_ENDPOINT} is not set); the offline researcher needs none")
+        return
+    parts = urlsplit(address)
+    fix = f"export {MODEL_ENDPOINT}=https://host/v1, or unset it"
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        yield fail("model endpoint", f"{MODEL_ENDPOINT} is no web address", fix)
+        return
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        socket.create_connection((parts.hostname, port), _CONNECTS_WITHIN_S).close()
+    except OSError as error:
+        yield fail("model endpoint", f"{parts.hostname}:{port} does not answer ({error})", fix)
+        return
+    yield ok("model endpoint", f"{parts.hostname}:{port} answers")
+
+
+def disk(folder: Path, target: Target | None) -> Iterator[Finding]:
+    """Free space against what the runs of a night may leave."""
+    free = shutil.disk_usage(folder).free
+    if target is None:
+        yield ok("disk", f"{_size(free)} free at {folder}")
+        return
+    each = target.resources.disk
+    at_once = each * side_by_side(target.resources.cpus, target.resources.memory)
+    runs = target.budget.runs or _KEPT_RUNS
+    found = f"{_size(free)} free at {folder}; a run may leave {_size(each)}"
+    fix = "free some space, put the workspace on another disk, or lower resources.disk in target.yaml"
+    if free < at_once:
+        yield fail("disk", f"{found}, and those side by side {_size(at_once)}", fix)
+    elif free < each * runs:
+        yield warn("disk", f"{found}, so {free // each} runs are sure to fit and not {runs}", fix)
+    else:
+        yield ok("disk", f"{found}, {runs} runs {_size(each * runs)}")
+
+
+def _size(number: float) -> str:
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if number < 1024:
+            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
+        number /= 1024
+    return f"{number:.1f} TiB"
+
+
+def clock(log: Path | None, now: Clock) -> Iterator[Finding]:
+    """Whether the time makes sense by itself and beside the log's last event."""
+    time = now()
+    fix = "timedatectl set-ntp true"
+    if time.year not in SANE_YEARS:
+        yield fail("clock", f"{time.isoformat(timespec='seconds')}, which cannot be", fix)
+        return
+    last = ""
+    if log is not None and log.exists():
+        for event in read_events(log):
+            last = event.time
+    if last and datetime.fromisoformat(last) > time + _SLOW_CLOCK:
+        yield fail("clock", f"{time.isoformat(timespec='seconds')}, before the log's last event ({last})", fix)
+    else:
+        yield ok("clock", time.isoformat(timespec="seconds"))

@@ -1,0 +1,311 @@
+"""Joins what was found in a repository with what a person said, and tells what is still missing or does not fit.
+
+Called by `agent init`, again after each answer. Pure but for asking whether named folders and interpreters exist.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+from agent.scaffolding import folders, scripts
+from agent.scaffolding.looking import Findings
+from registry.errors import BadInput, Problem
+from registry.scaffold import BoardValues, TargetValues
+from registry.target import PLACEHOLDERS
+
+_TRUE, _FALSE = frozenset({"y", "yes", "higher", "true"}), frozenset({"n", "no", "lower", "false"})
+_NAME = re.compile(r"[^A-Za-z0-9_.-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a person said, by the name of the flag; None where nothing was said."""
+
+    name: str | None = None
+    train: str | None = None
+    predict: str | None = None
+    evaluate: str | None = None
+    config: str | None = None
+    metric: str | None = None
+    better: str | None = None
+    """`higher` or `lower`."""
+    board: str | None = None
+    url: str | None = None
+    scrape_method: str | None = None
+    python: str | None = None
+    data: str | None = None
+    inputs_dev: str | None = None
+    inputs_test: str | None = None
+    labels_dev: str | None = None
+    labels_test: str | None = None
+    domain: str | None = None
+
+    def with_answer(self, about: str, answer: str) -> Said:
+        if about not in {one.name for one in fields(self)}:
+            raise ValueError(f"no question is about {about!r}")
+        return replace(self, **{about: answer.strip() or None})
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Something that could not be found and was not said."""
+
+    about: str
+    """Field of `Said`."""
+    question: str
+    why: str
+
+    @property
+    def flag(self) -> str:
+        if self.about == "better":
+            return "--higher-is-better or --lower-is-better"
+        return "--" + self.about.replace("_", "-")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the workspace would say; `missing` and `problems` are empty where it can be made."""
+
+    target: TargetValues
+    boards: tuple[BoardValues, ...]
+    domain: str
+    missing: tuple[Missing, ...]
+    problems: tuple[Problem, ...]
+    notes: tuple[str, ...]
+    """Assumptions worth telling."""
+
+
+def join(findings: Findings, said: Said, written_repository: str) -> Plan:
+    """The plan that findings and answers make together."""
+    return _Joining(findings, said).plan(written_repository)
+
+
+class _Joining:
+    def __init__(self, findings: Findings, said: Said) -> None:
+        self.findings = findings
+        self.said = said
+        self.missing: list[Missing] = []
+        self.problems: list[Problem] = []
+        self.notes: list[str] = []
+
+    def plan(self, repository: str) -> Plan:
+        train, evaluate = self._command("train"), self._command("evaluate")
+        predict = self._predict()
+        config = self._config()
+        data = self._folder("data", self.findings.data.train, "a folder of training data") if "{data}" in train else ""
+        inputs = self._splits("inputs", self.findings.data.inputs) if predict else {}
+        labels = self._splits("labels", self.findings.data.labels)
+        metric = self._metric()
+        higher = self._direction(metric)
+        boards = self._boards(metric, higher)
+        found = self.findings.configuration
+        self._note_what_was_chosen()
+        target = TargetValues(
+            name=self._name(),
+            repository=repository,
+            base=self.findings.base,
+            config=config,
+            train=train,
+            predict=predict,
+            evaluate=evaluate,
+            train_data=data,
+            inputs=inputs,
+            labels=labels,
+            metric=metric,
+            higher_is_better=higher,
+            leaderboard=boards[0].name if boards else "",
+            editable=self._editable(config),
+            protected=self._protected(evaluate, [data, *inputs.values(), *labels.values()]),
+            python=self._python(),
+            search_space={one.name: (one.path, one.values, one.tags) for one in found.tunables} if found else {},
+            fast=dict(found.fast) if found else {},
+        )
+        domain = self.said.domain or "general"
+        return Plan(target, boards, domain, tuple(self.missing), tuple(self.problems), tuple(self.notes))
+
+    # -- commands -------------------------------------------------------------------------------------------
+
+    def _command(self, role: str) -> tuple[str, ...]:
+        said = getattr(self.said, role)
+        if said is not None:
+            return self._given_command(role, said)
+        script = self.findings.scripts.get(role)
+        if script is not None and script.command:
+            return script.command
+        why = script.why_not if script is not None else f"no script that looks like it (such as {role}.py)"
+        if loose := [name for name in self.findings.uncommitted if name in scripts.candidates([name], role)]:
+            why = f"{loose[0]} is in the checkout and in no commit; commit it, or name another"
+        example = " ".join(f"--{word} {{{word}}}" for word in scripts.PLACEHOLDERS_IN_ORDER[role])
+        self.missing.append(Missing(role, f"The command to {role}, such as: python {role}.py {example}", why))
+        return ()
+
+    def _predict(self) -> tuple[str, ...]:
+        if self.said.predict is None and "predict" not in self.findings.scripts:
+            self.notes.append("no predict script: what train leaves is evaluated as it is (else: --predict)")
+            return ()
+        return self._command("predict")
+
+    def _given_command(self, role: str, said: str) -> tuple[str, ...]:
+        try:
+            words = tuple(shlex.split(said))
+        except ValueError as error:
+            self._problem(f"--{role}", f"{said!r} ({error})", "a command line with balanced quotes")
+            return ()
+        known = ", ".join("{" + word + "}" for word in sorted(PLACEHOLDERS[role]))
+        used = {name for word in words for name in re.findall(r"\{([a-z_]+)\}", word)}
+        if unknown := sorted(used - PLACEHOLDERS[role]):
+            self._problem(f"--{role}", f"the placeholder {{{unknown[0]}}}", f"only {known}")
+        elif "out" not in used:
+            self._problem(f"--{role}", f"{said!r} without {{out}}", f"{{out}}, where its result goes (of {known})")
+        for word in words:
+            if word.endswith(".py") and "{" not in word and word.removeprefix("./") not in self.findings.paths:
+                self._problem(
+                    f"--{role}", f"{word}, which is not in commit {self.findings.commit[:12]}", "a committed file"
+                )
+        return words
+
+    # -- files and folders ----------------------------------------------------------------------------------
+
+    def _config(self) -> str:
+        found, said = self.findings.configuration, self.said.config
+        if said is not None:
+            if said not in self.findings.paths:
+                self._problem(
+                    "--config", f"{said}, which is not in commit {self.findings.commit[:12]}", "a committed file"
+                )
+            elif found is None:
+                self._problem(
+                    "--config", f"{said}, in which no setting stands", "a YAML, JSON or TOML file of settings"
+                )
+            return said
+        if found is None:
+            why = "no YAML, JSON or TOML file of settings such as configs/production.yaml"
+            self.missing.append(Missing("config", "The file with every tunable setting", why))
+            return ""
+        return found.path
+
+    def _splits(self, kind: str, found: dict[str, str]) -> dict[str, str]:
+        return {
+            split: self._folder(f"{kind}_{split}", found.get(split, ""), f"a folder with the {split} split's {kind}")
+            for split in ("dev", "test")
+        }
+
+    def _folder(self, about: str, found: str, what: str) -> str:
+        said = getattr(self.said, about)
+        if said is None:
+            if not found:
+                self.missing.append(
+                    Missing(about, f"{what.capitalize()}, relative to the repository", f"no {what[2:]}")
+                )
+            return found
+        path = str(said).strip("/").removeprefix("./")
+        if not self.findings.has_folder(path):
+            flag = "--" + about.replace("_", "-")
+            self._problem(flag, f"{said}, which is no folder of the repository", what)
+        return path
+
+    def _python(self) -> str:
+        said, found = self.said.python, self.findings.interpreter
+        if said is None:
+            if not found.written:
+                question = "The solution's own interpreter (relative to the repository, or absolute)"
+                self.missing.append(Missing("python", question, found.why_not))
+            return found.written
+        if why_not := folders.refusal(self.findings.root / Path(said).expanduser()):
+            self._problem("--python", f"{said}: {why_not}", "the interpreter of the solution's own environment")
+        return str(Path(said).expanduser())
+
+    def _editable(self, config: str) -> list[str]:
+        """Globs over the code there is: scripts of the root, folders with Python in them, and the configuration."""
+        aside = {"tests", "test", "docs", "data", "datasets", "examples", "notebooks"}
+        tops = sorted({path.split("/")[0] for path in self.findings.paths if path.endswith(".py") and "/" in path})
+        globs = ["*.py"] if any("/" not in path and path.endswith(".py") for path in self.findings.paths) else []
+        globs += [f"{top}/**" for top in tops if top not in aside and not top.startswith(".")]
+        folder = config.rpartition("/")[0]
+        own = f"{folder}/**" if folder else config
+        return [*globs, *([own] if own and own not in globs else [])]
+
+    def _protected(self, evaluate: Sequence[str], data: Sequence[str]) -> list[str]:
+        own = [word.removeprefix("./") for word in evaluate if word.removeprefix("./") in self.findings.paths]
+        if self.said.evaluate is None:
+            own += list(self.findings.evaluator)
+        if self.findings.shared:
+            shared = ", ".join(self.findings.shared)
+            self.notes.append(
+                f"{shared}: imported by evaluate and by train or predict too. A protected file is not shown to train,"
+                " an unprotected one not to evaluate: give evaluate a copy of its own"
+            )
+        return [*dict.fromkeys([*own, *(f"{self._data_root(path)}/**" for path in data if path)])]
+
+    def _data_root(self, path: str) -> str:
+        """The top folder that data stands in, unless code stands in it too."""
+        top = path.split("/")[0]
+        code = any(other.startswith(f"{top}/") and other.endswith(".py") for other in self.findings.paths)
+        return path if code else top
+
+    # -- words ----------------------------------------------------------------------------------------------
+
+    def _name(self) -> str:
+        return self.said.name or _NAME.sub("-", self.findings.root.name).strip("-.") or "solution"
+
+    def _metric(self) -> str:
+        metric = self.said.metric or self.findings.metric
+        if not metric:
+            why = "no metric with a known name among what evaluate writes"
+            self.missing.append(Missing("metric", "The name of the primary metric in metrics.json", why))
+        return metric
+
+    def _direction(self, metric: str) -> bool:
+        said = (self.said.better or "").lower()
+        if said in _TRUE | _FALSE:
+            return said in _TRUE
+        if said:
+            self._problem("the answer", repr(said), "yes or no")
+        known = scripts.DIRECTIONS.get(metric.lower())
+        if known is None and metric:
+            self.missing.append(
+                Missing("better", f"Is a higher {metric} better (yes or no)", f"{metric}, which is no known metric")
+            )
+        return known is not False
+
+    def _boards(self, metric: str, higher: bool) -> tuple[BoardValues, ...]:
+        said = self.said
+        if said.board is None:
+            if said.url is not None:
+                self.missing.append(
+                    Missing("board", f"The name of the leaderboard at {said.url}", "--url without a board")
+                )
+            else:
+                self.notes.append(
+                    "no leaderboard yet: add one to competitive_registry.yaml, then its name to metrics.primary"
+                )
+            return ()
+        if said.url is None:
+            self.missing.append(Missing("url", f"The address of {said.board}", "--board without its address"))
+            return ()
+        return (BoardValues(said.board, said.url, said.scrape_method or "html_table", metric or "score", higher),)
+
+    def _note_what_was_chosen(self) -> None:
+        for role, script in self.findings.scripts.items():
+            if script.others and getattr(self.said, role) is None and script.command:
+                self.notes.append(f"{role}: {script.path} was chosen, not {', '.join(script.others[:3])}")
+        found = self.findings.configuration
+        if found is not None and found.others and self.said.config is None:
+            self.notes.append(f"configuration: {found.path} was chosen, not {', '.join(found.others[:3])}")
+
+    def _problem(self, where: str, found: str, expected: str) -> None:
+        self.problems.append(Problem(where, found, expected))
+
+
+def refuse(plan: Plan) -> None:
+    """Raise BadInput with everything that is missing or wrong, all at once; nothing where the plan is whole."""
+    missing = [
+        Problem("agent init", one.why, one.question[0].lower() + one.question[1:], fix=f"say it with {one.flag}")
+        for one in plan.missing
+    ]
+    if problems := [*plan.problems, *missing]:
+        raise BadInput(*problems)
