@@ -56,7 +56,9 @@ class Measurer:
         self._runner = runner
         self._ledger = ledger
         self._cancel = cancel
-        self.slots = slots or side_by_side(runner.target.resources.cpus, runner.target.resources.memory)
+        resources = runner.target.resources
+        alone = resources.gpus > 0  # every run is given the same GPUs, so they take turns
+        self.slots = slots or (1 if alone else side_by_side(resources.cpus, resources.memory))
 
     def measure(self, plans: Sequence[Plan], exclusive: bool = False) -> list[RunRecord]:
         """Records of the plans, paid or already paid.

@@ -295,6 +295,7 @@ class _Run:
             environment=self.runner.variables(self.plan.seed),
             python=self.runner.python,
             start_in="code",
+            gpus=tuple(range(self.target.resources.gpus)),
             log=self.work / f"{name}.log",
         )
         outcome = self.outcome = self.runner.sandbox.run(spec, self.cancel)
