@@ -12,13 +12,10 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from registry.atomic_files import write_atomically
 from registry.errors import BadInput
 from registry.yaml_nodes import Located, Node, NodePath, shown
-from registry.yaml_parsing import parse, read
+from registry.yaml_parsing import parse
 from registry.yaml_scalars import Value, same, token
-
-__all__ = ["Item", "Located", "NodePath", "append_item", "insert_key", "parse", "read", "splice", "write_atomically"]
 
 Item = Value | Mapping[str, Value]
 Addition = Item | list[Mapping[str, Value]]
