@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import threading
 from pathlib import Path
 
@@ -123,7 +124,8 @@ def interpreter(target: Target, repository: Path) -> Path:
                 "environment",
             )
         )
-    return repository / target.environment.python
+    # Without `..`: the sandbox mounts the path as it is spelled, and the folder before a `..` is not inside.
+    return Path(os.path.normpath(repository / target.environment.python))
 
 
 class _Run:
