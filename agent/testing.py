@@ -23,7 +23,9 @@ PURPOSES: dict[str, Purpose] = {"stage": "gate", "fresh": "fresh", "cost": "cost
 
 def validate(services: Services, hypothesis: str) -> str:
     """One fast run on a seed no gate ever sees: `passed`, or `failed` with the reason in the log."""
-    test = services.history.tests[hypothesis]
+    test = services.history.tests.get(hypothesis)
+    if test is None or test.decided == "archive":
+        return "failed"  # decided before a crash, and closed since
     if test.validated:
         return "passed"
     seed = seeds.validation_seed(int(hypothesis.removeprefix("H-")))
@@ -119,9 +121,9 @@ def _plans(test: Test, need: Need) -> list[Plan]:
 
 def judge(services: Services, hypothesis: str) -> str:
     """One look: the gate's decision goes into the log whole, and its outcome back to the graph."""
-    test = services.history.tests[hypothesis]
-    if test.decided:
-        return test.decided
+    test = services.history.tests.get(hypothesis)
+    if test is None or test.decided:
+        return test.decided if test is not None else _decided_before(services, hypothesis)
     facts = evidences.of_test(services, test)
     policy = policy_of(test)
     decision = gate.decide(facts, policy)
@@ -130,6 +132,12 @@ def judge(services: Services, hypothesis: str) -> str:
     if decision.outcome == "extend":
         return "extend"
     return record_verdict(services, test, decision)
+
+
+def _decided_before(services: Services, hypothesis: str) -> str:
+    """The outcome of a test that was decided before a crash and closed since."""
+    status = services.history.hypotheses[hypothesis].status
+    return {"promoted": "promote", "parked": "park"}.get(status, "archive")
 
 
 def record_look(
