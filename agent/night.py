@@ -54,9 +54,10 @@ def run(services: Services, goal: Goal) -> NightResult:
     recover(services)
     _open(services, goal)
     try:
-        production.open_for_the_night(services)
+        # First, because merging the base moves production, and a decided promotion is the next commit on the old one.
         promotion.finish_interrupted(services)
         closing.close_interrupted(services)
+        production.open_for_the_night(services)
         production.first_look(services)
         production.measure(services)
         reason = _cycles(services, goal)
@@ -100,8 +101,10 @@ def _open(services: Services, goal: Goal) -> None:
 
 
 def _cycles(services: Services, goal: Goal) -> str:
-    with _checkpoints(services.workspace.checkpoints) as saver:
+    with _checkpoints(services) as saver:
         app = graph.build(services, saver)
+        if reason := _stopped_before(services, goal):
+            return reason
         while True:
             if reason := _finished(services, goal):
                 return reason
@@ -124,6 +127,15 @@ def _finished(services: Services, goal: Goal) -> str:
     if goal.only and services.history.hypotheses[goal.only].status not in {"queued", "active"}:
         return f"{goal.only} has its verdict"
     return ""
+
+
+def _stopped_before(services: Services, goal: Goal) -> str:
+    """Why the night was about to end when it was killed after its last cycle: asked again, so that none is added."""
+    night, history = services.history.night, services.history
+    last = services.log.find(f"cycle:{history.cycles}:finished")
+    if goal.forever or night is None or history.cycle is not None or last is None or last.seq < night.first_seq:
+        return ""
+    return _after(services, goal, last.data)
 
 
 def _after(services: Services, goal: Goal, state: dict[str, Any]) -> str:
@@ -163,7 +175,8 @@ def _one_cycle(services: Services, app: Any, saver: SqliteSaver) -> dict[str, An
     thread = f"c{number:06d}-{shape}"
     night = services.history.night
     data = {"cycle": number, "thread": thread, "fingerprint": shape, "night": night.id if night else ""}
-    services.record("cycle_started", f"C-{number:06d}", data, key=f"cycle:{number}:started")
+    if opened is None:  # an open one may have been started by an earlier night, which ended in failure
+        services.record("cycle_started", f"C-{number:06d}", data, key=f"cycle:{number}:started")
     config = {"configurable": {"thread_id": thread}, "recursion_limit": STEPS_PER_CYCLE}
     known = app.get_state(config)
     if known.next:
@@ -179,20 +192,45 @@ def _one_cycle(services: Services, app: Any, saver: SqliteSaver) -> dict[str, An
 
 
 @contextmanager
-def _checkpoints(path: Path) -> Iterator[SqliteSaver]:
-    """The checkpoint store on a connection of our own: the log is what must be durable, this only saves work."""
+def _checkpoints(services: Services) -> Iterator[SqliteSaver]:
+    """The checkpoint store on a connection of our own: the log is what must be durable, this only saves work.
+
+    A store that cannot be read is made anew: every node finds in the log what it has done. Threads of cycles that
+    are closed (killed between the end of a cycle and its removal here) go.
+    """
+    path, opened = services.workspace.checkpoints, services.history.cycle
+    try:
+        connection, saver = _store(path)
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.OperationalError):
+            raise
+        for file in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
+            file.unlink(missing_ok=True)
+        services.record("recovered", "workspace", {"removed": [path.name]}, reason=f"checkpoints: {error}")
+        connection, saver = _store(path)
+    try:
+        for (thread,) in connection.execute("SELECT DISTINCT thread_id FROM checkpoints").fetchall():
+            if opened is None or thread != opened.thread:
+                saver.delete_thread(thread)
+        yield saver
+    finally:
+        connection.close()
+
+
+def _store(path: Path) -> tuple[sqlite3.Connection, SqliteSaver]:
     from langgraph.checkpoint.sqlite import SqliteSaver
 
     connection = sqlite3.connect(path, check_same_thread=False)
     try:
+        connection.execute("PRAGMA auto_vacuum=FULL")  # before the first table, or it does nothing
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
-        connection.execute("PRAGMA auto_vacuum=FULL")
         saver = SqliteSaver(connection)
         saver.setup()
-        yield saver
-    finally:
+    except BaseException:
         connection.close()
+        raise
+    return connection, saver
 
 
 def _sleep_until_next_slot(services: Services) -> None:

@@ -56,9 +56,11 @@ def _committed(services: Services, idea: Hypothesis, edits: dict[str, bytes]) ->
 
     test = services.history.tests[idea.id]
     implementation = idea.implementation
+    # A hypothesis that is tested again on a new production gets a branch of its own; the first one stays.
+    again = idea.id in services.history.tried_trees.values()
     candidate = services.solution.commit(
         idea.id,
-        idea.title,
+        f"{test.production[:7]} {idea.title}" if again else idea.title,
         test.production,
         edits,
         commits.commit_message(idea.id, idea.title, implementation.change, idea.claim, idea.source),

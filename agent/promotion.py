@@ -42,10 +42,21 @@ def promote(services: Services, hypothesis: str) -> None:
 
 
 def finish_interrupted(services: Services) -> None:
-    """After a crash between a promotion's verdict and its last step: do all of it again."""
-    for name, test in list(services.history.tests.items()):
-        if test.decided == "promote":
-            promote(services, name)
+    """After a crash between a promotion's verdict and its last step: do all of it again.
+
+    What the cycle would still do after it (measure, readmit) follows from the log too, so it is done here for a
+    cycle that will not be resumed.
+    """
+    tests = list(services.history.tests.items())
+    interrupted = [name for name, test in tests if test.decided == "promote"]
+    for name in interrupted:
+        promote(services, name)
+    for name, test in tests:
+        look = test.last_look
+        if test.decided == "archive" and look is not None and look["evidence"]["readmission"] is not None:
+            _requeue_superseded(services, name, test, str(look["decision"]["reason"]))
+    if interrupted:
+        readmit_parked(services)
 
 
 def remeasure(services: Services) -> None:
@@ -115,9 +126,13 @@ def _rebase(services: Services, hypothesis: str, promotions: int, position: int)
     facts = evidence.of_test(services, test, readmission=back)
     policy = testing.policy_of(test)
     decision = gate.decide(facts, policy)
-    testing.record_look(services, test, facts, decision, policy, f"readmitted:{promotions}")
+    testing.record_look(services, test, facts, decision, policy)
     testing.record_verdict(services, test, decision, suffix=f":readmitted:{promotions}")
-    if decision.reason != "superseded":
+    _requeue_superseded(services, hypothesis, test, decision.reason)
+
+
+def _requeue_superseded(services: Services, hypothesis: str, test: Test, reason: str) -> None:
+    if reason != "superseded":
         return
     services.record(
         "hypothesis_requeued",

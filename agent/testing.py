@@ -7,6 +7,7 @@ from the log and writes its answers back.
 from __future__ import annotations
 
 import math
+from hashlib import sha256
 
 from agent import closing, production, seasons
 from agent import evidence as evidences
@@ -14,6 +15,7 @@ from agent.services import Services
 from experiments import gate, seeds
 from experiments.gate import Decision, Evidence, Need
 from experiments.plans import Plan
+from registry.canonical import canonical
 from registry.history import Test
 from registry.runs import Purpose
 from registry.target import GateSettings
@@ -127,8 +129,7 @@ def judge(services: Services, hypothesis: str) -> str:
     facts = evidences.of_test(services, test)
     policy = policy_of(test)
     decision = gate.decide(facts, policy)
-    size = f"{len(facts.stage)}:{len(facts.fresh)}:{len(facts.costs)}:{len(facts.baseline)}"
-    record_look(services, test, facts, decision, policy, size)
+    record_look(services, test, facts, decision, policy)
     if decision.outcome == "extend":
         return "extend"
     return record_verdict(services, test, decision)
@@ -140,17 +141,16 @@ def _decided_before(services: Services, hypothesis: str) -> str:
     return {"promoted": "promote", "parked": "park"}.get(status, "archive")
 
 
-def record_look(
-    services: Services, test: Test, facts: Evidence, decision: Decision, policy: gate.Policy, size: str
-) -> None:
-    """One look, whole: the raw values, what was derived from them and what was decided."""
-    services.record(
-        "look",
-        test.hypothesis,
-        gate.look_record(facts, decision, policy),
-        reason=decision.explanation,
-        key=f"look:{test.hypothesis}:{test.commit}:{size}",
-    )
+def record_look(services: Services, test: Test, facts: Evidence, decision: Decision, policy: gate.Policy) -> None:
+    """One look, whole: the raw values, what was derived from them and what was decided.
+
+    Its identity is its content: the same evidence again is the same look, and evidence that has changed since a
+    crash (production moved, a board was read again) is another one.
+    """
+    data = gate.look_record(facts, decision, policy)
+    size = f"{len(facts.stage)}:{len(facts.fresh)}:{len(facts.costs)}:{len(facts.baseline)}"
+    key = f"look:{test.hypothesis}:{test.commit}:{size}:{sha256(canonical(data)).hexdigest()[:12]}"
+    services.record("look", test.hypothesis, data, reason=decision.explanation, key=key)
     services.progress.say(f"  {test.hypothesis} {spoken(decision)}")
 
 
