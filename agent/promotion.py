@@ -6,6 +6,8 @@ it again.
 
 from __future__ import annotations
 
+from typing import Any
+
 from agent import closing, evidence, production, projections, review, seasons, testing
 from agent.services import Services
 from experiments import gate
@@ -80,23 +82,34 @@ def _submit(services: Services, hypothesis: str, test: Test) -> None:
         return
     from tools import submissions
 
+    announced = f"submission_started:{hypothesis}:{test.commit}"
+    if services.log.find(announced) is not None:
+        # Handing in twice may cost one of few attempts, and nobody can tell whether the first one arrived.
+        _submitted(
+            services,
+            hypothesis,
+            test,
+            {"status": "unknown", "exit_status": None, "argv": command, "output": ""},
+            "the agent was killed while it was handed in; look at the board before handing it in by hand",
+        )
+        return
+    services.record("submission_started", hypothesis, {"argv": command}, key=announced)
     code = services.runner.trees.candidate(test.commit, test.production)
     results = services.workspace.results_of(hypothesis).root
     asked = submissions.Promotion(hypothesis, test.branch, test.commit, code, results)
     result = submissions.submit(command, asked, services.target.submission.timeout, services.workspace.root)
-    services.record(
-        "submission",
-        hypothesis,
-        {
-            "status": result.status,
-            "exit_status": result.exit_status,
-            "argv": list(result.argv),
-            "output": result.output,
-        },
-        reason=result.why,
-        key=f"submission:{hypothesis}:{test.commit}",
-    )
-    services.progress.say(f"  submission of {hypothesis}: {result.status} {result.why}")
+    data = {
+        "status": result.status,
+        "exit_status": result.exit_status,
+        "argv": list(result.argv),
+        "output": result.output,
+    }
+    _submitted(services, hypothesis, test, data, result.why)
+
+
+def _submitted(services: Services, hypothesis: str, test: Test, data: dict[str, Any], why: str) -> None:
+    services.record("submission", hypothesis, data, reason=why, key=f"submission:{hypothesis}:{test.commit}")
+    services.progress.say(f"  submission of {hypothesis}: {data['status']} {why}")
 
 
 # -- parked candidates --------------------------------------------------------------------------------------
