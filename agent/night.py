@@ -7,6 +7,7 @@ own in the checkpoint store and is deleted when it is done, so the store does no
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,14 +15,30 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent import boards, closing, graph, production, projections, promotion, queueing, reports, schedule, seasons
+from agent import (
+    boards,
+    closing,
+    graph,
+    papers,
+    production,
+    projections,
+    promotion,
+    queueing,
+    reports,
+    schedule,
+    seasons,
+)
 from agent.services import Services
 from experiments.measuring import InfrastructureFailed, ProductionFailed
 from experiments.plans import Interrupted
+from registry.durable import NO_ROOM
+from registry.errors import DiskFull
 
 if TYPE_CHECKING:
     from langgraph.checkpoint.sqlite import SqliteSaver
 
+WRITING_S = 0.5
+"""A file is written within milliseconds; a temporary one that stays the same for this long is a dead writer's."""
 STEPS_PER_CYCLE = 500
 """More than the longest cycle takes: ten looks of two nodes, confirmation, costs, and the rest."""
 
@@ -50,7 +67,27 @@ class NightResult:
 
 
 def run(services: Services, goal: Goal) -> NightResult:
-    """Run or resume the night. Raises Interrupted where a person stopped it; the same command goes on."""
+    """Run or resume the night. Raises Interrupted where a person stopped it; the same command goes on.
+
+    Raises DiskFull where there is no room left; the same command goes on once there is.
+    """
+    try:
+        return _night(services, goal)
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        raise DiskFull(_no_room(services, error.strerror or "disk full")) from error
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
+            raise
+        raise DiskFull(_no_room(services, str(error))) from error
+
+
+def _no_room(services: Services, said: str) -> str:
+    return f"{services.workspace.root}: no room to write ({said}); free some space and start the same command again"
+
+
+def _night(services: Services, goal: Goal) -> NightResult:
     recover(services)
     _open(services, goal)
     try:
@@ -71,7 +108,7 @@ def recover(services: Services) -> None:
     """Remove what a killed process left and make the files agree with the log."""
     from sandbox.outputs import remove_tree
 
-    removed = [*services.sandbox.reap(), *services.solution.clean_up()]
+    removed = [*services.sandbox.reap(), *services.solution.clean_up(), *_half_written(services)]
     removed += [f"a torn last line of the log, kept in {repair.path.name}" for repair in services.log.repairs]
     running = services.workspace.cache / "running"
     if running.is_dir() and any(running.iterdir()):
@@ -81,6 +118,30 @@ def recover(services: Services) -> None:
         services.record("recovered", "workspace", {"removed": removed}, reason="; ".join(removed)[:500])
     queueing.take_in_by_hand(services)
     projections.reconcile(services)
+    papers.reconcile_log(services)
+
+
+def _half_written(services: Services) -> list[str]:
+    """Remove temporary files whose writer was killed before it could put them in their place.
+
+    A command beside this one may be writing now, so only what does not change for a moment is a leftover.
+    """
+    from sandbox.outputs import remove_tree
+
+    workspace = services.workspace
+    folders = [workspace.root, workspace.reports, workspace.agent, workspace.reports / "pull-requests"]
+    folders += [path for path in (*workspace.experiments.glob("*"), *workspace.results.glob("*")) if path.is_dir()]
+    folders += [*workspace.results.glob("production/*"), *workspace.blobs.glob("*")]
+    found = {path: path.stat().st_mtime_ns for folder in folders for path in folder.glob(".*.tmp") if path.is_file()}
+    if found:
+        time.sleep(WRITING_S)
+    left = [path for path, before in found.items() if path.is_file() and path.stat().st_mtime_ns == before]
+    for path in left:
+        path.unlink(missing_ok=True)
+    layouts = [path for path in (workspace.cache / "trees").glob(".*") if path.is_dir()]
+    for path in layouts:
+        remove_tree(path)
+    return [f"half-written {path.relative_to(workspace.root)}" for path in (*left, *layouts)]
 
 
 def _open(services: Services, goal: Goal) -> None:
