@@ -82,8 +82,8 @@ def enter_gate(services: Services, hypothesis: str) -> None:
 
 
 def decide(services: Services, test: Test) -> Decision:
-    """The gate's word on what is recorded now. Pure in the record: asked again it says the same."""
-    return gate.decide(evidences.of_test(services, test), policy_of(test))
+    """The gate's word on what its last look saw. Pure in the record: asked again after a crash it says the same."""
+    return gate.decide(evidences.of_test(services, test, seen=True), policy_of(test))
 
 
 def policy_of(test: Test) -> gate.Policy:
