@@ -90,8 +90,12 @@ class Runner:
         remove_tree(work)
         work.mkdir(parents=True)
         run = _Run(self, plan, key, work, attempt, cancel)
-        record = run.measure_cost() if plan.purpose == "cost" else run.through_phases()
-        run.write_record(record)
+        try:
+            record = run.measure_cost() if plan.purpose == "cost" else run.through_phases()
+            run.write_record(record)
+        except BaseException:
+            remove_tree(work)
+            raise
         destination = self.root / self.folder(plan)
         remove_tree(destination)
         destination.parent.mkdir(parents=True, exist_ok=True)

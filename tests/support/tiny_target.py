@@ -28,7 +28,7 @@ GIT = {
     "GIT_AUTHOR_DATE": "2026-01-02T03:04:05Z",
     "GIT_COMMITTER_DATE": "2026-01-02T03:04:05Z",
 }
-TRAIN = '''\
+TRAIN = """\
 import json, random, sys, time
 from pathlib import Path
 
@@ -47,8 +47,8 @@ time.sleep(chosen["sleep"])
 score = 0.8 + sum(EFFECTS[name][int(chosen[name])] for name in EFFECTS) + noise
 Path(options["--out"], "answer.json").write_text(json.dumps({"score": score}))
 print("score:", score)
-'''
-EVALUATE = '''\
+"""
+EVALUATE = """\
 import json, sys
 from pathlib import Path
 
@@ -56,8 +56,8 @@ options = dict(zip(sys.argv[1::2], sys.argv[2::2]))
 score = json.loads(Path(options["--predictions"], "answer.json").read_text())["score"]
 offset = json.loads(Path(options["--labels"], "offset.json").read_text())
 Path(options["--out"], "metrics.json").write_text(json.dumps({"accuracy": min(max(score + offset, 0.0), 1.0)}))
-'''
-TARGET = '''\
+"""
+TARGET = """\
 version: 1
 name: tiny
 solution:
@@ -74,16 +74,15 @@ phases:
     labels: {dev: data/dev, test: data/test}
 metrics:
   primary: {name: accuracy, higher_is_better: true, leaderboard: Tiny}
-gate: {policy: e-night, threshold: 0.005, season: 20, screen: paired, test_looks: 10}
+gate: {policy: e-night, threshold: 0.005, season: 20, alpha: 0.45, screen: paired, test_looks: 10}
 search_space:
-  width: {path: model.width, values: [1, 2, 3], tags: [width, capacity]}
-  rate: {path: train.rate, values: [1, 2, 3], tags: [optimisation]}
-  depth: {path: model.depth, values: [1, 2], tags: [depth, architecture]}
+  width: {path: model.width, values: [1, 2], tags: [width, capacity]}
+  rate: {path: train.rate, values: [1, 2], tags: [optimisation]}
 full: {timeout: 60s}
 environment: {python: ../environment/bin/python}
 resources: {cpus: 1, memory: 256MiB, gpus: 0, disk: 16MiB}
-'''
-REGISTRY = '''\
+"""
+REGISTRY = """\
 domain: tiny
 target_leaderboards:
   - name: Tiny
@@ -98,7 +97,7 @@ our_solution:
     Tiny: null    # our test score
   promotion_threshold: 0.005
 schedule:
-'''
+"""
 RESEARCH = "research_sources:\n  arxiv_queries: []\ndomain_keywords: []\n"
 BOARD = [{"name": "Rival", "accuracy": 0.97}, {"name": "Other", "accuracy": 0.82}]
 
@@ -127,9 +126,7 @@ class TinyTarget:
 def make(root: Path, *, noise: float = 0.004, sleep: float = 0.0, environment: Path | None = None) -> TinyTarget:
     """Build all of it under `root`; `environment` is an interpreter's environment to share (see `make_environment`)."""
     target = TinyTarget(root)
-    configuration = (
-        f"model:\n  width: 1\n  depth: 1\ntrain:\n  rate: 1\n  sleep: {sleep}\ndata:\n  noise: {noise}\n"
-    )
+    configuration = f"model:\n  width: 1\n  depth: 1\ntrain:\n  rate: 1\n  sleep: {sleep}\ndata:\n  noise: {noise}\n"
     files = {
         "train.py": TRAIN,
         "evaluate.py": EVALUATE,
