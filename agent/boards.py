@@ -41,15 +41,16 @@ def snapshot_of(services: Services, board: str) -> Snapshot | None:
 
 def read(services: Services, registry: CompetitiveRegistry, board: Leaderboard, slot: str) -> str:
     """Read one board if its slot is new; its word for the cycle's record."""
-    if services.history.boards.get(board.name, BoardState()).slot == slot:
-        return "not_due"
+    key = f"board:{board.name}:{slot}"
+    if services.history.boards.get(board.name, BoardState()).slot == slot or services.log.find(key) is not None:
+        return "not_due"  # the log is asked too: a clock that was set back names an old slot again
     status, data, why = _read(services, registry, board)
     services.record(
         "board_read",
         board.name,
         {"slot": slot, "status": status, **data},
         reason=why,
-        key=f"board:{board.name}:{slot}",
+        key=key,
     )
     for line in data.get("alerts", []):
         services.progress.say(line)
@@ -129,6 +130,9 @@ def _update_competitors(services: Services, board: Leaderboard) -> None:
 
 def stand(services: Services, registry: CompetitiveRegistry, board: Leaderboard, cycle: int | str) -> str:
     """Record our standing on a board for this cycle; returns the trigger it gives."""
+    key = f"standing:{board.name}:{cycle}"
+    if (known := services.log.find(key)) is not None:
+        return str(known.data["trigger"])  # drawn before a crash, from a state that it has changed
     snapshot = snapshot_of(services, board.name)
     if snapshot is None:
         return ""
@@ -151,7 +155,7 @@ def stand(services: Services, registry: CompetitiveRegistry, board: Leaderboard,
         "victory": trigger.won,
     }
     why = "; ".join(trigger.reasons)
-    services.record("standing", board.name, data, reason=why, key=f"standing:{board.name}:{cycle}")
+    services.record("standing", board.name, data, reason=why, key=key)
     if (position.rank, position.gap_to_first) != (before.rank, before.gap):
         services.progress.say(report_lines.status_line(position))
     return kind

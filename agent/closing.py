@@ -43,6 +43,7 @@ def close(services: Services, hypothesis: str) -> None:
 def close_interrupted(services: Services) -> None:
     """After a crash: finish closing whatever was decided and not yet written down."""
     for name in list(services.history.tests):
-        status = services.history.hypotheses[name].status
-        if status == "archived":
+        status, test = services.history.hypotheses[name].status, services.history.tests[name]
+        written = services.log.find(f"results:{name}:{test.commit}:{test.decided}") is not None
+        if status == "archived" or (status == "parked" and not written):
             close(services, name)

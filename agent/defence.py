@@ -26,6 +26,9 @@ def run(services: Services) -> str:
     slot = schedule.slot(services.competitive().schedule.experiment_sweep, services.clock(), services.history.cycles)
     if production is None or services.history.defence_slot == slot:
         return "not_due"
+    key = f"defence:{production.commit}:{slot}"
+    if services.log.find(key) is not None:
+        return "not_due"  # a clock that was set back names an old slot again
     baseline = list(services.history.baseline.get(production.commit, {}).values()) or productions.measure(services)
     chosen = seeds.defence_seeds(services.history.defences + 1, RUNS)
     plans = [Plan("production", "production", "defence", production.commit, production.commit, seed) for seed in chosen]
@@ -53,7 +56,7 @@ def run(services: Services) -> str:
             "regressed": regressed,
         },
         reason=why,
-        key=f"defence:{production.commit}:{slot}",
+        key=key,
     )
     services.progress.say(f"[{'ALERT' if regressed else 'STATUS'}] production measured again: {why}")
     for record in again:

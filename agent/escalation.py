@@ -31,10 +31,10 @@ def escalate(services: Services, board: Leaderboard) -> None:
     if production is None:
         return
     key = f"escalated:{board.name}:{production.commit}"
-    if services.log.find(key) is not None:
-        return
     slug = "".join(character if character.isalnum() else "-" for character in board.name.lower())
     path = services.workspace.reports / f"brief-{slug}-{production.commit[:12]}.md"
+    if services.log.find(key) is not None and path.exists():
+        return
     services.record(
         "escalated",
         board.name,

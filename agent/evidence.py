@@ -14,16 +14,26 @@ from registry.history import Test
 from registry.runs import Arm, Purpose, RunRecord
 
 
-def of_test(services: Services, test: Test, readmission: Readmission | None = None) -> Evidence:
-    """Everything the gate may read about a test that has entered it."""
+def of_test(services: Services, test: Test, readmission: Readmission | None = None, seen: bool = False) -> Evidence:
+    """Everything the gate may read about a test that has entered it.
+
+    `seen` leaves out pairs that no look has seen yet: after a crash some of what the last look asked for is paid,
+    and half-paid pairs are no evidence.
+    """
     if test.gate is None:
         raise ValueError(f"{test.hypothesis} has not entered the gate")
     gate, metrics = test.gate, services.target.metrics
     board = boards.of_primary(services)
     stage = _pairs(test, "gate", gate["stage_seeds"], metrics.primary.name)
     fresh = _pairs(test, "fresh", gate["fresh_seeds"], metrics.primary.name)
+    costs = _pairs(test, "cost", gate["stage_seeds"], "")
+    if seen:
+        last = test.last_look["evidence"] if test.last_look is not None else {"stage": (), "fresh": (), "costs": ()}
+        stage, fresh, costs = stage[: len(last["stage"])], fresh[: len(last["fresh"])], costs[: len(last["costs"])]
     production = services.history.production
     baseline = services.history.baseline.get(test.production, {})
+    if seen and not all(seed in baseline for seed in gate["baseline_seeds"]):
+        baseline = {}
     return Evidence(
         hypothesis=test.hypothesis,
         metric=metrics.primary.name,
@@ -34,7 +44,7 @@ def of_test(services: Services, test: Test, readmission: Readmission | None = No
         fresh_seeds=tuple(gate["fresh_seeds"]),
         stage=stage,
         fresh=fresh,
-        costs=_pairs(test, "cost", gate["stage_seeds"], ""),
+        costs=costs,
         cost_limits={name: cost.max_increase for name, cost in metrics.secondary.items()},
         baseline=tuple(
             run_value(baseline[seed], metrics.primary.name) for seed in gate["baseline_seeds"] if seed in baseline

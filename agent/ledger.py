@@ -19,8 +19,13 @@ class LogLedger:
         self._running: dict[str, str] = {}
 
     def finished(self, run_id: str, attempt: int) -> RunRecord | None:
-        """The recorded outcome of an attempt, or None where there is none."""
+        """The recorded outcome of an attempt, or None where there is none.
+
+        Where the first attempt broke for a reason of ours, the second is the outcome.
+        """
         event = self._log.find(f"run:{run_id}:{attempt}")
+        if event is None and attempt == 1:
+            event = self._log.find(f"run:{run_id}:2")
         return RunRecord.model_validate(event.data) if event is not None else None
 
     def started(self, plan: Plan, run_id: str, attempt: int) -> None:
@@ -39,10 +44,13 @@ class LogLedger:
         self._running[run_id] = f"{plan.arm} seed {plan.seed}"
 
     def finish(self, record: RunRecord) -> None:
-        """Record an outcome, once."""
-        key = f"run:{record.run_id}:{record.attempt}"
+        """Record an outcome, once. Where the sandbox or the disk failed there is none, and the run is done again."""
         data = record.model_dump(mode="json")
-        self._log.append("run_finished", record.subject, data, reason=record.why, key=key)
+        if record.status == "infra":
+            self._log.append("run_broken", record.subject, data, reason=record.why)
+        else:
+            key = f"run:{record.run_id}:{record.attempt}"
+            self._log.append("run_finished", record.subject, data, reason=record.why, key=key)
         self._fold()
         self._running.pop(record.run_id, None)
 

@@ -7,6 +7,7 @@ own in the checkpoint store and is deleted when it is done, so the store does no
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,14 +15,30 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent import boards, closing, graph, production, projections, promotion, queueing, reports, schedule, seasons
+from agent import (
+    boards,
+    closing,
+    graph,
+    papers,
+    production,
+    projections,
+    promotion,
+    queueing,
+    reports,
+    schedule,
+    seasons,
+)
 from agent.services import Services
 from experiments.measuring import InfrastructureFailed, ProductionFailed
 from experiments.plans import Interrupted
+from registry.durable import NO_ROOM
+from registry.errors import DiskFull
 
 if TYPE_CHECKING:
     from langgraph.checkpoint.sqlite import SqliteSaver
 
+WRITING_S = 0.5
+"""A file is written within milliseconds; a temporary one that stays the same for this long is a dead writer's."""
 STEPS_PER_CYCLE = 500
 """More than the longest cycle takes: ten looks of two nodes, confirmation, costs, and the rest."""
 
@@ -50,13 +67,34 @@ class NightResult:
 
 
 def run(services: Services, goal: Goal) -> NightResult:
-    """Run or resume the night. Raises Interrupted where a person stopped it; the same command goes on."""
+    """Run or resume the night. Raises Interrupted where a person stopped it; the same command goes on.
+
+    Raises DiskFull where there is no room left; the same command goes on once there is.
+    """
+    try:
+        return _night(services, goal)
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        raise DiskFull(_no_room(services, error.strerror or "disk full")) from error
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
+            raise
+        raise DiskFull(_no_room(services, str(error))) from error
+
+
+def _no_room(services: Services, said: str) -> str:
+    return f"{services.workspace.root}: no room to write ({said}); free some space and start the same command again"
+
+
+def _night(services: Services, goal: Goal) -> NightResult:
     recover(services)
     _open(services, goal)
     try:
-        production.open_for_the_night(services)
+        # First, because merging the base moves production, and a decided promotion is the next commit on the old one.
         promotion.finish_interrupted(services)
         closing.close_interrupted(services)
+        production.open_for_the_night(services)
         production.first_look(services)
         production.measure(services)
         reason = _cycles(services, goal)
@@ -70,7 +108,7 @@ def recover(services: Services) -> None:
     """Remove what a killed process left and make the files agree with the log."""
     from sandbox.outputs import remove_tree
 
-    removed = [*services.sandbox.reap(), *services.solution.clean_up()]
+    removed = [*services.sandbox.reap(), *services.solution.clean_up(), *_half_written(services)]
     removed += [f"a torn last line of the log, kept in {repair.path.name}" for repair in services.log.repairs]
     running = services.workspace.cache / "running"
     if running.is_dir() and any(running.iterdir()):
@@ -80,6 +118,30 @@ def recover(services: Services) -> None:
         services.record("recovered", "workspace", {"removed": removed}, reason="; ".join(removed)[:500])
     queueing.take_in_by_hand(services)
     projections.reconcile(services)
+    papers.reconcile_log(services)
+
+
+def _half_written(services: Services) -> list[str]:
+    """Remove temporary files whose writer was killed before it could put them in their place.
+
+    A command beside this one may be writing now, so only what does not change for a moment is a leftover.
+    """
+    from sandbox.outputs import remove_tree
+
+    workspace = services.workspace
+    folders = [workspace.root, workspace.reports, workspace.agent, workspace.reports / "pull-requests"]
+    folders += [path for path in (*workspace.experiments.glob("*"), *workspace.results.glob("*")) if path.is_dir()]
+    folders += [*workspace.results.glob("production/*"), *workspace.blobs.glob("*")]
+    found = {path: path.stat().st_mtime_ns for folder in folders for path in folder.glob(".*.tmp") if path.is_file()}
+    if found:
+        time.sleep(WRITING_S)
+    left = [path for path, before in found.items() if path.is_file() and path.stat().st_mtime_ns == before]
+    for path in left:
+        path.unlink(missing_ok=True)
+    layouts = [path for path in (workspace.cache / "trees").glob(".*") if path.is_dir()]
+    for path in layouts:
+        remove_tree(path)
+    return [f"half-written {path.relative_to(workspace.root)}" for path in (*left, *layouts)]
 
 
 def _open(services: Services, goal: Goal) -> None:
@@ -100,8 +162,10 @@ def _open(services: Services, goal: Goal) -> None:
 
 
 def _cycles(services: Services, goal: Goal) -> str:
-    with _checkpoints(services.workspace.checkpoints) as saver:
+    with _checkpoints(services) as saver:
         app = graph.build(services, saver)
+        if reason := _stopped_before(services, goal):
+            return reason
         while True:
             if reason := _finished(services, goal):
                 return reason
@@ -124,6 +188,15 @@ def _finished(services: Services, goal: Goal) -> str:
     if goal.only and services.history.hypotheses[goal.only].status not in {"queued", "active"}:
         return f"{goal.only} has its verdict"
     return ""
+
+
+def _stopped_before(services: Services, goal: Goal) -> str:
+    """Why the night was about to end when it was killed after its last cycle: asked again, so that none is added."""
+    night, history = services.history.night, services.history
+    last = services.log.find(f"cycle:{history.cycles}:finished")
+    if goal.forever or night is None or history.cycle is not None or last is None or last.seq < night.first_seq:
+        return ""
+    return _after(services, goal, last.data)
 
 
 def _after(services: Services, goal: Goal, state: dict[str, Any]) -> str:
@@ -163,7 +236,8 @@ def _one_cycle(services: Services, app: Any, saver: SqliteSaver) -> dict[str, An
     thread = f"c{number:06d}-{shape}"
     night = services.history.night
     data = {"cycle": number, "thread": thread, "fingerprint": shape, "night": night.id if night else ""}
-    services.record("cycle_started", f"C-{number:06d}", data, key=f"cycle:{number}:started")
+    if opened is None:  # an open one may have been started by an earlier night, which ended in failure
+        services.record("cycle_started", f"C-{number:06d}", data, key=f"cycle:{number}:started")
     config = {"configurable": {"thread_id": thread}, "recursion_limit": STEPS_PER_CYCLE}
     known = app.get_state(config)
     if known.next:
@@ -179,20 +253,45 @@ def _one_cycle(services: Services, app: Any, saver: SqliteSaver) -> dict[str, An
 
 
 @contextmanager
-def _checkpoints(path: Path) -> Iterator[SqliteSaver]:
-    """The checkpoint store on a connection of our own: the log is what must be durable, this only saves work."""
+def _checkpoints(services: Services) -> Iterator[SqliteSaver]:
+    """The checkpoint store on a connection of our own: the log is what must be durable, this only saves work.
+
+    A store that cannot be read is made anew: every node finds in the log what it has done. Threads of cycles that
+    are closed (killed between the end of a cycle and its removal here) go.
+    """
+    path, opened = services.workspace.checkpoints, services.history.cycle
+    try:
+        connection, saver = _store(path)
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.OperationalError):
+            raise
+        for file in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
+            file.unlink(missing_ok=True)
+        services.record("recovered", "workspace", {"removed": [path.name]}, reason=f"checkpoints: {error}")
+        connection, saver = _store(path)
+    try:
+        for (thread,) in connection.execute("SELECT DISTINCT thread_id FROM checkpoints").fetchall():
+            if opened is None or thread != opened.thread:
+                saver.delete_thread(thread)
+        yield saver
+    finally:
+        connection.close()
+
+
+def _store(path: Path) -> tuple[sqlite3.Connection, SqliteSaver]:
     from langgraph.checkpoint.sqlite import SqliteSaver
 
     connection = sqlite3.connect(path, check_same_thread=False)
     try:
+        connection.execute("PRAGMA auto_vacuum=FULL")  # before the first table, or it does nothing
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
-        connection.execute("PRAGMA auto_vacuum=FULL")
         saver = SqliteSaver(connection)
         saver.setup()
-        yield saver
-    finally:
+    except BaseException:
         connection.close()
+        raise
+    return connection, saver
 
 
 def _sleep_until_next_slot(services: Services) -> None:

@@ -96,19 +96,32 @@ def read_listed(services: Services) -> int:
 
 
 def _record(services: Services, reading: Reading) -> None:
-    from agent.researcher.research_log import research_log_entry
-
     services.record(
         "paper_read",
         reading.paper.key,
         {"reading": reading.model_dump(mode="json"), "researcher": services.researcher.name},
         reason=reading.why,
-        key=f"read:{reading.paper.key}:{reading.paper.version}",
+        key=_key(reading),
     )
     techniques = ", ".join(technique.name for technique in reading.techniques) or "no technique for us"
     services.progress.say(f"  read “{reading.paper.title[:80]}”: {techniques if reading.relevant else reading.why}")
+    reconcile_log(services)
+
+
+def reconcile_log(services: Services) -> None:
+    """Add to the research log every reading that it lacks; also on start, where a crash came before the entry."""
+    from agent.researcher.research_log import research_log_entry
+
     log = services.workspace.research_log
-    text = log.read_text() if log.exists() else "# Research log\n\n"
-    entry = research_log_entry(reading, services.clock().date().isoformat())
-    if entry.splitlines()[1] not in text:
-        write_atomically(log, text + entry + "\n")
+    before = text = log.read_text() if log.exists() else "# Research log\n\n"
+    for reading in services.history.readings.values():
+        event = services.log.find(_key(reading))
+        entry = research_log_entry(reading, event.time[:10] if event is not None else "")
+        if entry.splitlines()[1] not in text:
+            text += entry + "\n"
+    if text != before:
+        write_atomically(log, text)
+
+
+def _key(reading: Reading) -> str:
+    return f"read:{reading.paper.key}:{reading.paper.version}"

@@ -12,9 +12,12 @@ from registry.hypotheses import Hypothesis
 
 
 def start(services: Services, hypothesis: str) -> None:
-    """Fix the production that this test is against; nothing where the test is under way."""
+    """Fix the production that this test is against; nothing where the test is under way or was decided already.
+
+    A crash after the decision enters the node again, and the decided test may have been closed before that.
+    """
     production = services.history.production
-    if hypothesis in services.history.tests or production is None:
+    if services.history.hypotheses[hypothesis].status != "queued" or production is None:
         return
     services.record(
         "hypothesis_started",
@@ -29,8 +32,8 @@ def start(services: Services, hypothesis: str) -> None:
 
 def commit(services: Services, hypothesis: str) -> str:
     """`committed`, or `refused` with the reason in the log. A crash in between gives the same commit again."""
-    test = services.history.tests[hypothesis]
-    if test.decided == "archive":
+    test = services.history.tests.get(hypothesis)
+    if test is None or test.decided == "archive":
         return "refused"
     if test.commit:
         return "committed"
@@ -53,9 +56,11 @@ def _committed(services: Services, idea: Hypothesis, edits: dict[str, bytes]) ->
 
     test = services.history.tests[idea.id]
     implementation = idea.implementation
+    # A hypothesis that is tested again on a new production gets a branch of its own; the first one stays.
+    again = idea.id in services.history.tried_trees.values()
     candidate = services.solution.commit(
         idea.id,
-        idea.title,
+        f"{test.production[:7]} {idea.title}" if again else idea.title,
         test.production,
         edits,
         commits.commit_message(idea.id, idea.title, implementation.change, idea.claim, idea.source),

@@ -49,7 +49,9 @@ def measure(services: Services) -> list[RunRecord]:
     if production is None:
         raise ValueError("production is measured after it is recorded")
     cached = services.target.gate.policy == "e-night" and services.target.gate.screen == "cached"
-    wanted = _baseline_seeds(seasons.ready(services), production.index, CACHED_BASELINE if cached else SHOWN_BASELINE)
+    # Measuring closes no season: whether the next candidate needs a new one is asked when it enters the gate.
+    state = seasons.current(services.history) or seasons.ready(services)
+    wanted = _baseline_seeds(state, production.index, CACHED_BASELINE if cached else SHOWN_BASELINE)
     plans = [
         Plan("production", "production", "baseline", production.commit, production.commit, seed) for seed in wanted
     ]

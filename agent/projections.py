@@ -29,6 +29,10 @@ def reconcile(services: Services) -> None:
     for name in services.history.hypotheses:
         hypothesis(services, name)
     queue(services)
+    written = services.competitive().our_solution.current_scores
+    for board in services.history.scores:
+        if written.get(board) is None:  # a crash came before the first score was written; later ones people may edit
+            current_score(services, board)
 
 
 # -- hypotheses and the queue -------------------------------------------------------------------------------

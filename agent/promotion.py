@@ -6,6 +6,8 @@ it again.
 
 from __future__ import annotations
 
+from typing import Any
+
 from agent import closing, evidence, production, projections, review, seasons, testing
 from agent.services import Services
 from experiments import gate
@@ -42,10 +44,21 @@ def promote(services: Services, hypothesis: str) -> None:
 
 
 def finish_interrupted(services: Services) -> None:
-    """After a crash between a promotion's verdict and its last step: do all of it again."""
-    for name, test in list(services.history.tests.items()):
-        if test.decided == "promote":
-            promote(services, name)
+    """After a crash between a promotion's verdict and its last step: do all of it again.
+
+    What the cycle would still do after it (measure, readmit) follows from the log too, so it is done here for a
+    cycle that will not be resumed.
+    """
+    tests = list(services.history.tests.items())
+    interrupted = [name for name, test in tests if test.decided == "promote"]
+    for name in interrupted:
+        promote(services, name)
+    for name, test in tests:
+        look = test.last_look
+        if test.decided == "archive" and look is not None and look["evidence"]["readmission"] is not None:
+            _requeue_superseded(services, name, test, str(look["decision"]["reason"]))
+    if interrupted:
+        readmit_parked(services)
 
 
 def remeasure(services: Services) -> None:
@@ -69,23 +82,34 @@ def _submit(services: Services, hypothesis: str, test: Test) -> None:
         return
     from tools import submissions
 
+    announced = f"submission_started:{hypothesis}:{test.commit}"
+    if services.log.find(announced) is not None:
+        # Handing in twice may cost one of few attempts, and nobody can tell whether the first one arrived.
+        _submitted(
+            services,
+            hypothesis,
+            test,
+            {"status": "unknown", "exit_status": None, "argv": command, "output": ""},
+            "the agent was killed while it was handed in; look at the board before handing it in by hand",
+        )
+        return
+    services.record("submission_started", hypothesis, {"argv": command}, key=announced)
     code = services.runner.trees.candidate(test.commit, test.production)
     results = services.workspace.results_of(hypothesis).root
     asked = submissions.Promotion(hypothesis, test.branch, test.commit, code, results)
     result = submissions.submit(command, asked, services.target.submission.timeout, services.workspace.root)
-    services.record(
-        "submission",
-        hypothesis,
-        {
-            "status": result.status,
-            "exit_status": result.exit_status,
-            "argv": list(result.argv),
-            "output": result.output,
-        },
-        reason=result.why,
-        key=f"submission:{hypothesis}:{test.commit}",
-    )
-    services.progress.say(f"  submission of {hypothesis}: {result.status} {result.why}")
+    data = {
+        "status": result.status,
+        "exit_status": result.exit_status,
+        "argv": list(result.argv),
+        "output": result.output,
+    }
+    _submitted(services, hypothesis, test, data, result.why)
+
+
+def _submitted(services: Services, hypothesis: str, test: Test, data: dict[str, Any], why: str) -> None:
+    services.record("submission", hypothesis, data, reason=why, key=f"submission:{hypothesis}:{test.commit}")
+    services.progress.say(f"  submission of {hypothesis}: {data['status']} {why}")
 
 
 # -- parked candidates --------------------------------------------------------------------------------------
@@ -115,9 +139,13 @@ def _rebase(services: Services, hypothesis: str, promotions: int, position: int)
     facts = evidence.of_test(services, test, readmission=back)
     policy = testing.policy_of(test)
     decision = gate.decide(facts, policy)
-    testing.record_look(services, test, facts, decision, policy, f"readmitted:{promotions}")
+    testing.record_look(services, test, facts, decision, policy)
     testing.record_verdict(services, test, decision, suffix=f":readmitted:{promotions}")
-    if decision.reason != "superseded":
+    _requeue_superseded(services, hypothesis, test, decision.reason)
+
+
+def _requeue_superseded(services: Services, hypothesis: str, test: Test, reason: str) -> None:
+    if reason != "superseded":
         return
     services.record(
         "hypothesis_requeued",

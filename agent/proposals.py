@@ -63,6 +63,15 @@ def _trials(history: History) -> list[Trial]:
     return decided + under_way
 
 
+def of_cycle(services: Services, cycle: int) -> str | None:
+    """What this cycle has proposed already, before a crash; its own proposals would change what it proposes next."""
+    started = services.log.find(f"cycle:{cycle}:started")
+    for event in services.log.read_new(started.seq) if started is not None else ():
+        if event.kind == "hypotheses_proposed":
+            return _said(len(event.data["hypotheses"]), event.data["note"])
+    return None
+
+
 def propose(services: Services) -> str:
     """Fill the queue once per state of knowledge; says how many ideas came, or why none."""
     asked = situation(services)
@@ -99,7 +108,11 @@ def propose(services: Services) -> str:
         services.progress.say(
             f"  queued {hypothesis.id}: {hypothesis.title} (priority {hypothesis.priority_score:.2f})"
         )
-    return f"{len(hypotheses)} proposed" if hypotheses else answer.note
+    return _said(len(hypotheses), answer.note)
+
+
+def _said(count: int, note: str) -> str:
+    return f"{count} proposed" if count else note
 
 
 def _basis(asked: Situation) -> str:

@@ -43,10 +43,14 @@ def _after(state: SeasonState | None, kind: str, data: dict[str, Any]) -> Season
 
 
 def ready(services: Services) -> SeasonState:
-    """The season the next candidate belongs to: the open one, or a new one where none is open or it is due to close."""
+    """The season the next candidate belongs to: the open one, or a new one where none is open or it is due to close.
+
+    A season with a candidate under test stays open until its verdict, also where a crash comes in between.
+    """
     today = services.clock().date().isoformat()
     state = current(services.history)
-    if state is not None and not state.closed and season.due_to_close(state, today):
+    running = state is not None and any(candidate.standing == "running" for candidate in state.candidates)
+    if state is not None and not state.closed and not running and season.due_to_close(state, today):
         _close(services, state, today)
         state = current(services.history)
     if state is None or state.closed:

@@ -7,6 +7,7 @@ from the log and writes its answers back.
 from __future__ import annotations
 
 import math
+from hashlib import sha256
 
 from agent import closing, production, seasons
 from agent import evidence as evidences
@@ -14,6 +15,7 @@ from agent.services import Services
 from experiments import gate, seeds
 from experiments.gate import Decision, Evidence, Need
 from experiments.plans import Plan
+from registry.canonical import canonical
 from registry.history import Test
 from registry.runs import Purpose
 from registry.target import GateSettings
@@ -23,7 +25,9 @@ PURPOSES: dict[str, Purpose] = {"stage": "gate", "fresh": "fresh", "cost": "cost
 
 def validate(services: Services, hypothesis: str) -> str:
     """One fast run on a seed no gate ever sees: `passed`, or `failed` with the reason in the log."""
-    test = services.history.tests[hypothesis]
+    test = services.history.tests.get(hypothesis)
+    if test is None or test.decided == "archive":
+        return "failed"  # decided before a crash, and closed since
     if test.validated:
         return "passed"
     seed = seeds.validation_seed(int(hypothesis.removeprefix("H-")))
@@ -78,8 +82,8 @@ def enter_gate(services: Services, hypothesis: str) -> None:
 
 
 def decide(services: Services, test: Test) -> Decision:
-    """The gate's word on what is recorded now. Pure in the record: asked again it says the same."""
-    return gate.decide(evidences.of_test(services, test), policy_of(test))
+    """The gate's word on what its last look saw. Pure in the record: asked again after a crash it says the same."""
+    return gate.decide(evidences.of_test(services, test, seen=True), policy_of(test))
 
 
 def policy_of(test: Test) -> gate.Policy:
@@ -119,30 +123,34 @@ def _plans(test: Test, need: Need) -> list[Plan]:
 
 def judge(services: Services, hypothesis: str) -> str:
     """One look: the gate's decision goes into the log whole, and its outcome back to the graph."""
-    test = services.history.tests[hypothesis]
-    if test.decided:
-        return test.decided
+    test = services.history.tests.get(hypothesis)
+    if test is None or test.decided:
+        return test.decided if test is not None else _decided_before(services, hypothesis)
     facts = evidences.of_test(services, test)
     policy = policy_of(test)
     decision = gate.decide(facts, policy)
-    size = f"{len(facts.stage)}:{len(facts.fresh)}:{len(facts.costs)}:{len(facts.baseline)}"
-    record_look(services, test, facts, decision, policy, size)
+    record_look(services, test, facts, decision, policy)
     if decision.outcome == "extend":
         return "extend"
     return record_verdict(services, test, decision)
 
 
-def record_look(
-    services: Services, test: Test, facts: Evidence, decision: Decision, policy: gate.Policy, size: str
-) -> None:
-    """One look, whole: the raw values, what was derived from them and what was decided."""
-    services.record(
-        "look",
-        test.hypothesis,
-        gate.look_record(facts, decision, policy),
-        reason=decision.explanation,
-        key=f"look:{test.hypothesis}:{test.commit}:{size}",
-    )
+def _decided_before(services: Services, hypothesis: str) -> str:
+    """The outcome of a test that was decided before a crash and closed since."""
+    status = services.history.hypotheses[hypothesis].status
+    return {"promoted": "promote", "parked": "park"}.get(status, "archive")
+
+
+def record_look(services: Services, test: Test, facts: Evidence, decision: Decision, policy: gate.Policy) -> None:
+    """One look, whole: the raw values, what was derived from them and what was decided.
+
+    Its identity is its content: the same evidence again is the same look, and evidence that has changed since a
+    crash (production moved, a board was read again) is another one.
+    """
+    data = gate.look_record(facts, decision, policy)
+    size = f"{len(facts.stage)}:{len(facts.fresh)}:{len(facts.costs)}:{len(facts.baseline)}"
+    key = f"look:{test.hypothesis}:{test.commit}:{size}:{sha256(canonical(data)).hexdigest()[:12]}"
+    services.record("look", test.hypothesis, data, reason=decision.explanation, key=key)
     services.progress.say(f"  {test.hypothesis} {spoken(decision)}")
 
 

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import shutil
 import threading
 from pathlib import Path
 
 from experiments import environment, metrics
 from experiments.plans import Interrupted, Plan, Source
 from experiments.trees import TreeCache
-from registry.errors import BadInput, Problem
+from registry.errors import BadInput, DiskFull, Problem
 from registry.hypotheses import Scalar
 from registry.runs import PhaseRecord, RunKey, RunRecord, RunStatus
 from registry.target import Predict, Target
@@ -26,6 +28,8 @@ from sandbox.outputs import plain_text, read_output, remove_tree
 PREDICTIONS = "predictions.jsonl"
 MAX_PREDICTIONS_BYTES = 512 << 20
 TIMED_RUNS = 3
+LEAST_ROOM = 1 << 20
+"""Free bytes below which a failed phase is put down to the disk."""
 SEED_VARIABLES = ("AGENT_SEED", "PYTHONHASHSEED", "PL_GLOBAL_SEED")
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
@@ -86,8 +90,12 @@ class Runner:
         remove_tree(work)
         work.mkdir(parents=True)
         run = _Run(self, plan, key, work, attempt, cancel)
-        record = run.measure_cost() if plan.purpose == "cost" else run.through_phases()
-        run.write_record(record)
+        try:
+            record = run.measure_cost() if plan.purpose == "cost" else run.through_phases()
+            run.write_record(record)
+        except BaseException:
+            remove_tree(work)
+            raise
         destination = self.root / self.folder(plan)
         remove_tree(destination)
         destination.parent.mkdir(parents=True, exist_ok=True)
@@ -123,7 +131,8 @@ def interpreter(target: Target, repository: Path) -> Path:
                 "environment",
             )
         )
-    return repository / target.environment.python
+    # Without `..`: the sandbox mounts the path as it is spelled, and the folder before a `..` is not inside.
+    return Path(os.path.normpath(repository / target.environment.python))
 
 
 class _Run:
@@ -309,6 +318,9 @@ class _Run:
             return None
         if outcome.reason == "cancelled":
             raise Interrupted(f"{self.plan.subject}, seed {self.plan.seed}: stopped while it ran")
+        if shutil.disk_usage(self.work).free < LEAST_ROOM:
+            # Nobody can tell whose fault the failure is, so it must not count against the candidate.
+            raise DiskFull(f"{self.work}: no room left while {name} ran; free some space and start again")
         return self._record(_status(outcome), f"{name}: {_why(outcome)}")
 
     def _record(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import sys
 from collections.abc import Iterator
@@ -58,7 +59,11 @@ def a_night(workspace: Workspace, goal: Goal, silent: bool, name: str = "run") -
         try:
             return night.run(services, goal)
         except Interrupted:
-            progress.say(f"Stopped at a safe point. Go on with: agent {name} --workspace {workspace.root}")
+            where = f"agent {name} --workspace {shlex.quote(str(workspace.root))}"
+            line = f"Stopped at a safe point. Go on with: {where}"
+            progress.say(line)
+            if silent:  # its one document is not there, so the way on goes where errors go
+                click.echo(line, err=True)
             raise
 
 

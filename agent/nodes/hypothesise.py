@@ -11,8 +11,9 @@ REFILL_BELOW = 4
 
 
 def run(services: Services, state: State) -> State:
-    """Propose a batch of hypotheses as one event, so that a crash leaves all of it or none."""
-    del state
+    """Propose a batch of hypotheses as one event, so that a crash leaves all of it or none; once a cycle."""
+    if (known := proposals.of_cycle(services, state["cycle"])) is not None:
+        return {"proposed": known}
     waiting = len(services.history.with_status("queued"))
     if waiting >= REFILL_BELOW:
         return {"proposed": f"not_due: {waiting} wait"}

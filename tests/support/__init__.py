@@ -1,0 +1,1 @@
+"""What tests and benchmarks build their workspaces from."""

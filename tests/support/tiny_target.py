@@ -1,0 +1,159 @@
+"""A solution that trains in milliseconds, and its workspace: for tests and benchmarks of the whole loop.
+
+The seed decides the value and the settings shift its mean, so every verdict is a fact of the seeds and never of the
+machine: it declares no cost, because timings would be noise. Its board is a JSON file, its interpreter an empty
+virtual environment, and everything in it is standard library.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from registry.workspace import Workspace
+
+GIT = {
+    "PATH": os.environ["PATH"],
+    "HOME": "/nonexistent",
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_AUTHOR_NAME": "A User",
+    "GIT_AUTHOR_EMAIL": "user@example.org",
+    "GIT_COMMITTER_NAME": "A User",
+    "GIT_COMMITTER_EMAIL": "user@example.org",
+    "GIT_AUTHOR_DATE": "2026-01-02T03:04:05Z",
+    "GIT_COMMITTER_DATE": "2026-01-02T03:04:05Z",
+}
+TRAIN = """\
+import json, random, sys, time
+from pathlib import Path
+
+EFFECTS = {"width": {1: 0.0, 2: 0.04, 3: 0.05}, "rate": {1: 0.0, 2: -0.05, 3: 0.0}, "depth": {1: 0.0, 2: -0.06}}
+
+
+def settings(path):
+    pairs = (line.split(":") for line in Path(path).read_text().splitlines() if line.startswith("  "))
+    return {name.strip(): float(value) for name, value in pairs}
+
+
+options = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+chosen = settings(options["--config"])
+noise = random.Random(options["--seed"] + repr(sorted(chosen.items()))).gauss(0.0, chosen["noise"])
+time.sleep(chosen["sleep"])
+score = 0.8 + sum(EFFECTS[name][int(chosen[name])] for name in EFFECTS) + noise
+Path(options["--out"], "answer.json").write_text(json.dumps({"score": score}))
+print("score:", score)
+"""
+EVALUATE = """\
+import json, sys
+from pathlib import Path
+
+options = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+score = json.loads(Path(options["--predictions"], "answer.json").read_text())["score"]
+offset = json.loads(Path(options["--labels"], "offset.json").read_text())
+Path(options["--out"], "metrics.json").write_text(json.dumps({"accuracy": min(max(score + offset, 0.0), 1.0)}))
+"""
+TARGET = """\
+version: 1
+name: tiny
+solution:
+  repository: ../solution
+  base: main
+  config: configs/production.yaml
+  editable: ["train.py", "configs/**"]
+  protected: ["evaluate.py", "data/**"]
+phases:
+  train:
+    command: [python, -I, -S, train.py, --config, "{config}", --seed, "{seed}", --out, "{out}"]
+  evaluate:
+    command: [python, -I, -S, evaluate.py, --predictions, "{predictions}", --labels, "{labels}", --out, "{out}"]
+    labels: {dev: data/dev, test: data/test}
+metrics:
+  primary: {name: accuracy, higher_is_better: true, leaderboard: Tiny}
+gate: {policy: e-night, threshold: 0.005, season: 20, alpha: 0.45, screen: paired, test_looks: 10}
+search_space:
+  width: {path: model.width, values: [1, 2], tags: [width, capacity]}
+  rate: {path: train.rate, values: [1, 2], tags: [optimisation]}
+full: {timeout: 60s}
+environment: {python: ../environment/bin/python}
+resources: {cpus: 1, memory: 256MiB, gpus: 0, disk: 16MiB}
+"""
+REGISTRY = """\
+domain: tiny
+target_leaderboards:
+  - name: Tiny
+    url: board.json
+    scrape_method: manual
+    primary_metric: accuracy
+    higher_is_better: true
+competitors:
+our_solution:
+  name: Ours
+  current_scores:
+    Tiny: null    # our test score
+  promotion_threshold: 0.005
+schedule:
+"""
+RESEARCH = "research_sources:\n  arxiv_queries: []\ndomain_keywords: []\n"
+BOARD = [{"name": "Rival", "accuracy": 0.97}, {"name": "Other", "accuracy": 0.82}]
+
+
+@dataclass(frozen=True, slots=True)
+class TinyTarget:
+    """A folder with a solution, its environment and a workspace beside it."""
+
+    root: Path
+
+    @property
+    def solution(self) -> Path:
+        return self.root / "solution"
+
+    @property
+    def workspace(self) -> Workspace:
+        return Workspace(self.root / "workspace")
+
+    def git(self, *arguments: str) -> str:
+        done = subprocess.run(["git", *arguments], cwd=self.solution, env=GIT, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise AssertionError(f"git {arguments}: {done.stderr}")
+        return done.stdout.strip()
+
+
+def make(root: Path, *, noise: float = 0.004, sleep: float = 0.0, environment: Path | None = None) -> TinyTarget:
+    """Build all of it under `root`; `environment` is an interpreter's environment to share (see `make_environment`)."""
+    target = TinyTarget(root)
+    configuration = f"model:\n  width: 1\n  depth: 1\ntrain:\n  rate: 1\n  sleep: {sleep}\ndata:\n  noise: {noise}\n"
+    files = {
+        "train.py": TRAIN,
+        "evaluate.py": EVALUATE,
+        "configs/production.yaml": configuration,
+        "data/dev/offset.json": "0.0",
+        "data/test/offset.json": "-0.01",
+    }
+    for name, text in files.items():
+        path = target.solution / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    target.git("init", "--quiet", "--initial-branch=main")
+    target.git("add", "--all")
+    target.git("commit", "--quiet", "--message", "start")
+    (root / "environment").symlink_to(environment or make_environment(root / ".environment"))
+    workspace = target.workspace
+    workspace.root.mkdir()
+    workspace.create_folders()
+    workspace.target.write_text(TARGET)
+    workspace.competitive_registry.write_text(REGISTRY)
+    workspace.research_config.write_text(RESEARCH)
+    (workspace.root / "board.json").write_text(json.dumps(BOARD))
+    return target
+
+
+def make_environment(folder: Path) -> Path:
+    """An empty virtual environment for candidates."""
+    base = getattr(sys, "_base_executable", sys.executable)
+    subprocess.run([base, "-m", "venv", "--without-pip", str(folder)], check=True)
+    return folder
