@@ -175,7 +175,7 @@ class History:
         self.unfinished_runs: dict[str, Data] = {}
         self.failed_production_runs = 0
         self.baseline: dict[str, dict[int, RunRecord]] = {}
-        """Production commit → seed → runs that belong to no candidate."""
+        """Production commit → seed → its baseline runs on dev; never a look at the test split, never a re-run."""
         self._handlers: dict[str, Callable[[EventLike], None]] = {
             name.removeprefix("_on_"): getattr(self, name) for name in dir(self) if name.startswith("_on_")
         }
@@ -291,7 +291,7 @@ class History:
             self.night.run_seconds += sum(phase.wall_s for phase in record.phases.values())
         if record.subject in self.tests:
             self.tests[record.subject].runs[record.arm, record.purpose, record.key.seed] = record
-        elif record.arm == "production":
+        elif record.purpose == "baseline":
             self.baseline.setdefault(record.commit, {})[record.key.seed] = record
 
     # -- the gate -------------------------------------------------------------------------------------------
