@@ -57,6 +57,7 @@ def run(services: Services, goal: Goal) -> NightResult:
         production.open_for_the_night(services)
         promotion.finish_interrupted(services)
         closing.close_interrupted(services)
+        seasons.ready(services)
         production.first_look(services)
         production.measure(services)
         reason = _cycles(services, goal)

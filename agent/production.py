@@ -49,7 +49,7 @@ def measure(services: Services) -> list[RunRecord]:
     if production is None:
         raise ValueError("production is measured after it is recorded")
     cached = services.target.gate.policy == "e-night" and services.target.gate.screen == "cached"
-    wanted = _baseline_seeds(seasons.ready(services), production.index, CACHED_BASELINE if cached else SHOWN_BASELINE)
+    wanted = _baseline_seeds(seasons.standing(services), production.index, CACHED_BASELINE if cached else SHOWN_BASELINE)
     plans = [
         Plan("production", "production", "baseline", production.commit, production.commit, seed) for seed in wanted
     ]
@@ -63,7 +63,7 @@ def screen_seeds(services: Services) -> Sequence[int]:
     production = services.history.production
     if services.target.gate.policy != "e-night" or services.target.gate.screen != "cached" or production is None:
         return ()
-    return _baseline_seeds(seasons.ready(services), production.index, CACHED_BASELINE)
+    return _baseline_seeds(seasons.standing(services), production.index, CACHED_BASELINE)
 
 
 def _baseline_seeds(state: SeasonState, index: int, count: int) -> tuple[int, ...]:
