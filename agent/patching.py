@@ -53,9 +53,10 @@ def _committed(services: Services, idea: Hypothesis, edits: dict[str, bytes]) ->
 
     test = services.history.tests[idea.id]
     implementation = idea.implementation
+    again = services.history.requeued.get(idea.id, 0)
     candidate = services.solution.commit(
         idea.id,
-        idea.title,
+        f"again {again} {idea.title}" if again else idea.title,  # names the branch; the first test's stays as it is
         test.production,
         edits,
         commits.commit_message(idea.id, idea.title, implementation.change, idea.claim, idea.source),

@@ -141,6 +141,8 @@ class History:
     def __init__(self) -> None:
         self.seq = 0
         self.hypotheses: dict[str, Hypothesis] = {}
+        self.requeued: dict[str, int] = {}
+        """Hypothesis → how often it went back to the queue for a test on another production."""
         self.why: dict[str, str] = {}
         """Hypothesis → why it has the status it has."""
         self.decided_at: dict[str, str] = {}
@@ -258,6 +260,7 @@ class History:
 
     def _on_hypothesis_requeued(self, event: EventLike) -> None:
         self._status(event, "queued")
+        self.requeued[event.subject] = self.requeued.get(event.subject, 0) + 1
         self.tests.pop(event.subject, None)
 
     def _on_hypothesis_started(self, event: EventLike) -> None:
