@@ -137,6 +137,8 @@ def _after(services: Services, goal: Goal, state: dict[str, Any]) -> str:
         return "first on every board, by the victory condition"
     why = str(state.get("queue", ""))
     if not state.get("hypothesis"):
+        if state.get("urgent") and why in {queueing.EXHAUSTED, queueing.NOTHING_QUEUED}:
+            return ""  # an urgent cycle skips reading and proposing; the next one asks for ideas
         return why if queueing.stop_reason(why) else _nothing_moves(services, why)
     return ""
 

@@ -12,6 +12,7 @@ from registry.hypotheses import Hypothesis, Urgency, priority
 
 MAX_ACTIVE = 10
 EXHAUSTED = "out of ideas"
+NOTHING_QUEUED = "nothing is queued"
 SEASON_OVER = "the season's end"
 
 
@@ -121,7 +122,7 @@ def pick(services: Services) -> tuple[str, str]:
         return hypothesis.id, "best of the queue" if hypothesis.tier == "normal" else "low tier, within the budget"
     if waiting:
         return "", "only low-priority ideas are left, and the budget does not allow them"
-    return "", EXHAUSTED if services.history.exhausted else "nothing is queued"
+    return "", EXHAUSTED if services.history.exhausted else NOTHING_QUEUED
 
 
 def budget(services: Services) -> Budget:
