@@ -40,16 +40,17 @@ def snapshot_of(services: Services, board: str) -> Snapshot | None:
 
 
 def read(services: Services, registry: CompetitiveRegistry, board: Leaderboard, slot: str) -> str:
-    """Read one board if its slot is new; its word for the cycle's record."""
-    if services.history.boards.get(board.name, BoardState()).slot == slot:
+    """Read one board if its slot is new, or was not read when it was tried; its word for the cycle's record."""
+    known, cycle = services.history.boards.get(board.name, BoardState()), services.history.cycles
+    if known.slot == slot or (known.tried_slot, known.tried_cycle) == (slot, cycle):
         return "not_due"
     status, data, why = _read(services, registry, board)
     services.record(
         "board_read",
         board.name,
-        {"slot": slot, "status": status, **data},
+        {"slot": slot, "cycle": cycle, "status": status, **data},
         reason=why,
-        key=f"board:{board.name}:{slot}",
+        key=f"board:{board.name}:{slot}" + ("" if status == "read" else f":{cycle}"),
     )
     for line in data.get("alerts", []):
         services.progress.say(line)

@@ -101,6 +101,9 @@ class BoardState:
     track: str = ""
     slot: str = ""
     """Scheduled moment the reading belongs to."""
+    tried_slot: str = ""
+    tried_cycle: int = 0
+    """The latest attempt, read or not; a board that was not read is tried again in the next cycle."""
     rank: int | None = None
     gap: float | None = None
     gap_points: float | None = None
@@ -178,6 +181,8 @@ class History:
         self.failed_production_runs = 0
         self.baseline: dict[str, dict[int, RunRecord]] = {}
         """Production commit → seed → its baseline runs on dev; never a look at the test split, never a re-run."""
+        self.first_baseline: dict[str, dict[int, RunRecord]] = {}
+        """The same as first measured: what a re-run is held against when environment or data have changed since."""
         self._handlers: dict[str, Callable[[EventLike], None]] = {
             name.removeprefix("_on_"): getattr(self, name) for name in dir(self) if name.startswith("_on_")
         }
@@ -296,6 +301,7 @@ class History:
             self.tests[record.subject].runs[record.arm, record.purpose, record.key.seed] = record
         elif record.purpose == "baseline":
             self.baseline.setdefault(record.commit, {})[record.key.seed] = record
+            self.first_baseline.setdefault(record.commit, {}).setdefault(record.key.seed, record)
 
     # -- the gate -------------------------------------------------------------------------------------------
 
@@ -355,7 +361,7 @@ class History:
                 seq=event.seq,
             )
         )
-        self.baseline = {}
+        self.baseline, self.first_baseline = {}, {}
 
     def _on_test_look(self, _event: EventLike) -> None:
         self.test_looks += 1
@@ -374,9 +380,10 @@ class History:
 
     def _on_board_read(self, event: EventLike) -> None:
         board = self.boards.setdefault(event.subject, BoardState())
-        board.slot = event.data["slot"]
+        board.tried_slot, board.tried_cycle = event.data["slot"], event.data.get("cycle", 0)
         if event.data["status"] != "read":
             return
+        board.slot = event.data["slot"]
         board.snapshot, board.track = event.data["snapshot"], event.data["track"]
         board.delta = event.data["delta"]
 
