@@ -46,7 +46,7 @@ def take_in_by_hand(services: Services) -> None:
         if known is not None and known.status != "queued":
             hypothesis = hypothesis.model_copy(update={"id": services.history.next_id()})
         admit(services, hypothesis.model_copy(update={"status": "queued"}), f"by_hand:{digest}", f"from {path.name}")
-        if known is None or known.id != hypothesis.id:
+        if hypothesis.id in services.history.hypotheses and (known is None or known.id != hypothesis.id):
             projections.hypothesis(services, hypothesis.id)
 
 
