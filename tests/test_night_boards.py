@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from tiny_solution import BOARD, SPACE, Page, Tiny, build, served
 
 from agent.night import Goal
 from agent.readers import Reader
 from registry.documents import load_queue
-from tiny_solution import BOARD, SPACE, Page, Tiny, build, served
 
 
 @pytest.fixture

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from git_repositories import git, picture
+from tiny_solution import BOARD, SPACE, TEST_SHIFT, Tiny, build
 
 from agent.night import Goal, NightResult
 from agent.readers import Reader
 from agent.verification import verify
-from git_repositories import git, picture
 from registry.documents import load_queue
 from registry.yaml_parsing import read
-from tiny_solution import BOARD, SPACE, TEST_SHIFT, Tiny, build
 
 AGENTS_OWN = (".git/objects", ".git/refs/heads/agent", ".git/logs/refs/heads/agent")
 

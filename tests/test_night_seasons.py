@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from tiny_solution import SPACE, Recorded, Tiny, build
 
 from agent import night
 from agent.night import Goal
 from agent.readers import Reader
 from agent.verification import verify
 from experiments.plans import Interrupted
-from tiny_solution import SPACE, Recorded, Tiny, build
 
 
 @pytest.fixture

@@ -23,6 +23,8 @@ from tempfile import mkdtemp
 from typing import Any
 
 import sandbox_backends
+from git_repositories import ENVIRONMENT, commit, git, make
+
 from agent import night
 from agent.ledger import LogLedger
 from agent.night import Goal, NightResult
@@ -34,7 +36,6 @@ from agent.state import State
 from agent.wiring import utc_now
 from experiments.measuring import Measurer
 from experiments.runner import Runner
-from git_repositories import ENVIRONMENT, commit, git, make
 from registry.audit import AuditLog
 from registry.audit_events import Event, read_events
 from registry.blobs import Blobs
@@ -242,7 +243,7 @@ class InProcess:
             names["main"](*words)
         except SystemExit as error:
             status, text = 1, str(error.code)
-        except Exception as error:
+        except (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError) as error:
             status, text = 1, repr(error)
         spec.log.write_text(text + "\n")
         return self._outcome("exit", status, text)
@@ -443,7 +444,7 @@ def served(page: Page) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, format: str, *arguments: object) -> None:
+        def log_message(self, *arguments: object) -> None:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
