@@ -40,17 +40,20 @@ def snapshot_of(services: Services, board: str) -> Snapshot | None:
 
 
 def read(services: Services, registry: CompetitiveRegistry, board: Leaderboard, slot: str) -> str:
-    """Read one board if its slot is new; its word for the cycle's record."""
+    """Read one board if its slot is new, or was not read when it was tried; its word for the cycle's record."""
+    known, cycle = services.history.boards.get(board.name, BoardState()), services.history.cycles
     key = f"board:{board.name}:{slot}"
-    if services.history.boards.get(board.name, BoardState()).slot == slot or services.log.find(key) is not None:
+    if known.slot == slot or (known.tried_slot, known.tried_cycle) == (slot, cycle):
+        return "not_due"
+    if services.log.find(key) is not None:
         return "not_due"  # the log is asked too: a clock that was set back names an old slot again
     status, data, why = _read(services, registry, board)
     services.record(
         "board_read",
         board.name,
-        {"slot": slot, "status": status, **data},
+        {"slot": slot, "cycle": cycle, "status": status, **data},
         reason=why,
-        key=key,
+        key=key if status == "read" else f"{key}:{cycle}",
     )
     for line in data.get("alerts", []):
         services.progress.say(line)

@@ -38,6 +38,7 @@ def close(services: Services, hypothesis: str) -> None:
         key=f"results:{hypothesis}:{test.commit}:{test.decided}",
     )
     projections.hypothesis(services, hypothesis)
+    projections.queue(services)
 
 
 def close_interrupted(services: Services) -> None:

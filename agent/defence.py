@@ -29,13 +29,14 @@ def run(services: Services) -> str:
     key = f"defence:{production.commit}:{slot}"
     if services.log.find(key) is not None:
         return "not_due"  # a clock that was set back names an old slot again
-    baseline = list(services.history.baseline.get(production.commit, {}).values()) or productions.measure(services)
+    first = services.history.first_baseline.get(production.commit, {})
+    baseline = list(first.values()) or productions.measure(services)
     chosen = seeds.defence_seeds(services.history.defences + 1, RUNS)
     plans = [Plan("production", "production", "defence", production.commit, production.commit, seed) for seed in chosen]
     again = services.measurer.measure(plans)
     metric = services.target.metrics.primary
     sign = 1.0 if metric.higher_is_better else -1.0
-    before = [sign * record.metrics[metric.name] for record in baseline if record.purpose == "baseline"]
+    before = [sign * record.metrics[metric.name] for record in baseline]
     after = [sign * record.metrics[metric.name] for record in again]
     p_value = probability_of_no_regression(before, after)
     regressed = p_value < ALERT_BELOW

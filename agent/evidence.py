@@ -9,9 +9,10 @@ from collections.abc import Sequence
 
 from agent import boards
 from agent.services import Services
-from experiments.gate import Evidence, Pair, Readmission, RunValue, SeasonFacts
+from experiments.gate import Evidence, Pair, Readmission, RunValue, SeasonFacts, policy_for
 from registry.history import Test
 from registry.runs import Arm, Purpose, RunRecord
+from registry.target import GateSettings
 
 
 def of_test(services: Services, test: Test, readmission: Readmission | None = None, seen: bool = False) -> Evidence:
@@ -30,6 +31,7 @@ def of_test(services: Services, test: Test, readmission: Readmission | None = No
     if seen:
         last = test.last_look["evidence"] if test.last_look is not None else {"stage": (), "fresh": (), "costs": ()}
         stage, fresh, costs = stage[: len(last["stage"])], fresh[: len(last["fresh"])], costs[: len(last["costs"])]
+    confirms = policy_for(GateSettings.model_validate(gate["settings"])).extent().fresh_pairs > 0
     production = services.history.production
     baseline = services.history.baseline.get(test.production, {})
     if seen and not all(seed in baseline for seed in gate["baseline_seeds"]):
@@ -49,7 +51,7 @@ def of_test(services: Services, test: Test, readmission: Readmission | None = No
         baseline=tuple(
             run_value(baseline[seed], metrics.primary.name) for seed in gate["baseline_seeds"] if seed in baseline
         ),
-        projected_rank=boards.projected_rank(services, _fresh_mean(fresh)),
+        projected_rank=boards.projected_rank(services, _candidate_mean(fresh if confirms else stage)),
         required_rank=board.victory.rank if board is not None else None,
         empty_diff=test.empty,
         identical_outputs=_identical(stage),
@@ -105,7 +107,7 @@ def _identical(pairs: tuple[Pair, ...]) -> bool:
     return bool(digest) and digest == pairs[0].production.outputs_sha256
 
 
-def _fresh_mean(pairs: tuple[Pair, ...]) -> float | None:
+def _candidate_mean(pairs: tuple[Pair, ...]) -> float | None:
     values = [pair.candidate.primary for pair in pairs if pair.candidate is not None]
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else None

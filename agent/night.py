@@ -95,6 +95,7 @@ def _night(services: Services, goal: Goal) -> NightResult:
         promotion.finish_interrupted(services)
         closing.close_interrupted(services)
         production.open_for_the_night(services)
+        seasons.ready(services)
         production.first_look(services)
         production.measure(services)
         reason = _cycles(services, goal)
@@ -209,6 +210,8 @@ def _after(services: Services, goal: Goal, state: dict[str, Any]) -> str:
         return "first on every board, by the victory condition"
     why = str(state.get("queue", ""))
     if not state.get("hypothesis"):
+        if state.get("urgent") and why in {queueing.EXHAUSTED, queueing.NOTHING_QUEUED}:
+            return ""  # an urgent cycle skips reading and proposing; the next one asks for ideas
         return why if queueing.stop_reason(why) else _nothing_moves(services, why)
     return ""
 

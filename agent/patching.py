@@ -56,11 +56,10 @@ def _committed(services: Services, idea: Hypothesis, edits: dict[str, bytes]) ->
 
     test = services.history.tests[idea.id]
     implementation = idea.implementation
-    # A hypothesis that is tested again on a new production gets a branch of its own; the first one stays.
-    again = idea.id in services.history.tried_trees.values()
+    again = services.history.requeued.get(idea.id, 0)
     candidate = services.solution.commit(
         idea.id,
-        f"{test.production[:7]} {idea.title}" if again else idea.title,
+        f"again {again} {idea.title}" if again else idea.title,  # names the branch; the first test's stays as it is
         test.production,
         edits,
         commits.commit_message(idea.id, idea.title, implementation.change, idea.claim, idea.source),

@@ -13,7 +13,6 @@ from agent.services import Services
 from experiments import seeds
 from experiments.plans import Plan
 from experiments.season import SeasonState
-from registry.errors import BadInput, Problem
 from registry.runs import RunRecord
 
 CACHED_BASELINE = 20
@@ -49,9 +48,9 @@ def measure(services: Services) -> list[RunRecord]:
     if production is None:
         raise ValueError("production is measured after it is recorded")
     cached = services.target.gate.policy == "e-night" and services.target.gate.screen == "cached"
-    # Measuring closes no season: whether the next candidate needs a new one is asked when it enters the gate.
-    state = seasons.current(services.history) or seasons.ready(services)
-    wanted = _baseline_seeds(state, production.index, CACHED_BASELINE if cached else SHOWN_BASELINE)
+    wanted = _baseline_seeds(
+        seasons.standing(services), production.index, CACHED_BASELINE if cached else SHOWN_BASELINE
+    )
     plans = [
         Plan("production", "production", "baseline", production.commit, production.commit, seed) for seed in wanted
     ]
@@ -65,7 +64,7 @@ def screen_seeds(services: Services) -> Sequence[int]:
     production = services.history.production
     if services.target.gate.policy != "e-night" or services.target.gate.screen != "cached" or production is None:
         return ()
-    return _baseline_seeds(seasons.ready(services), production.index, CACHED_BASELINE)
+    return _baseline_seeds(seasons.standing(services), production.index, CACHED_BASELINE)
 
 
 def _baseline_seeds(state: SeasonState, index: int, count: int) -> tuple[int, ...]:
@@ -103,9 +102,7 @@ def look_at_test(
     key = f"test_look:{commit}"
     done = services.log.find(key)
     if done is None and services.history.test_looks >= services.target.gate.test_looks:
-        why = f"all {services.target.gate.test_looks} looks of the budget are used"
-        services.record("test_look_refused", subject, {"commit": commit}, reason=why, key=f"test_look_refused:{commit}")
-        services.progress.say(f"[STATUS] no test score for {subject}: {why}")
+        _no_score(services, subject, commit, f"all {services.target.gate.test_looks} looks are used")
         return None
     if done is None:
         arm = "production" if subject == "production" else "candidate"
@@ -115,7 +112,8 @@ def look_at_test(
         ]
         records = services.measurer.measure(plans)
         if failed := [record for record in records if record.status != "ok"]:
-            raise BadInput(Problem("test split", failed[0].why, "a run that finishes as it does on dev"))
+            _no_score(services, subject, commit, f"it finishes on dev and not on the test split: {failed[0].why}")
+            return None
         name = services.target.metrics.primary.name
         values = [record.metrics[name] for record in records]
         data = {
@@ -138,3 +136,9 @@ def look_at_test(
         )
         projections.current_score(services, board.name)
     return float(done.data["mean"])
+
+
+def _no_score(services: Services, subject: str, commit: str, why: str) -> None:
+    """A promotion without a score on the board: the gate has decided on dev, and the test split decides nothing."""
+    services.record("test_look_refused", subject, {"commit": commit}, reason=why, key=f"test_look_refused:{commit}")
+    services.progress.say(f"[STATUS] no test score for {subject}: {why}")

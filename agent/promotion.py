@@ -127,8 +127,8 @@ def readmit_parked(services: Services) -> None:
         state.season.alpha,
         state.promotions,
     )
-    for position, index in enumerate(chosen, start=1):
-        _rebase(services, parked[index].subject.partition("@")[0], state.promotions, position)
+    for index in chosen:  # let in together, so one bar holds for all of them: N / (alpha (R + their number))
+        _rebase(services, parked[index].subject.partition("@")[0], state.promotions, len(chosen))
 
 
 def _rebase(services: Services, hypothesis: str, promotions: int, position: int) -> None:

@@ -122,6 +122,7 @@ def _basis(asked: Situation) -> str:
         [[dict(trial.settings), trial.verdict, trial.reason] for trial in asked.trials],
         sorted(technique.quote.text for technique in asked.techniques),
         asked.gap_points,
+        [parameter.model_dump(mode="json") for parameter in asked.target.search_space.values()],
     ]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:24]
 

@@ -12,6 +12,7 @@ from registry.hypotheses import Hypothesis, Urgency, priority
 
 MAX_ACTIVE = 10
 EXHAUSTED = "out of ideas"
+NOTHING_QUEUED = "nothing is queued"
 SEASON_OVER = "the season's end"
 
 
@@ -45,7 +46,7 @@ def take_in_by_hand(services: Services) -> None:
         if known is not None and known.status != "queued":
             hypothesis = hypothesis.model_copy(update={"id": services.history.next_id()})
         admit(services, hypothesis.model_copy(update={"status": "queued"}), f"by_hand:{digest}", f"from {path.name}")
-        if known is None or known.id != hypothesis.id:
+        if hypothesis.id in services.history.hypotheses and (known is None or known.id != hypothesis.id):
             projections.hypothesis(services, hypothesis.id)
 
 
@@ -103,7 +104,7 @@ def pick(services: Services) -> tuple[str, str]:
         return hypothesis.id, "best of the queue" if hypothesis.tier == "normal" else "low tier, within the budget"
     if waiting:
         return "", "only low-priority ideas are left, and the budget does not allow them"
-    return "", EXHAUSTED if services.history.exhausted else "nothing is queued"
+    return "", EXHAUSTED if services.history.exhausted else NOTHING_QUEUED
 
 
 def budget(services: Services) -> Budget:

@@ -45,12 +45,11 @@ def _after(state: SeasonState | None, kind: str, data: dict[str, Any]) -> Season
 def ready(services: Services) -> SeasonState:
     """The season the next candidate belongs to: the open one, or a new one where none is open or it is due to close.
 
-    A season with a candidate under test stays open until its verdict, also where a crash comes in between.
+    A season whose last candidate still waits for its verdict is not closed before it has one.
     """
     today = services.clock().date().isoformat()
     state = current(services.history)
-    running = state is not None and any(candidate.standing == "running" for candidate in state.candidates)
-    if state is not None and not state.closed and not running and season.due_to_close(state, today):
+    if state is not None and not state.closed and season.due_to_close(state, today) and not _undecided(state):
         _close(services, state, today)
         state = current(services.history)
     if state is None or state.closed:
@@ -59,6 +58,16 @@ def ready(services: Services) -> SeasonState:
     if state is None:
         raise season.SeasonError("not_opened", "a season was opened and the log does not show it")
     return state
+
+
+def _undecided(state: SeasonState) -> bool:
+    return any(candidate.standing == "running" for candidate in state.candidates)
+
+
+def standing(services: Services) -> SeasonState:
+    """The season that is open now, even where it takes no further candidate; the next one where none is open."""
+    state = current(services.history)
+    return state if state is not None and not state.closed else ready(services)
 
 
 def is_over(services: Services) -> bool:

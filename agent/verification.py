@@ -14,6 +14,7 @@ from experiments import gate
 from registry.audit_chain import verify_chain
 from registry.audit_events import Event, read_events
 from registry.errors import BadInput
+from registry.runs import RunKey
 from registry.workspace import Workspace
 
 Data = dict[str, Any]
@@ -48,6 +49,13 @@ def verify(workspace: Workspace) -> Verification:
     return Verification(chain.events, chain.head.hash, content.looks, len(content.runs), (*problems, *content.problems))
 
 
+def _identity(run: Data) -> Iterator[str]:
+    """A run's id is the hash of all that went into it."""
+    expected = RunKey.model_validate(run["key"]).run_id
+    if run["run_id"] != expected:
+        yield f"run {run['run_id']} was identified by its inputs as {expected}"
+
+
 class _Content:
     """Follows the events and notes where one contradicts another."""
 
@@ -56,11 +64,14 @@ class _Content:
         self.looks = 0
         self.last_look: dict[str, Data] = {}
         self.verdicts: dict[str, Data] = {}
+        self.test_scores: dict[str, float] = {}
+        """Commit → mean of its look at the test split."""
         self.problems: list[str] = []
 
     def take(self, event: Event) -> None:
         if event.kind == "run_finished":
             self.runs[event.data["run_id"]] = (event.data["status"], event.data["metrics"])
+            self._note(event, _identity(event.data))
         elif event.kind == "look":
             self.looks += 1
             self.last_look[event.subject] = event.data
@@ -69,6 +80,11 @@ class _Content:
         elif event.kind == "verdict":
             self.verdicts[event.subject] = event.data
             self._note(event, self._verdict(event))
+        elif event.kind == "test_look":
+            self.test_scores[event.data["commit"]] = event.data["mean"]
+            self._note(event, self._test_look(event.data))
+        elif event.kind == "board_score":
+            self._note(event, self._board_score(event.data))
         elif event.kind == "promoted":
             self._note(event, self._promotion(event))
 
@@ -100,6 +116,19 @@ class _Content:
         for name, number in value["secondary"].items():
             if metrics.get(name) != number:
                 yield f"run {value['run_id']} has {name} = {metrics.get(name)} and the look says {number}"
+
+    def _test_look(self, look: Data) -> Iterator[str]:
+        """A look at the test split against its runs: the values are theirs, the mean is the values'."""
+        for run_id, value in zip(look["runs"], look["values"], strict=True):
+            if value not in self.runs.get(run_id, ("", {}))[1].values():
+                yield f"run {run_id} has no metric of {value}"
+        if look["mean"] != sum(look["values"]) / len(look["values"]):
+            yield f"its mean is {look['mean']} and its values give another"
+
+    def _board_score(self, score: Data) -> Iterator[str]:
+        """A score that stands for a commit is the mean of that commit's look; one written by a person has none."""
+        if score["commit"] and score["score"] != self.test_scores.get(score["commit"]):
+            yield f"{score['score']}, the look at {score['commit'][:12]} gave {self.test_scores.get(score['commit'])}"
 
     def _verdict(self, event: Event) -> list[str]:
         look = self.last_look.get(event.subject)

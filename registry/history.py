@@ -101,6 +101,9 @@ class BoardState:
     track: str = ""
     slot: str = ""
     """Scheduled moment the reading belongs to."""
+    tried_slot: str = ""
+    tried_cycle: int = 0
+    """The latest attempt, read or not; a board that was not read is tried again in the next cycle."""
     rank: int | None = None
     gap: float | None = None
     gap_points: float | None = None
@@ -141,6 +144,8 @@ class History:
     def __init__(self) -> None:
         self.seq = 0
         self.hypotheses: dict[str, Hypothesis] = {}
+        self.requeued: dict[str, int] = {}
+        """Hypothesis → how often it went back to the queue for a test on another production."""
         self.why: dict[str, str] = {}
         """Hypothesis → why it has the status it has."""
         self.decided_at: dict[str, str] = {}
@@ -175,7 +180,9 @@ class History:
         self.unfinished_runs: dict[str, Data] = {}
         self.failed_production_runs = 0
         self.baseline: dict[str, dict[int, RunRecord]] = {}
-        """Production commit → seed → runs that belong to no candidate."""
+        """Production commit → seed → its baseline runs on dev; never a look at the test split, never a re-run."""
+        self.first_baseline: dict[str, dict[int, RunRecord]] = {}
+        """The same as first measured: what a re-run is held against when environment or data have changed since."""
         self._handlers: dict[str, Callable[[EventLike], None]] = {
             name.removeprefix("_on_"): getattr(self, name) for name in dir(self) if name.startswith("_on_")
         }
@@ -258,6 +265,7 @@ class History:
 
     def _on_hypothesis_requeued(self, event: EventLike) -> None:
         self._status(event, "queued")
+        self.requeued[event.subject] = self.requeued.get(event.subject, 0) + 1
         self.tests.pop(event.subject, None)
 
     def _on_hypothesis_started(self, event: EventLike) -> None:
@@ -291,8 +299,9 @@ class History:
             self.night.run_seconds += sum(phase.wall_s for phase in record.phases.values())
         if record.subject in self.tests:
             self.tests[record.subject].runs[record.arm, record.purpose, record.key.seed] = record
-        elif record.arm == "production":
+        elif record.purpose == "baseline":
             self.baseline.setdefault(record.commit, {})[record.key.seed] = record
+            self.first_baseline.setdefault(record.commit, {}).setdefault(record.key.seed, record)
 
     # -- the gate -------------------------------------------------------------------------------------------
 
@@ -352,7 +361,7 @@ class History:
                 seq=event.seq,
             )
         )
-        self.baseline = {}
+        self.baseline, self.first_baseline = {}, {}
 
     def _on_test_look(self, _event: EventLike) -> None:
         self.test_looks += 1
@@ -371,9 +380,10 @@ class History:
 
     def _on_board_read(self, event: EventLike) -> None:
         board = self.boards.setdefault(event.subject, BoardState())
-        board.slot = event.data["slot"]
+        board.tried_slot, board.tried_cycle = event.data["slot"], event.data.get("cycle", 0)
         if event.data["status"] != "read":
             return
+        board.slot = event.data["slot"]
         board.snapshot, board.track = event.data["snapshot"], event.data["track"]
         board.delta = event.data["delta"]
 

@@ -3,7 +3,7 @@
 Called for rewrites of `competitive_registry.yaml`; the document is never dumped, so comments, order, quoting,
 spacing and number formats stay byte for byte outside what changes. Every result is parsed again and must say
 exactly what was asked for, else `BadInput` and nothing is changed. All functions are pure but the re-exported
-`read` and `write_atomically`.
+`read`.
 """
 
 from __future__ import annotations

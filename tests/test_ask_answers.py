@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support import BOARD, DOCUMENT, QUOTE, Nights, a_night, hypothesis, make_workspace
+from recorded_nights import BOARD, DOCUMENT, QUOTE, Nights, a_night, hypothesis, make_workspace
 
 from agent.ask import NO_RECORD, answer
 from agent.readers import Reader

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import Nights, a_night, hypothesis, make_workspace
+from recorded_nights import Nights, a_night, hypothesis, make_workspace
 
 from agent import handwork
 from agent.cli.main import main

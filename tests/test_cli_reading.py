@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import Nights, a_night, hypothesis, make_workspace
+from recorded_nights import Nights, a_night, hypothesis, make_workspace
 
 from agent.ask import NO_RECORD
 from agent.cli.main import main

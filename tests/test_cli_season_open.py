@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from git_repositories import git
-from support import EXAMPLE, Nights, make_workspace
+from recorded_nights import EXAMPLE, Nights, make_workspace
 
 from agent.cli.main import main
 from agent.readers import Reader

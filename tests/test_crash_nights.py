@@ -17,7 +17,7 @@ import pytest
 
 from sandbox.backends import choose
 from sandbox.contract import SandboxUnavailable
-from support import nights, tiny_target
+from recorded_nights import nights, tiny_target
 from support.tiny_target import TinyTarget
 
 KILLS = (

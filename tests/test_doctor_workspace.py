@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from git_repositories import commit, git, picture
-from tiny_solution import FILES, TRAIN, agent, make_solution, needs_sandbox, solution_python
+from scripted_solution import FILES, TRAIN, agent, make_solution, needs_sandbox, solution_python
 
 from agent.doctor import machine
 from agent.doctor.contract import Contract

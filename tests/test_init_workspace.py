@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from git_repositories import commit, git, make, picture
-from tiny_solution import CONFIG, EVALUATE, FILES, agent, make_solution, solution_python
+from scripted_solution import CONFIG, EVALUATE, FILES, agent, make_solution, solution_python
 
 from registry import scaffold
 from registry.audit import verify_chain

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from support import BOARD, Nights, a_night, hypothesis, make_workspace
+from recorded_nights import BOARD, Nights, a_night, hypothesis, make_workspace
 
 from agent.chronicle import chronicle
 from agent.reports import digest

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from support import QUOTE, STRONG, a_night, make_workspace
+from recorded_nights import QUOTE, STRONG, a_night, make_workspace
 
 from agent.account import accounts
 from agent.chronicle import arm_means, brief_look, chronicle

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from support import a_night, make_workspace
+from recorded_nights import a_night, make_workspace
 
 from agent import reports
 from agent.services import Services
