@@ -53,10 +53,7 @@ def finish_interrupted(services: Services) -> None:
     interrupted = [name for name, test in tests if test.decided == "promote"]
     for name in interrupted:
         promote(services, name)
-    for name, test in tests:
-        look = test.last_look
-        if test.decided == "archive" and look is not None and look["evidence"]["readmission"] is not None:
-            _requeue_superseded(services, name, test, str(look["decision"]["reason"]))
+    requeue_superseded(services)
     if interrupted:
         readmit_parked(services)
 
@@ -141,17 +138,22 @@ def _rebase(services: Services, hypothesis: str, promotions: int, position: int)
     decision = gate.decide(facts, policy)
     testing.record_look(services, test, facts, decision, policy)
     testing.record_verdict(services, test, decision, suffix=f":readmitted:{promotions}")
-    _requeue_superseded(services, hypothesis, test, decision.reason)
+    requeue_superseded(services)
 
 
-def _requeue_superseded(services: Services, hypothesis: str, test: Test, reason: str) -> None:
-    if reason != "superseded":
-        return
-    services.record(
-        "hypothesis_requeued",
-        hypothesis,
-        {"production": test.production},
-        reason="its evidence reaches the bar after the promotion; a new test on the new production decides",
-        key=f"requeued:{hypothesis}:{test.commit}",
-    )
-    projections.hypothesis(services, hypothesis)
+def requeue_superseded(services: Services) -> None:
+    """What was paired with a production that is no more gets a new test on the new one, once for each such verdict."""
+    latest = {verdict.hypothesis: verdict for verdict in services.history.verdicts}
+    for name, verdict in latest.items():
+        key = f"requeued:{name}:{verdict.seq}"
+        archived = services.history.hypotheses[name].status == "archived"
+        if verdict.reason != "superseded" or not archived or services.log.find(key) is not None:
+            continue
+        services.record(
+            "hypothesis_requeued",
+            name,
+            {"production": verdict.production, "verdict": verdict.seq},
+            reason="production has moved since its test began; a new test on the new production decides",
+            key=key,
+        )
+        projections.hypothesis(services, name)

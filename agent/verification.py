@@ -119,6 +119,9 @@ class _Content:
 
     def _test_look(self, look: Data) -> Iterator[str]:
         """A look at the test split against its runs: the values are theirs, the mean is the values'."""
+        if not look["values"] or len(look["runs"]) != len(look["values"]):
+            yield f"it names {len(look['runs'])} runs and {len(look['values'])} values"
+            return
         for run_id, value in zip(look["runs"], look["values"], strict=True):
             if value not in self.runs.get(run_id, ("", {}))[1].values():
                 yield f"run {run_id} has no metric of {value}"

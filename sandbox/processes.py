@@ -71,10 +71,15 @@ def memory(pids: list[int], filesystems: int) -> int:
 
 
 def tmpfs_use(init: int, folders: tuple[str, ...] = ("/tmp", "/dev/shm")) -> tuple[int, int]:  # noqa: S108 - inside
-    """Bytes and files in the memory-backed folders of the sandbox whose first process is `init`."""
+    """Bytes and files in the memory-backed folders of the sandbox whose first process is `init`.
+
+    Nothing while it is still being set up: until it has a root of its own, what stands at these places is the host's.
+    """
     used = files = 0
     for folder in folders:
         try:
+            if os.stat(f"/proc/{init}/root{folder}").st_dev == os.stat(folder).st_dev:
+                continue
             state = os.statvfs(f"/proc/{init}/root{folder}")
         except OSError:
             continue

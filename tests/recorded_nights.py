@@ -125,10 +125,12 @@ class Nights:
 
     def score(self, subject: str, commit: str, value: float) -> None:
         self.looks_at_test += 1
+        arm = "production" if subject == "production" else "candidate"
+        looked = self.run(subject, arm, "test_look", commit, 7, value)
         data = {
             "commit": commit,
             "split": "test",
-            "runs": [],
+            "runs": [looked.run_id],
             "values": [value],
             "mean": value,
             "look": self.looks_at_test,

@@ -14,11 +14,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from support import nights, tiny_target
+from support.tiny_target import TinyTarget
 
 from sandbox.backends import choose
 from sandbox.contract import SandboxUnavailable
-from recorded_nights import nights, tiny_target
-from support.tiny_target import TinyTarget
 
 KILLS = (
     ("production_at", 1),

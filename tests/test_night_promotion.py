@@ -45,7 +45,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Finished]:
     status = git(repository, "status", "--porcelain")
     before, registry = picture(repository, without=AGENTS_OWN), tiny.workspace.competitive_registry.read_text()
     result = tiny.night(Goal(cycles=5))
-    yield Finished(tiny, result, before, status, registry)
+    return Finished(tiny, result, before, status, registry)
 
 
 def test_a_real_improvement_is_promoted_and_nothing_else_is(finished: Finished) -> None:

@@ -17,6 +17,7 @@ import pytest
 from sandbox_backends import BACKENDS, LIMITS, make
 
 from registry.errors import BadInput
+from sandbox import processes
 from sandbox.backends import choose
 from sandbox.contract import Limits, Mount, Outcome, RunSpec, Sandbox, SandboxUnavailable
 from sandbox.outputs import read_output
@@ -287,3 +288,8 @@ def test_trouble_of_the_host_is_infra_in_one_line(sandbox: Sandbox, out: Path, t
     assert outcome.reason == "infra"
     assert "No such file or directory" in outcome.detail
     assert "Traceback" not in outcome.detail
+
+
+def test_the_hosts_own_folders_are_never_counted_as_the_sandboxs() -> None:
+    """A process that has no root of its own yet shows the host's folders, and they may hold anything."""
+    assert processes.tmpfs_use(os.getpid()) == (0, 0)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from agent import closing
+from agent import closing, promotion
 from agent.services import Services
 from agent.state import State
 
 
 def run(services: Services, state: State) -> State:
-    """Write the results of a hypothesis that is not promoted; the verdict stands in the log already."""
+    """Write the results of a hypothesis that is not promoted, and queue it again where production has moved."""
     closing.close(services, state["hypothesis"])
+    promotion.requeue_superseded(services)
     return {"verdict": "archived"}

@@ -168,7 +168,7 @@ def _processes_in(folder: Path) -> Iterator[int]:
     for process in filter(own, Path("/proc").glob("[0-9]*")):
         try:
             words = (process / "cmdline").read_bytes()
-            place = os.readlink(process / "cwd")
+            place = str((process / "cwd").readlink())
         except OSError:
             continue
         if str(folder).encode() in words or place.startswith(str(folder)):
