@@ -13,12 +13,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import night_processes as nights
 import pytest
+import tiny_target
+from tiny_target import TinyTarget
 
 from sandbox.backends import choose
 from sandbox.contract import SandboxUnavailable
-from support import nights, tiny_target
-from support.tiny_target import TinyTarget
 
 KILLS = (
     ("production_at", 1),
