@@ -1,4 +1,4 @@
-"""A night killed at random moments against the same night left alone: are the decisions the same, is anything paid twice?
+"""A night killed at random moments against one left alone: are the decisions the same, is anything paid twice?
 
     python benchmarks/crash_night.py [--kills 30] [--seed 1] [--json]
 
@@ -20,8 +20,8 @@ import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 import night_processes as nights
 import tiny_target
@@ -65,7 +65,7 @@ def measure(folder: Path, kills: int, dice: random.Random) -> dict[str, object]:
     finished = [sum(event["kind"] == "run_finished" for event in log) for log in logs]
     announced = [sum(event["kind"] == "run_started" for event in log) for log in logs]
     return {
-        "kills": len(moments),
+        "kills": sum(moments.values()),
         "killed_during": moments,
         "identical_decisions": nights.decisions(logs[0]) == nights.decisions(logs[1]),
         "decisions": len(nights.decisions(logs[0])),

@@ -32,7 +32,7 @@ TRAIN = """\
 import json, random, sys, time
 from pathlib import Path
 
-EFFECTS = {"width": {1: 0.0, 2: 0.04, 3: 0.05}, "rate": {1: 0.0, 2: -0.05, 3: 0.0}, "depth": {1: 0.0, 2: -0.06}, "warmup": {1: 0.0, 2: 0.03}}
+EFFECTS = {"width": 0.04, "rate": -0.05, "depth": -0.06, "warmup": 0.03}
 
 
 def settings(path):
@@ -44,7 +44,7 @@ options = dict(zip(sys.argv[1::2], sys.argv[2::2]))
 chosen = settings(options["--config"])
 noise = random.Random(options["--seed"] + repr(sorted(chosen.items()))).gauss(0.0, chosen["noise"])
 time.sleep(chosen["sleep"])
-score = 0.8 + sum(EFFECTS[name][int(chosen[name])] for name in EFFECTS) + noise
+score = 0.8 + sum(EFFECTS[name] * (chosen[name] - 1) for name in EFFECTS) + noise
 Path(options["--out"], "answer.json").write_text(json.dumps({"score": score}))
 print("score:", score)
 """
