@@ -49,14 +49,12 @@ class AtOnce:
 
     def run(self, spec: RunSpec, cancel: threading.Event) -> Outcome:
         del cancel
-        sources = {mount.target: mount.source for mount in spec.mounts}
+        sources = {mount.inside: mount.host for mount in spec.mounts}
         if "/predictions" in sources:
             score = json.loads((sources["/predictions"] / "answer.json").read_text())["score"]
             (spec.out / "metrics.json").write_text(json.dumps({"accuracy": score}))
         else:
-            changed = (
-                "2" in sources["/config/config.yaml"].read_text() or "3" in sources["/config/config.yaml"].read_text()
-            )
+            changed = bool({"2", "3"} & set(sources["/config/config.yaml"].read_text()))
             score = (0.7 if changed else 0.8) + random.Random(spec.environment["AGENT_SEED"]).gauss(0, 0.002)
             (spec.out / "answer.json").write_text(json.dumps({"score": score}))
         return Outcome("exit", 0, 0.01, 0.01, 1 << 20, 0, "", (), self.name, "weak", "", "")
@@ -71,6 +69,7 @@ class Watch(Silent):
         self.sizes: list[int] = []
 
     def node(self, name: str, state: State) -> None:
+        del state
         if name == "monitor":
             self.rss.append(int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20)
             files = (self.store, self.store.with_name(self.store.name + "-wal"))

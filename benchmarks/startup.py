@@ -67,7 +67,7 @@ def measure(folder: Path, workspace: Workspace, question: str, repeat: int) -> d
 
 def _seconds(line: list[str], environment: dict[str, str]) -> float:
     began = time.perf_counter()
-    done = subprocess.run(line, env=environment, capture_output=True, text=True)
+    done = subprocess.run(line, env=environment, capture_output=True, text=True, check=False)
     taken = time.perf_counter() - began
     if done.returncode != 0:
         raise SystemExit(f"{line[3:]} ended with status {done.returncode}: {done.stderr[-2000:]}")
