@@ -13,6 +13,7 @@ is what the cycle took beside its runs (git, checkpoints, the gate, files), divi
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import statistics
 import subprocess
@@ -116,6 +117,8 @@ def main() -> int:
 def measure(target: tiny_target.TinyTarget, repeat: int) -> dict[str, float]:
     """All figures in milliseconds, medians over runs."""
     times = Times()
+    importlib.import_module("langgraph.graph")  # once a night, so no run's cost
+    importlib.import_module("langgraph.checkpoint.sqlite")
     with open_services(target.workspace, Silent(), "benchmark") as services:
         _instrument(services, times)
         began = time.perf_counter()
