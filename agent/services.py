@@ -56,6 +56,7 @@ class Services:
     progress: Progress
     clock: Clock
     cancel: threading.Event = field(default_factory=threading.Event)
+    _registry: tuple[tuple[int, int, int], CompetitiveRegistry] | None = field(default=None, init=False)
 
     def record(self, kind: str, subject: str, data: dict[str, Any], reason: str = "", key: str | None = None) -> Event:
         """Append an event and fold it in; the same key again gives the event that is already there."""
@@ -70,8 +71,16 @@ class Services:
             self.history.apply(event)
 
     def competitive(self) -> CompetitiveRegistry:
-        """The registry as people and the agent last left it; read anew, because people edit it during a night."""
-        return load_competitive(self.workspace.competitive_registry)
+        """The registry as people and the agent last left it; read anew where it changed, as people edit it at night."""
+        path = self.workspace.competitive_registry
+        try:
+            state = path.stat()
+        except OSError:
+            return load_competitive(path)  # which says what is wrong
+        version = (state.st_ino, state.st_mtime_ns, state.st_size)
+        if self._registry is None or self._registry[0] != version:
+            self._registry = (version, load_competitive(path))
+        return self._registry[1]
 
     def research(self) -> ResearchConfig:
         return load_research(self.workspace.research_config)

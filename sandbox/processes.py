@@ -5,7 +5,7 @@ between two reads; then it counts as using nothing. Built-in modules only, for t
 """
 
 # Here os.path is right: pathlib takes longer to import than everything else the supervisor does at its start.
-# ruff: noqa: PTH115,PTH116,PTH123,PTH208
+# ruff: noqa: PTH110,PTH115,PTH116,PTH123,PTH208
 from __future__ import annotations
 
 import os
@@ -73,19 +73,24 @@ def memory(pids: list[int], filesystems: int) -> int:
 def tmpfs_use(init: int, folders: tuple[str, ...] = ("/tmp", "/dev/shm")) -> tuple[int, int]:  # noqa: S108 - inside
     """Bytes and files in the memory-backed folders of the sandbox whose first process is `init`.
 
-    Nothing while it is still being set up: until it has a root of its own, what stands at these places is the host's.
+    Until bubblewrap has changed its root that process still sees the host's folders, which are not the run's.
     """
     used = files = 0
     for folder in folders:
+        inside = f"/proc/{init}/root{folder}"
         try:
-            if os.stat(f"/proc/{init}/root{folder}").st_dev == os.stat(folder).st_dev:
+            if _is_the_hosts(folder, inside):
                 continue
-            state = os.statvfs(f"/proc/{init}/root{folder}")
+            state = os.statvfs(inside)
         except OSError:
             continue
         used += (state.f_blocks - state.f_bfree) * state.f_frsize
         files += max(0, state.f_files - state.f_ffree - 1)
     return used, files
+
+
+def _is_the_hosts(folder: str, inside: str) -> bool:
+    return os.path.exists(folder) and os.path.samestat(os.stat(folder), os.stat(inside))
 
 
 def unlinked_bytes(pids: list[int], device: int) -> int:

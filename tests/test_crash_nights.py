@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import night_processes as nights
 import pytest
-from support import nights, tiny_target
-from support.tiny_target import TinyTarget
+import tiny_target
+from tiny_target import TinyTarget
 
 from sandbox.backends import choose
 from sandbox.contract import SandboxUnavailable

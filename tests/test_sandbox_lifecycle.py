@@ -17,7 +17,7 @@ import pytest
 from sandbox_backends import BACKENDS, LIMITS, NOBODY, OrdinaryUser, make, ordinary_user
 from sandbox_programs import tagged_processes
 
-from sandbox import cgroups, slots
+from sandbox import cgroups, processes, slots
 from sandbox.bubblewrap import Bubblewrap
 from sandbox.contract import RunSpec, Sandbox
 
@@ -246,3 +246,7 @@ def test_two_runs_at_once_never_share_a_user_id_or_a_gpu(tmp_path: Path) -> None
             assert refused == ()
     with slots.hold_gpus((902,), threading.Event()) as free:
         assert len(free) == 1
+
+
+def test_the_hosts_own_folders_never_count_as_a_runs() -> None:
+    assert processes.tmpfs_use(os.getpid()) == (0, 0)

@@ -16,10 +16,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from registry.workspace import Workspace
-from support.tiny_target import TinyTarget
+from tiny_target import TinyTarget
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+from registry.workspace import Workspace
+
+ROOT = Path(__file__).resolve().parent.parent
 PROGRAM = "from agent.cli.main import main; main()"
 PATIENCE_S = 120.0
 

@@ -32,7 +32,7 @@ TRAIN = """\
 import json, random, sys, time
 from pathlib import Path
 
-EFFECTS = {"width": {1: 0.0, 2: 0.04, 3: 0.05}, "rate": {1: 0.0, 2: -0.05, 3: 0.0}, "depth": {1: 0.0, 2: -0.06}}
+EFFECTS = {"width": 0.04, "rate": -0.05, "depth": -0.06, "warmup": 0.03}
 
 
 def settings(path):
@@ -44,16 +44,24 @@ options = dict(zip(sys.argv[1::2], sys.argv[2::2]))
 chosen = settings(options["--config"])
 noise = random.Random(options["--seed"] + repr(sorted(chosen.items()))).gauss(0.0, chosen["noise"])
 time.sleep(chosen["sleep"])
-score = 0.8 + sum(EFFECTS[name][int(chosen[name])] for name in EFFECTS) + noise
+score = 0.8 + sum(EFFECTS[name] * (chosen[name] - 1) for name in EFFECTS) + noise
 Path(options["--out"], "answer.json").write_text(json.dumps({"score": score}))
 print("score:", score)
+"""
+PREDICT = """\
+import sys
+from pathlib import Path
+
+options = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+Path(options["--out"], "predictions.jsonl").write_bytes(Path(options["--model"], "answer.json").read_bytes())
 """
 EVALUATE = """\
 import json, sys
 from pathlib import Path
 
 options = dict(zip(sys.argv[1::2], sys.argv[2::2]))
-score = json.loads(Path(options["--predictions"], "answer.json").read_text())["score"]
+(answer,) = Path(options["--predictions"]).glob("*.json*")
+score = json.loads(answer.read_text())["score"]
 offset = json.loads(Path(options["--labels"], "offset.json").read_text())
 Path(options["--out"], "metrics.json").write_text(json.dumps({"accuracy": min(max(score + offset, 0.0), 1.0)}))
 """
@@ -69,7 +77,7 @@ solution:
 phases:
   train:
     command: [python, -I, -S, train.py, --config, "{config}", --seed, "{seed}", --out, "{out}"]
-  evaluate:
+$predicts$  evaluate:
     command: [python, -I, -S, evaluate.py, --predictions, "{predictions}", --labels, "{labels}", --out, "{out}"]
     labels: {dev: data/dev, test: data/test}
 metrics:
@@ -78,9 +86,29 @@ gate: {policy: e-night, threshold: 0.005, season: 20, alpha: 0.45, screen: paire
 search_space:
   width: {path: model.width, values: [1, 2], tags: [width, capacity]}
   rate: {path: train.rate, values: [1, 2], tags: [optimisation]}
-full: {timeout: 60s}
+$more$full: {timeout: 60s}
 environment: {python: ../environment/bin/python}
 resources: {cpus: 1, memory: 256MiB, gpus: 0, disk: 16MiB}
+"""
+MORE = """\
+  depth: {path: model.depth, values: [1, 2], tags: [depth, architecture]}
+  warmup: {path: train.warmup, values: [1, 2], tags: [schedule]}
+"""
+PREDICTS = """\
+  predict:
+    command: [python, -I, -S, predict.py, --model, "{model}", --inputs, "{inputs}", --out, "{out}"]
+    inputs: {dev: data/inputs, test: data/inputs}
+"""
+CONFIGURATION = """\
+model:
+  width: 1
+  depth: 1
+train:
+  rate: 1
+  warmup: 1
+  sleep: $sleep$
+data:
+  noise: 0.004
 """
 REGISTRY = """\
 domain: tiny
@@ -123,14 +151,22 @@ class TinyTarget:
         return done.stdout.strip()
 
 
-def make(root: Path, *, noise: float = 0.004, sleep: float = 0.0, environment: Path | None = None) -> TinyTarget:
-    """Build all of it under `root`; `environment` is an interpreter's environment to share (see `make_environment`)."""
+def make(
+    root: Path, *, sleep: float = 0.0, environment: Path | None = None, wide: bool = False, predicts: bool = False
+) -> TinyTarget:
+    """Build all of it under `root`.
+
+    `sleep` is how long training waits, `environment` an interpreter's environment to share (see `make_environment`);
+    `wide` gives more to try, and `predicts` a phase between training and evaluation.
+    """
     target = TinyTarget(root)
-    configuration = f"model:\n  width: 1\n  depth: 1\ntrain:\n  rate: 1\n  sleep: {sleep}\ndata:\n  noise: {noise}\n"
+    configuration = CONFIGURATION.replace("$sleep$", str(sleep))
     files = {
         "train.py": TRAIN,
+        "predict.py": PREDICT,
         "evaluate.py": EVALUATE,
         "configs/production.yaml": configuration,
+        "data/inputs/inputs.jsonl": '{"id": "a"}\n',
         "data/dev/offset.json": "0.0",
         "data/test/offset.json": "-0.01",
     }
@@ -145,7 +181,8 @@ def make(root: Path, *, noise: float = 0.004, sleep: float = 0.0, environment: P
     workspace = target.workspace
     workspace.root.mkdir()
     workspace.create_folders()
-    workspace.target.write_text(TARGET)
+    text = TARGET.replace("$more$", MORE if wide else "").replace("$predicts$", PREDICTS if predicts else "")
+    workspace.target.write_text(text)
     workspace.competitive_registry.write_text(REGISTRY)
     workspace.research_config.write_text(RESEARCH)
     (workspace.root / "board.json").write_text(json.dumps(BOARD))

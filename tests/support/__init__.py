@@ -1,1 +1,0 @@
-"""What tests and benchmarks build their workspaces from."""
