@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from types import ModuleType
 
@@ -67,3 +68,9 @@ def test_every_command_has_its_help_as_a_process_prints_it(update: ModuleType) -
     assert {f"agent {' '.join(words)}".strip() for words in update.command_lines()} == {
         line.removeprefix("## ") for line in page.splitlines() if line.startswith("## ")
     }
+
+
+def test_the_readme_counts_the_import_contracts_that_there_are() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    count = len(settings["tool"]["importlinter"]["contracts"])
+    assert f"Contracts: {count} kept, 0 broken." in (ROOT / "README.md").read_text(encoding="utf-8")
