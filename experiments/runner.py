@@ -65,7 +65,8 @@ class Runner:
 
     def _settings_digest(self, plan: Plan) -> str:
         phases = self.target.phases.model_dump(mode="json")
-        facts = [phases, self.target.resources.model_dump(mode="json"), plan.fast, plan.purpose == "cost"]
+        limits = [self.target.resources.model_dump(mode="json"), self.limits(plan).wall_s]
+        facts = [phases, limits, plan.fast, plan.purpose == "cost"]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
     def folder(self, plan: Plan) -> Path:
