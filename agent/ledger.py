@@ -39,8 +39,8 @@ class LogLedger:
         self._running[run_id] = f"{plan.arm} seed {plan.seed}"
 
     def finish(self, record: RunRecord) -> None:
-        """Record an outcome, once."""
-        key = f"run:{record.run_id}:{record.attempt}"
+        """Record an outcome, once. A failure of our own has no key: nothing is known of the run, so nothing is paid."""
+        key = f"run:{record.run_id}:{record.attempt}" if record.status != "infra" else None
         data = record.model_dump(mode="json")
         self._log.append("run_finished", record.subject, data, reason=record.why, key=key)
         self._fold()
