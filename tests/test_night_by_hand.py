@@ -1,4 +1,4 @@
-"""What people put in between nights: hypotheses by hand, commits on the base, budgets; and what a log must agree with."""
+"""What people put in between nights (hypotheses, commits, budgets), and what a log must agree with."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def test_a_conflict_with_the_base_stops_before_anything_is_paid_and_names_the_fi
     tiny.night(Goal(cycles=1))
     production, runs = tiny.tip("agent/production"), len(tiny.events("run_finished"))
     tiny.commit(tiny.configured(width=3))
-    with pytest.raises(BadInput, match="configs/production.yaml") as caught:
+    with pytest.raises(BadInput, match=r"configs/production\.yaml") as caught:
         tiny.night(Goal(cycles=1))
     assert caught.value.exit_status == 2
     assert tiny.tip("agent/production") == production

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,7 +30,7 @@ class Finished:
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Finished]:
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     tiny = build(tmp_path_factory.mktemp("night"))
     tiny.target["search_space"] = {name: SPACE[name] for name in ("width", "depth", "harm", "mode")}
     tiny.write_target()
@@ -45,7 +44,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Finished]:
     status = git(repository, "status", "--porcelain")
     before, registry = picture(repository, without=AGENTS_OWN), tiny.workspace.competitive_registry.read_text()
     result = tiny.night(Goal(cycles=5))
-    yield Finished(tiny, result, before, status, registry)
+    return Finished(tiny, result, before, status, registry)
 
 
 def test_a_real_improvement_is_promoted_and_nothing_else_is(finished: Finished) -> None:
