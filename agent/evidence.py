@@ -5,6 +5,7 @@ Called by `agent.testing`. Nothing is computed or left out here: what is recorde
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 from agent import boards
@@ -71,7 +72,7 @@ def run_value(record: RunRecord, metric: str) -> RunValue:
         arm=record.arm,
         commit=record.commit,
         tree=record.key.tree,
-        environment=record.key.environment,
+        environment=surroundings(record),
         evaluator=record.key.evaluator,
         status=record.status,
         primary=record.metrics.get(metric) if metric else None,
@@ -81,6 +82,11 @@ def run_value(record: RunRecord, metric: str) -> RunValue:
         outputs_sha256=record.outputs_sha256,
         attempts=record.attempt,
     )
+
+
+def surroundings(record: RunRecord) -> str:
+    """Environment and data of a run in one digest, since the gate pairs no runs that differ in either."""
+    return hashlib.sha256(f"{record.key.environment} {record.key.data}".encode()).hexdigest()
 
 
 def _pairs(test: Test, purpose: Purpose, seeds: Sequence[int], metric: str) -> tuple[Pair, ...]:

@@ -55,8 +55,18 @@ def measure(services: Services) -> list[RunRecord]:
         Plan("production", "production", "baseline", production.commit, production.commit, seed) for seed in wanted
     ]
     records = services.measurer.measure(plans)
+    _take_up(services, production.commit, records)
     projections.production_results(services, production, records)
     return records
+
+
+def _take_up(services: Services, commit: str, records: list[RunRecord]) -> None:
+    """Runs that were paid in an earlier night are the baseline again where another environment stood between."""
+    now = services.history.baseline.get(commit, {})
+    if all(record.key.seed in now and now[record.key.seed].run_id == record.run_id for record in records):
+        return
+    data = {"commit": commit, "runs": [record.model_dump(mode="json") for record in records]}
+    services.record("baseline_taken_up", "production", data, reason="environment or data are as they were before")
 
 
 def screen_seeds(services: Services) -> Sequence[int]:

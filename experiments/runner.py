@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import threading
 from pathlib import Path
 
@@ -69,7 +70,8 @@ class Runner:
 
     def _settings_digest(self, plan: Plan) -> str:
         phases = self.target.phases.model_dump(mode="json")
-        facts = [phases, self.target.resources.model_dump(mode="json"), plan.fast, plan.purpose == "cost"]
+        limits = [self.target.resources.model_dump(mode="json"), self.limits(plan).wall_s]
+        facts = [phases, limits, plan.fast, plan.purpose == "cost"]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
     def folder(self, plan: Plan) -> Path:
@@ -217,6 +219,8 @@ class _Run:
     def _evaluate(self) -> RunRecord:
         phase = self.target.phases.evaluate
         answers = self.work / ("answers" if self.target.phases.predict is not None else "model")
+        if strange := _no_plain_file(answers):
+            return self._record("bad_output", f"train: {strange} is neither a folder nor a plain file")
         digest = _folder_digest(answers)
         labels = self.runner.trees.data(self.plan.production, phase.labels[self.plan.split])
         mounts = [Mount(answers, "/predictions"), Mount(labels, "/labels")]
@@ -227,11 +231,12 @@ class _Run:
             return failure.model_copy(update={"outputs_sha256": digest})
         try:
             found = metrics.read_metrics(self.work / "evaluated", self.target.metrics.primary.name)
+            for name in ("metrics.json", "examples.jsonl"):
+                if os.path.lexists(self.work / "evaluated" / name):
+                    kept = read_output(self.work / "evaluated", name, metrics.MAX_EXAMPLES_BYTES)
+                    (self.work / name).write_bytes(kept)
         except BadInput as error:
             return self._record("bad_output", f"evaluate: {error}", outputs=digest)
-        for name in ("metrics.json", "examples.jsonl"):
-            if (self.work / "evaluated" / name).is_file():
-                (self.work / name).write_bytes(read_output(self.work / "evaluated", name, metrics.MAX_EXAMPLES_BYTES))
         remove_tree(self.work / "evaluated")
         return self._record("ok", "", found, outputs=digest)
 
@@ -377,6 +382,15 @@ def _why(outcome: Outcome) -> str:
     detail = f" ({outcome.detail})" if outcome.detail else ""
     last = outcome.tail.strip().splitlines()[-1:] or ["no output"]
     return f"{ending}{detail}; last line: {last[0]}"
+
+
+def _no_plain_file(folder: Path) -> str:
+    """The first thing in a candidate's output that could show the evaluator another file, such as the labels."""
+    for path in sorted(folder.rglob("*")):
+        mode = path.lstat()
+        if not (stat.S_ISDIR(mode.st_mode) or (stat.S_ISREG(mode.st_mode) and mode.st_nlink == 1)):
+            return ascii(path.relative_to(folder).as_posix())
+    return ""
 
 
 def _folder_digest(folder: Path) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -88,10 +89,10 @@ class TreeCache:
         original = self.data(production, path)
         if repeats == 1 or not (original / INPUTS).is_file():
             return TimingInputs(original, _count_lines(original / INPUTS))
-        name = f"{self._source.tree(production)[:20]}-timing-{repeats}"
-        folder = self._cache / name
+        facts = json.dumps([self.data_digest(production), path, repeats])
+        folder = self._cache / f"timing-{hashlib.sha256(facts.encode()).hexdigest()[:20]}"
         if not folder.is_dir():
-            self._appear(folder, lambda fresh: _repeat_items(original / INPUTS, fresh / INPUTS, repeats))
+            self._appear(folder, lambda fresh: _repeated(original, fresh, repeats))
         return TimingInputs(folder, repeats * _count_lines(original / INPUTS))
 
     # -- layouts --------------------------------------------------------------------------------------------
@@ -128,12 +129,27 @@ class TreeCache:
         return self._digests[known]
 
 
-def _repeat_items(source: Path, destination: Path, repeats: int) -> None:
-    lines = [json.loads(line) for line in source.read_text().splitlines() if line.strip()]
-    with destination.open("w") as stream:
+def _repeated(original: Path, fresh: Path, repeats: int) -> None:
+    """The folder of inputs as it is, but for its list of items, in which each stands `repeats` times."""
+    shutil.copytree(original, fresh, dirs_exist_ok=True, ignore=shutil.ignore_patterns(INPUTS))
+    fresh.chmod(0o755)
+    lines = (original / INPUTS).read_text().splitlines()
+    items = [_item(line, number) for number, line in enumerate(lines, start=1) if line.strip()]
+    with (fresh / INPUTS).open("w") as stream:
         for copy in range(repeats):
-            for item in lines:
+            for item in items:
                 stream.write(json.dumps({**item, "id": f"{item['id']}#{copy}"}, separators=(",", ":")) + "\n")
+
+
+def _item(line: str, number: int) -> dict[str, object]:
+    try:
+        item = json.loads(line)
+    except ValueError:
+        item = None
+    if not isinstance(item, dict) or "id" not in item:
+        fix = "or leave phases.predict.repeats at 1"
+        raise BadInput(Problem(INPUTS, "no item with an id", 'one JSON object a line, with "id"', line=number, fix=fix))
+    return item
 
 
 def _count_lines(path: Path) -> int:

@@ -299,9 +299,13 @@ class History:
             self.night.run_seconds += sum(phase.wall_s for phase in record.phases.values())
         if record.subject in self.tests:
             self.tests[record.subject].runs[record.arm, record.purpose, record.key.seed] = record
-        elif record.purpose == "baseline":
+        elif record.purpose == "baseline" and record.status == "ok":
             self.baseline.setdefault(record.commit, {})[record.key.seed] = record
             self.first_baseline.setdefault(record.commit, {}).setdefault(record.key.seed, record)
+
+    def _on_baseline_taken_up(self, event: EventLike) -> None:
+        records = [RunRecord.model_validate(item) for item in event.data["runs"]]
+        self.baseline[event.data["commit"]] = {record.key.seed: record for record in records}
 
     # -- the gate -------------------------------------------------------------------------------------------
 

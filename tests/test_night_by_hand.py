@@ -1,4 +1,4 @@
-"""What people put in between nights: hypotheses by hand, commits on the base, budgets; what a log must agree with."""
+"""What people put in between nights (hypotheses, commits, budgets), and what a log must agree with."""
 
 from __future__ import annotations
 

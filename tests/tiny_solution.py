@@ -363,6 +363,13 @@ class Tiny:
                 cancel=cancel,
             )
 
+    def runner(self, sandbox: Sandbox | None = None) -> Runner:
+        """The runner alone, over a given sandbox."""
+        described = load_target(self.workspace.target)
+        opened = open_repository(self.repository, described.solution.base)
+        solution = Solution(opened, described, self.workspace.worktrees)
+        return Runner(described, self.repository, solution, sandbox or self.sandbox, self.workspace.root)
+
     def night(self, goal: Goal | None = None) -> NightResult:
         with self.services() as services:
             return night.run(services, goal or Goal())
