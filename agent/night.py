@@ -54,8 +54,8 @@ def run(services: Services, goal: Goal) -> NightResult:
     recover(services)
     _open(services, goal)
     try:
+        promotion.finish_interrupted(services)  # before new commits of the base move production away from under it
         production.open_for_the_night(services)
-        promotion.finish_interrupted(services)
         closing.close_interrupted(services)
         seasons.ready(services)
         production.first_look(services)
