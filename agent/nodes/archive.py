@@ -10,4 +10,5 @@ from agent.state import State
 def run(services: Services, state: State) -> State:
     """Write the results of a hypothesis that is not promoted; the verdict stands in the log already."""
     closing.close(services, state["hypothesis"])
+    closing.try_again_if_superseded(services, state["hypothesis"])
     return {"verdict": "archived"}
