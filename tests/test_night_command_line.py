@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
+from tiny_solution import OURS, SPACE, Tiny, build, real_sandbox
 
 from registry.audit_events import fields_of, seal
 from registry.locks import workspace_lock
-from tiny_solution import OURS, SPACE, Tiny, build, real_sandbox
 
 
 @pytest.fixture(scope="module")

@@ -8,12 +8,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from git_repositories import git
+from tiny_solution import SPACE, InProcess, Recorded, Tiny, build
 
+from agent import night, queueing
 from agent.night import Goal
 from agent.verification import verify
-from git_repositories import git
+from experiments.plans import Interrupted
+from registry.documents import load_queue
 from sandbox.contract import Outcome, RunSpec
-from tiny_solution import SPACE, InProcess, Recorded, Tiny, build
 
 
 @pytest.fixture
@@ -29,6 +32,52 @@ def _untracked_training_data(tiny: Tiny) -> Path:
     git(tiny.repository, "rm", "-q", "-r", "--cached", "data/train")
     tiny.commit({})
     return tiny.repository / "data/train/knowledge.txt"
+
+
+class StopsAt(Recorded):
+    """Asks the night to stop where it says a line that begins like this."""
+
+    def __init__(self, beginning: str) -> None:
+        super().__init__()
+        self.beginning = beginning
+        self.cancel = threading.Event()
+
+    def say(self, line: str) -> None:
+        super().say(line)
+        if line.startswith(self.beginning):
+            self.cancel.set()
+
+
+def _interrupted(tiny: Tiny, beginning: str) -> None:
+    stopping = tiny.progress = StopsAt(beginning)
+    with tiny.services() as services, pytest.raises(Interrupted):
+        stopping.cancel = services.cancel
+        night.run(services, Goal(cycles=2))
+    tiny.progress = Recorded()
+
+
+def test_a_promotion_that_was_interrupted_is_finished_before_the_base_is_merged(tiny: Tiny) -> None:
+    _interrupted(tiny, "  H-001 promote after")
+    assert not tiny.events("promoted")
+    tiny.commit({"notes.md": "written in between\n"})
+    result = tiny.night(Goal(cycles=2))
+    assert result.promoted == ("H-001",)
+    (promoted,) = tiny.events("promoted")
+    assert tiny.tip("agent/production^1") == promoted.data["commit"]
+    assert tiny.tip("agent/production^2") == tiny.tip("main")
+
+
+def test_a_test_that_production_moved_away_from_is_made_again_on_the_new_production(tiny: Tiny) -> None:
+    _interrupted(tiny, "  H-001 3 seeds")
+    tiny.commit({"notes.md": "written in between\n"})
+    result = tiny.night()
+    assert result.promoted == ("H-001",)
+    first, again = tiny.events("verdict", "H-001")
+    assert (first.data["outcome"], first.data["reason"]) == ("archive", "superseded")
+    assert again.data["outcome"] == "promote"
+    assert [event.data["t"] for event in tiny.events("gate_entered", "H-001")] == [1, 2]
+    assert tiny.tip(f"{again.data['commit']}^") == again.data["production"] != first.data["production"]
+    assert verify(tiny.workspace).ok
 
 
 def test_pairs_measured_on_different_data_are_never_judged(tiny: Tiny) -> None:
@@ -142,3 +191,15 @@ def test_one_hypothesis_alone_is_taken_to_its_verdict_before_better_ones(tiny: T
     result = tiny.night(Goal(only="H-042"))
     assert result.reason == "H-042 has its verdict"
     assert [event.subject for event in tiny.events("verdict")] == ["H-042"]
+
+
+def test_what_is_under_test_counts_among_the_ten_of_the_queue(tiny: Tiny) -> None:
+    _interrupted(tiny, "  H-001 1 seed")
+    for number in range(12):
+        tiny.put_into_queue(f"H-{100 + number}", settings={"model.harm": 2 + number})
+    with tiny.services() as services:
+        queueing.take_in_by_hand(services)
+        queueing.retire(services)
+    shown = load_queue(tiny.workspace.experiment_queue)
+    assert len(shown) == 10
+    assert [item.id for item in shown if item.status == "active"] == ["H-001"]
