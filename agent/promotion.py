@@ -50,8 +50,7 @@ def finish_interrupted(services: Services) -> None:
 
 def remeasure(services: Services) -> None:
     """Measure the new production on seeds of its own; the winner's runs are never its baseline."""
-    for record in production.measure(services):
-        services.runner.discard_model(record.folder)
+    production.measure(services)
 
 
 def _supersede(services: Services, promoted: str) -> None:
