@@ -41,6 +41,22 @@ def close(services: Services, hypothesis: str) -> None:
     projections.queue(services)
 
 
+def try_again_if_superseded(services: Services, hypothesis: str) -> None:
+    """Production moved on under the test, which says nothing against the idea: a new test decides; repeatable."""
+    last = next((verdict for verdict in reversed(services.history.verdicts) if verdict.hypothesis == hypothesis), None)
+    if last is None or last.reason != "superseded" or services.history.hypotheses[hypothesis].status != "archived":
+        return
+    services.record(
+        "hypothesis_requeued",
+        hypothesis,
+        {"production": last.production},
+        reason="production moved on during its test; a new test on the new production decides",
+        key=f"requeued:{hypothesis}:{last.production}",
+    )
+    projections.hypothesis(services, hypothesis)
+    projections.queue(services)
+
+
 def close_interrupted(services: Services) -> None:
     """After a crash: finish closing whatever was decided and not yet written down."""
     for name in list(services.history.tests):

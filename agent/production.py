@@ -56,8 +56,15 @@ def measure(services: Services) -> list[RunRecord]:
     ]
     records = services.measurer.measure(plans)
     _take_up(services, production.commit, records)
+    _let_go_of_models(services, records)
     projections.production_results(services, production, records)
     return records
+
+
+def _let_go_of_models(services: Services, records: Sequence[RunRecord]) -> None:
+    """Nothing is timed or asked again on a model of the baseline or of a look at the test split."""
+    for record in records:
+        services.runner.discard_model(record.folder)
 
 
 def _take_up(services: Services, commit: str, records: list[RunRecord]) -> None:
@@ -121,6 +128,7 @@ def look_at_test(
             for seed in seeds_to_use
         ]
         records = services.measurer.measure(plans)
+        _let_go_of_models(services, records)
         if failed := [record for record in records if record.status != "ok"]:
             _no_score(services, subject, commit, f"it finishes on dev and not on the test split: {failed[0].why}")
             return None

@@ -53,15 +53,15 @@ def finish_interrupted(services: Services) -> None:
     interrupted = [name for name, test in tests if test.decided == "promote"]
     for name in interrupted:
         promote(services, name)
-    requeue_superseded(services)
+    for name in services.history.hypotheses:
+        closing.try_again_if_superseded(services, name)
     if interrupted:
         readmit_parked(services)
 
 
 def remeasure(services: Services) -> None:
     """Measure the new production on seeds of its own; the winner's runs are never its baseline."""
-    for record in production.measure(services):
-        services.runner.discard_model(record.folder)
+    production.measure(services)
 
 
 def _supersede(services: Services, promoted: str) -> None:
@@ -138,22 +138,4 @@ def _rebase(services: Services, hypothesis: str, promotions: int, position: int)
     decision = gate.decide(facts, policy)
     testing.record_look(services, test, facts, decision, policy)
     testing.record_verdict(services, test, decision, suffix=f":readmitted:{promotions}")
-    requeue_superseded(services)
-
-
-def requeue_superseded(services: Services) -> None:
-    """What was paired with a production that is no more gets a new test on the new one, once for each such verdict."""
-    latest = {verdict.hypothesis: verdict for verdict in services.history.verdicts}
-    for name, verdict in latest.items():
-        key = f"requeued:{name}:{verdict.seq}"
-        archived = services.history.hypotheses[name].status == "archived"
-        if verdict.reason != "superseded" or not archived or services.log.find(key) is not None:
-            continue
-        services.record(
-            "hypothesis_requeued",
-            name,
-            {"production": verdict.production, "verdict": verdict.seq},
-            reason="production has moved since its test began; a new test on the new production decides",
-            key=key,
-        )
-        projections.hypothesis(services, name)
+    closing.try_again_if_superseded(services, hypothesis)

@@ -55,6 +55,7 @@ def _trials(history: History) -> list[Trial]:
             production=configurations.get(verdict.production),
         )
         for verdict in history.verdicts
+        if verdict.reason != "superseded"  # production moved on, which is no result of the idea
     ]
     under_way = [
         Trial(settings=hypothesis.implementation.settings, gain=None, verdict="open")

@@ -81,7 +81,8 @@ def retire(services: Services) -> None:
     for hypothesis in services.history.with_status("queued"):
         if objection := admission.objection(services.history, hypothesis.implementation.settings, hypothesis.id):
             closing.reject(services, hypothesis.id, "superseded", f"superseded: {objection}")
-    for hypothesis in services.history.with_status("queued")[MAX_ACTIVE:]:
+    room = MAX_ACTIVE - len(services.history.with_status("active"))
+    for hypothesis in services.history.with_status("queued")[room:]:
         closing.reject(services, hypothesis.id, "superseded", f"superseded: the queue holds {MAX_ACTIVE}")
     projections.queue(services)
 

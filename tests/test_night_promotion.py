@@ -191,6 +191,12 @@ def test_results_name_their_runs_and_their_aggregate(finished: Finished) -> None
         assert json.loads((tiny.workspace.root / run["folder"] / "run.json").read_text())["run_id"] == run["run_id"]
 
 
+def test_models_are_let_go_of_once_no_decision_can_need_them(finished: Finished) -> None:
+    results = finished.tiny.workspace.results
+    assert [*results.rglob("run.json")]
+    assert not [path.relative_to(results) for path in results.rglob("model")]
+
+
 def test_no_index_worktree_or_half_done_run_is_left_over(finished: Finished) -> None:
     cache: Path = finished.tiny.workspace.cache
     assert not [*cache.glob("running/*"), *cache.glob("worktrees/*")]

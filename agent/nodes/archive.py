@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agent import closing, promotion
+from agent import closing
 from agent.services import Services
 from agent.state import State
 
@@ -10,5 +10,5 @@ from agent.state import State
 def run(services: Services, state: State) -> State:
     """Write the results of a hypothesis that is not promoted, and queue it again where production has moved."""
     closing.close(services, state["hypothesis"])
-    promotion.requeue_superseded(services)
+    closing.try_again_if_superseded(services, state["hypothesis"])
     return {"verdict": "archived"}
