@@ -7,23 +7,19 @@ own in the checkpoint store and is deleted when it is done, so the store does no
 from __future__ import annotations
 
 import sqlite3
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent import (
     boards,
+    checkpoints,
     closing,
     graph,
-    papers,
     production,
-    projections,
     promotion,
     queueing,
+    recovery,
     reports,
     schedule,
     seasons,
@@ -37,8 +33,6 @@ from registry.errors import DiskFull
 if TYPE_CHECKING:
     from langgraph.checkpoint.sqlite import SqliteSaver
 
-WRITING_S = 0.5
-"""A file is written within milliseconds; a temporary one that stays the same for this long is a dead writer's."""
 STEPS_PER_CYCLE = 500
 """More than the longest cycle takes: ten looks of two nodes, confirmation, costs, and the rest."""
 
@@ -88,7 +82,7 @@ def _no_room(services: Services, said: str) -> str:
 
 
 def _night(services: Services, goal: Goal) -> NightResult:
-    recover(services)
+    recovery.recover(services)
     _open(services, goal)
     try:
         # First, because merging the base moves production, and a decided promotion is the next commit on the old one.
@@ -103,46 +97,6 @@ def _night(services: Services, goal: Goal) -> NightResult:
         services.progress.say(f"[ALERT] the night stops: {error}")
         return _end(services, str(error), failed=True)
     return _end(services, reason)
-
-
-def recover(services: Services) -> None:
-    """Remove what a killed process left and make the files agree with the log."""
-    from sandbox.outputs import remove_tree
-
-    removed = [*services.sandbox.reap(), *services.solution.clean_up(), *_half_written(services)]
-    removed += [f"a torn last line of the log, kept in {repair.path.name}" for repair in services.log.repairs]
-    running = services.workspace.cache / "running"
-    if running.is_dir() and any(running.iterdir()):
-        remove_tree(running)
-        removed.append("half-done runs")
-    if removed:
-        services.record("recovered", "workspace", {"removed": removed}, reason="; ".join(removed)[:500])
-    queueing.take_in_by_hand(services)
-    projections.reconcile(services)
-    papers.reconcile_log(services)
-
-
-def _half_written(services: Services) -> list[str]:
-    """Remove temporary files whose writer was killed before it could put them in their place.
-
-    A command beside this one may be writing now, so only what does not change for a moment is a leftover.
-    """
-    from sandbox.outputs import remove_tree
-
-    workspace = services.workspace
-    folders = [workspace.root, workspace.reports, workspace.agent, workspace.reports / "pull-requests"]
-    folders += [path for path in (*workspace.experiments.glob("*"), *workspace.results.glob("*")) if path.is_dir()]
-    folders += [*workspace.results.glob("production/*"), *workspace.blobs.glob("*")]
-    found = {path: path.stat().st_mtime_ns for folder in folders for path in folder.glob(".*.tmp") if path.is_file()}
-    if found:
-        time.sleep(WRITING_S)
-    left = [path for path, before in found.items() if path.is_file() and path.stat().st_mtime_ns == before]
-    for path in left:
-        path.unlink(missing_ok=True)
-    layouts = [path for path in (workspace.cache / "trees").glob(".*") if path.is_dir()]
-    for path in layouts:
-        remove_tree(path)
-    return [f"half-written {path.relative_to(workspace.root)}" for path in (*left, *layouts)]
 
 
 def _open(services: Services, goal: Goal) -> None:
@@ -163,7 +117,7 @@ def _open(services: Services, goal: Goal) -> None:
 
 
 def _cycles(services: Services, goal: Goal) -> str:
-    with _checkpoints(services) as saver:
+    with checkpoints.opened(services) as saver:
         app = graph.build(services, saver)
         if reason := _stopped_before(services, goal):
             return reason
@@ -253,48 +207,6 @@ def _one_cycle(services: Services, app: Any, saver: SqliteSaver) -> dict[str, An
     services.record("cycle_finished", f"C-{number:06d}", {"cycle": number, **summary}, key=f"cycle:{number}:finished")
     saver.delete_thread(thread)
     return dict(state)
-
-
-@contextmanager
-def _checkpoints(services: Services) -> Iterator[SqliteSaver]:
-    """The checkpoint store on a connection of our own: the log is what must be durable, this only saves work.
-
-    A store that cannot be read is made anew: every node finds in the log what it has done. Threads of cycles that
-    are closed (killed between the end of a cycle and its removal here) go.
-    """
-    path, opened = services.workspace.checkpoints, services.history.cycle
-    try:
-        connection, saver = _store(path)
-    except sqlite3.DatabaseError as error:
-        if isinstance(error, sqlite3.OperationalError):
-            raise
-        for file in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
-            file.unlink(missing_ok=True)
-        services.record("recovered", "workspace", {"removed": [path.name]}, reason=f"checkpoints: {error}")
-        connection, saver = _store(path)
-    try:
-        for (thread,) in connection.execute("SELECT DISTINCT thread_id FROM checkpoints").fetchall():
-            if opened is None or thread != opened.thread:
-                saver.delete_thread(thread)
-        yield saver
-    finally:
-        connection.close()
-
-
-def _store(path: Path) -> tuple[sqlite3.Connection, SqliteSaver]:
-    from langgraph.checkpoint.sqlite import SqliteSaver
-
-    connection = sqlite3.connect(path, check_same_thread=False)
-    try:
-        connection.execute("PRAGMA auto_vacuum=FULL")  # before the first table, or it does nothing
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
-        saver = SqliteSaver(connection)
-        saver.setup()
-    except BaseException:
-        connection.close()
-        raise
-    return connection, saver
 
 
 def _sleep_until_next_slot(services: Services) -> None:
