@@ -203,7 +203,7 @@ def with_our_score(snapshot: Snapshot, ours: str, score: float | None) -> Snapsh
 
 
 def projected_rank(services: Services, dev_mean: float | None) -> int | None:
-    """Rank our primary board would give the candidate, from its fresh dev mean and our own dev-to-test difference."""
+    """Rank our primary board would give a system with this mean on dev; a projection, since the board shows test."""
     from tools.leaderboards import ranking
 
     board = of_primary(services)

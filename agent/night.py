@@ -158,6 +158,8 @@ def _after(services: Services, goal: Goal, state: dict[str, Any]) -> str:
     """Why the night ends after this cycle; waits for the next slot where it never ends."""
     if goal.forever:
         if not state.get("hypothesis"):
+            if queueing.used_up(str(state.get("queue", ""))):
+                return str(state["queue"])
             _sleep_until_next_slot(services)
         return ""
     if goal.cycles is None and goal.until is None and not goal.only and boards.victorious(services):

@@ -69,6 +69,12 @@ def wrote(services: Services, path: Path, content: bytes) -> bool:
     return item is not None and content == _yaml(services, item.model_copy(update={"status": "queued"})).encode()
 
 
+def is_an_earlier_rank_of(known: Hypothesis, found: Hypothesis) -> bool:
+    """Whether a file differs from the history in its rank alone: what a crash leaves between ranking and writing."""
+    ranked = {"priority_score": known.priority_score, "urgency": known.urgency, "status": known.status}
+    return found.status == "queued" and found.model_copy(update=ranked) == known
+
+
 def queue(services: Services) -> None:
     """`experiment_queue.yaml`: what is active and what waits, by rank."""
     from registry.queue_file import dump_queue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 
 from agent import admission, closing, projections, seasons
 from agent.services import Services
@@ -34,7 +35,10 @@ def take_in_by_hand(services: Services) -> None:
     for path in sorted(services.workspace.state_folder("queued").glob("*.y*ml")):
         content = path.read_bytes()
         digest = hashlib.sha256(content).hexdigest()
-        if projections.wrote(services, path, content) or services.log.find(f"by_hand:{digest}") is not None:
+        if projections.wrote(services, path, content):
+            continue
+        if (earlier := services.log.find(f"by_hand:{digest}")) is not None:
+            _put_away(services, path, earlier.subject)
             continue
         try:
             hypothesis = load_hypothesis(path)
@@ -43,11 +47,21 @@ def take_in_by_hand(services: Services) -> None:
             services.progress.say(f"[STATUS] {path.name} is not taken in: {error}")
             continue
         known = services.history.hypotheses.get(hypothesis.id)
+        if known is not None and projections.is_an_earlier_rank_of(known, hypothesis):
+            projections.hypothesis(services, known.id)
+            continue
         if known is not None and known.status != "queued":
             hypothesis = hypothesis.model_copy(update={"id": services.history.next_id()})
         admit(services, hypothesis.model_copy(update={"status": "queued"}), f"by_hand:{digest}", f"from {path.name}")
         if hypothesis.id in services.history.hypotheses and (known is None or known.id != hypothesis.id):
             projections.hypothesis(services, hypothesis.id)
+        _put_away(services, path, hypothesis.id)
+
+
+def _put_away(services: Services, path: Path, taken_in_as: str) -> None:
+    """Remove a person's file once the hypothesis stands under its own name; the log has the content."""
+    if taken_in_as in services.history.hypotheses and path.stem != taken_in_as:
+        path.unlink(missing_ok=True)
 
 
 def admit(services: Services, hypothesis: Hypothesis, key: str, why: str) -> None:
@@ -139,6 +153,11 @@ def season_is_over(services: Services) -> bool:
     if not seasons.is_over(services) or night is None or night.goal.get("forever"):
         return False
     return not (night.goal.get("season_was_over") and services.history.seasons == night.goal.get("season"))
+
+
+def used_up(why: str) -> bool:
+    """Whether the night's budget is what keeps the queue from going on: waiting would change nothing."""
+    return why.startswith("budget used")
 
 
 def stop_reason(why: str) -> bool:

@@ -39,6 +39,7 @@ class TreeCache:
         self._repository = repository
         self._source = source
         self._digests: dict[tuple[str, str], str] = {}
+        self._untracked: dict[Path, tuple[tuple[tuple[str, int, int, int], ...], str]] = {}
 
     # -- what the candidate's phases see --------------------------------------------------------------------
 
@@ -78,11 +79,25 @@ class TreeCache:
         globs = [f"{name}/**" for name in self._data_paths()]
         tracked = self._digest("data", production, globs)
         untracked = [
-            _untracked_digest(self._repository / name)
+            self._untracked_digest(self._repository / name)
             for name in self._data_paths()
             if self.data(production, name) == self._repository / name
         ]
         return hashlib.sha256("\n".join([tracked, *untracked]).encode()).hexdigest() if untracked else tracked
+
+    def _untracked_digest(self, folder: Path) -> str:
+        """Hash of a folder's files, read again only where sizes or times say that one of them has changed."""
+        files = [(path, path.stat()) for path in sorted(folder.rglob("*")) if path.is_file()]
+        state = tuple((path.as_posix(), found.st_ino, found.st_size, found.st_mtime_ns) for path, found in files)
+        known = self._untracked.get(folder)
+        if known is None or known[0] != state:
+            total = hashlib.sha256()
+            for path, _ in files:
+                total.update(path.relative_to(folder).as_posix().encode() + b"\0")
+                with path.open("rb") as stream:
+                    total.update(hashlib.file_digest(stream, "sha256").digest())
+            known = self._untracked[folder] = (state, total.hexdigest())
+        return known[1]
 
     def timing_inputs(self, production: str, path: str, repeats: int) -> TimingInputs:
         """Inputs with every item of `inputs.jsonl` repeated under new ids, so that start-up does not dominate."""
@@ -157,13 +172,3 @@ def _count_lines(path: Path) -> int:
         return 1
     with path.open("rb") as stream:
         return max(1, sum(1 for line in stream if line.strip()))
-
-
-def _untracked_digest(folder: Path) -> str:
-    total = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            with path.open("rb") as stream:
-                total.update(path.relative_to(folder).as_posix().encode() + b"\0")
-                total.update(hashlib.file_digest(stream, "sha256").digest())
-    return total.hexdigest()
