@@ -12,7 +12,7 @@ from agent.services import Services
 from registry.competitive import CompetitiveRegistry, Leaderboard
 from registry.durable import write_atomically
 from registry.errors import BadInput, RateLimited, Retryable
-from registry.history import BoardState
+from registry.facts import BoardState
 from registry.standings import Delta, Position, Snapshot, TrackChanged
 
 if TYPE_CHECKING:

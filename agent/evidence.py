@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from agent import boards
 from agent.services import Services
 from experiments.gate import Evidence, Pair, Readmission, RunValue, SeasonFacts, policy_for
-from registry.history import Test
+from registry.facts import Test
 from registry.runs import Arm, Purpose, RunRecord
 from registry.target import GateSettings
 

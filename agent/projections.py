@@ -15,7 +15,7 @@ from agent import boards
 from agent.services import Services
 from experiments import statistics
 from registry.durable import write_atomically
-from registry.history import Production, Test
+from registry.facts import Production, Test
 from registry.hypotheses import Hypothesis, Status
 from registry.runs import RunRecord
 

@@ -11,7 +11,7 @@ from typing import Any
 from agent import closing, evidence, production, projections, review, seasons, testing
 from agent.services import Services
 from experiments import gate
-from registry.history import Test
+from registry.facts import Test
 
 
 def promote(services: Services, hypothesis: str) -> None:

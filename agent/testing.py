@@ -16,7 +16,7 @@ from experiments import gate, seeds
 from experiments.gate import Decision, Evidence, Need
 from experiments.plans import Plan
 from registry.canonical import canonical
-from registry.history import Test
+from registry.facts import Test
 from registry.runs import Purpose
 from registry.target import GateSettings
 

@@ -2,8 +2,7 @@
 
 Called by `experiments.measuring`, which decides what is still to be paid and keeps the record. The runner reads
 no log and appends no event: a plan goes in, a record comes out, and the results folder appears whole or not at
-all. A candidate's code sees the training data, the inputs of one split, its configuration and a seed; labels,
-evaluator and production's results are never mounted where it runs.
+all. What each phase may see stands in `experiments.phases`.
 """
 
 from __future__ import annotations
@@ -11,26 +10,20 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
-import stat
 import threading
 from pathlib import Path
 
-from experiments import environment, metrics
-from experiments.plans import Interrupted, Plan, Source
+from experiments import environment
+from experiments.phases import PhasedRun
+from experiments.plans import Plan, Source
 from experiments.trees import TreeCache
-from registry.errors import BadInput, DiskFull, Problem
+from registry.errors import BadInput, Problem
 from registry.hypotheses import Scalar
-from registry.runs import PhaseRecord, RunKey, RunRecord, RunStatus
-from registry.target import Predict, Target
-from sandbox.contract import Limits, Mount, Outcome, RunSpec, Sandbox
-from sandbox.outputs import plain_text, read_output, remove_tree
+from registry.runs import RunKey, RunRecord
+from registry.target import Target
+from sandbox.contract import Limits, Sandbox
+from sandbox.outputs import remove_tree
 
-PREDICTIONS = "predictions.jsonl"
-MAX_PREDICTIONS_BYTES = 512 << 20
-TIMED_RUNS = 3
-LEAST_ROOM = 1 << 20
-"""Free bytes below which a failed phase is put down to the disk."""
 SEED_VARIABLES = ("AGENT_SEED", "PYTHONHASHSEED", "PL_GLOBAL_SEED")
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
@@ -91,7 +84,7 @@ class Runner:
         work = self._running / f"{key.run_id}-{attempt}"
         remove_tree(work)
         work.mkdir(parents=True)
-        run = _Run(self, plan, key, work, attempt, cancel)
+        run = PhasedRun(self, plan, key, work, attempt, cancel)
         try:
             record = run.measure_cost() if plan.purpose == "cost" else run.through_phases()
             run.write_record(record)
@@ -135,269 +128,3 @@ def interpreter(target: Target, repository: Path) -> Path:
         )
     # Without `..`: the sandbox mounts the path as it is spelled, and the folder before a `..` is not inside.
     return Path(os.path.normpath(repository / target.environment.python))
-
-
-class _Run:
-    """One run on its way through the phases; holds the temporary folder until the record is written."""
-
-    def __init__(
-        self, runner: Runner, plan: Plan, key: RunKey, work: Path, attempt: int, cancel: threading.Event
-    ) -> None:
-        self.runner = runner
-        self.target = runner.target
-        self.plan = plan
-        self.key = key
-        self.work = work
-        self.attempt = attempt
-        self.cancel = cancel
-        self.phases: dict[str, PhaseRecord] = {}
-        self.outcome: Outcome | None = None
-
-    def through_phases(self) -> RunRecord:
-        config = self._configuration()
-        if (failure := self._train(config)) is not None:
-            return failure
-        if self.target.phases.predict is not None and (failure := self._predict(config)) is not None:
-            return failure
-        return self._evaluate()
-
-    def _configuration(self) -> Path:
-        config = self.work / "config.yaml"
-        config.write_bytes(self.runner.source.configuration(self.plan.commit, self.runner.overrides(self.plan)))
-        return config
-
-    # -- phases ---------------------------------------------------------------------------------------------
-
-    def _train(self, config: Path) -> RunRecord | None:
-        phase = self.target.phases.train
-        mounts = [Mount(config, "/config/config.yaml")]
-        if phase.data is not None:
-            mounts.append(Mount(self.runner.trees.data(self.plan.production, phase.data), "/data"))
-        values = {"config": "/config/config.yaml", "seed": str(self.plan.seed), "data": "/data", "out": "/work"}
-        return self._phase("train", phase.command, values, mounts, "model", self._code())
-
-    def _predict(self, config: Path) -> RunRecord | None:
-        phase = self._predict_phase()
-        inputs = self.runner.trees.data(self.plan.production, phase.inputs[self.plan.split])
-        failure = self._phase(
-            "predict",
-            phase.command,
-            self._predict_values(),
-            self._predict_mounts(config, self.work / "model", inputs),
-            "predicted",
-            self._code(),
-        )
-        if failure is not None:
-            return failure
-        try:
-            predictions = read_output(self.work / "predicted", PREDICTIONS, MAX_PREDICTIONS_BYTES)
-        except BadInput as error:
-            return self._record("bad_output", f"predict: {error}")
-        answers = self.work / "answers"
-        answers.mkdir()
-        (answers / PREDICTIONS).write_bytes(predictions)
-        remove_tree(self.work / "predicted")
-        return None
-
-    def _predict_phase(self) -> Predict:
-        if self.target.phases.predict is None:
-            raise ValueError("a target without phases.predict has nothing to predict or to time")
-        return self.target.phases.predict
-
-    def _predict_values(self) -> dict[str, str]:
-        return {
-            "config": "/config/config.yaml",
-            "seed": str(self.plan.seed),
-            "model": "/model",
-            "inputs": "/inputs",
-            "out": "/work",
-        }
-
-    def _predict_mounts(self, config: Path, model: Path, inputs: Path) -> list[Mount]:
-        return [Mount(config, "/config/config.yaml"), Mount(model, "/model"), Mount(inputs, "/inputs")]
-
-    def _evaluate(self) -> RunRecord:
-        phase = self.target.phases.evaluate
-        answers = self.work / ("answers" if self.target.phases.predict is not None else "model")
-        if strange := _no_plain_file(answers):
-            return self._record("bad_output", f"train: {strange} is neither a folder nor a plain file")
-        digest = _folder_digest(answers)
-        labels = self.runner.trees.data(self.plan.production, phase.labels[self.plan.split])
-        mounts = [Mount(answers, "/predictions"), Mount(labels, "/labels")]
-        values = {"predictions": "/predictions", "labels": "/labels", "out": "/work"}
-        protected = self.runner.trees.evaluator(self.plan.production)
-        failure = self._phase("evaluate", phase.command, values, mounts, "evaluated", protected)
-        if failure is not None:
-            return failure.model_copy(update={"outputs_sha256": digest})
-        try:
-            found = metrics.read_metrics(self.work / "evaluated", self.target.metrics.primary.name)
-            for name in ("metrics.json", "examples.jsonl"):
-                if os.path.lexists(self.work / "evaluated" / name):
-                    kept = read_output(self.work / "evaluated", name, metrics.MAX_EXAMPLES_BYTES)
-                    (self.work / name).write_bytes(kept)
-        except BadInput as error:
-            return self._record("bad_output", f"evaluate: {error}", outputs=digest)
-        remove_tree(self.work / "evaluated")
-        return self._record("ok", "", found, outputs=digest)
-
-    # -- costs ----------------------------------------------------------------------------------------------
-
-    def measure_cost(self) -> RunRecord:
-        """Measure the declared costs; the caller lets nothing run beside it.
-
-        Of `predict`: host time per item and peak memory, with the items repeated, on the model that the gate's run
-        of this seed left. Of `train`: host time and peak memory of training. A model that is not there (any more)
-        is trained here.
-        """
-        config = self._configuration()
-        model = self.runner.root / self.runner.folder(trained(self.plan)) / "model"
-        sources = {cost.source for cost in self.target.metrics.secondary.values()}
-        items = {"train": 1}
-        if "train" in sources or not model.is_dir():
-            if (failure := self._train(config)) is not None:
-                return failure
-            model = self.work / "model"
-        if "predict" in sources:
-            phase = self._predict_phase()
-            inputs = self.runner.trees.timing_inputs(self.plan.production, phase.inputs["dev"], phase.repeats)
-            items["predict"] = inputs.items
-            mounts = self._predict_mounts(config, model, inputs.folder)
-            if (failure := self._timed_predict(phase.command, mounts)) is not None:
-                return failure
-        remove_tree(self.work / "model")
-        found: dict[str, float] = {
-            name: _cost(name, self.phases[cost.source], items[cost.source])
-            for name, cost in self.target.metrics.secondary.items()
-        }
-        return self._record("ok", "", found)
-
-    def _timed_predict(self, command: list[str], mounts: list[Mount]) -> RunRecord | None:
-        """Time the phase a few times; the quickest counts, since everything else on a machine only adds time."""
-        quickest: PhaseRecord | None = None
-        for _ in range(TIMED_RUNS):
-            failure = self._phase("predict", command, self._predict_values(), mounts, "predicted", self._code())
-            remove_tree(self.work / "predicted")
-            if failure is not None:
-                return failure
-            figures = self.phases["predict"]
-            if quickest is None or figures.wall_s < quickest.wall_s:
-                quickest = figures
-        if quickest is not None:
-            self.phases["predict"] = quickest
-        return None
-
-    # -- one phase and its record ---------------------------------------------------------------------------
-
-    def _code(self) -> Path:
-        return self.runner.trees.candidate(self.plan.commit, self.plan.production)
-
-    def _phase(
-        self, name: str, command: list[str], values: dict[str, str], mounts: list[Mount], out: str, code: Path
-    ) -> RunRecord | None:
-        folder = self.work / out
-        folder.mkdir()
-        argv = [_filled(word, values) for word in command]
-        if argv[0] in {"python", "python3"}:
-            argv[0] = str(self.runner.python)
-        spec = RunSpec(
-            run_id=f"{self.key.run_id}-{self.attempt}-{name}",
-            argv=tuple(argv),
-            out=folder,
-            limits=self.runner.limits(self.plan),
-            code=code,
-            mounts=tuple(mounts),
-            environment=self.runner.variables(self.plan.seed),
-            python=self.runner.python,
-            start_in="code",
-            gpus=tuple(range(self.target.resources.gpus)),
-            log=self.work / f"{name}.log",
-        )
-        outcome = self.outcome = self.runner.sandbox.run(spec, self.cancel)
-        self.phases[name] = PhaseRecord(
-            reason=outcome.reason,
-            status=outcome.status,
-            wall_s=round(outcome.wall_s, 6),
-            peak_memory_bytes=outcome.peak_memory_bytes,
-        )
-        if outcome.reason == "exit" and outcome.status == 0:
-            return None
-        if outcome.reason == "cancelled":
-            raise Interrupted(f"{self.plan.subject}, seed {self.plan.seed}: stopped while it ran")
-        if shutil.disk_usage(self.work).free < LEAST_ROOM:
-            # Nobody can tell whose fault the failure is, so it must not count against the candidate.
-            raise DiskFull(f"{self.work}: no room left while {name} ran; free some space and start again")
-        return self._record(_status(outcome), f"{name}: {_why(outcome)}")
-
-    def _record(
-        self, status: RunStatus, why: str, found: dict[str, float] | None = None, outputs: str = ""
-    ) -> RunRecord:
-        return RunRecord(
-            run_id=self.key.run_id,
-            key=self.key,
-            subject=self.plan.subject,
-            arm=self.plan.arm,
-            purpose=self.plan.purpose,
-            commit=self.plan.commit,
-            status=status,
-            why=plain_text(why, 2000),
-            attempt=self.attempt,
-            metrics=found or {},
-            phases=self.phases,
-            outputs_sha256=outputs,
-            backend=self.outcome.backend if self.outcome else "",
-            isolation=self.outcome.isolation if self.outcome else "",
-            folder=self.runner.folder(self.plan).as_posix(),
-        )
-
-    def write_record(self, record: RunRecord) -> None:
-        (self.work / "run.json").write_text(json.dumps(record.model_dump(), indent=1, sort_keys=True) + "\n")
-
-
-def trained(plan: Plan) -> Plan:
-    """The gate run whose model a cost run times."""
-    return Plan(plan.subject, plan.arm, "gate", plan.commit, plan.production, plan.seed)
-
-
-def _cost(name: str, figures: PhaseRecord, items: int) -> float:
-    """Milliseconds an item, or peak memory in MiB, from the host's own accounting."""
-    return 1000.0 * figures.wall_s / items if name == "latency_ms" else figures.peak_memory_bytes / 2**20
-
-
-def _filled(word: str, values: dict[str, str]) -> str:
-    for name, value in values.items():
-        word = word.replace("{" + name + "}", value)
-    return word
-
-
-def _status(outcome: Outcome) -> RunStatus:
-    if outcome.reason in {"oom", "memory"}:
-        return "oom"
-    if outcome.reason in {"timeout", "infra"}:
-        return outcome.reason
-    return "crash" if outcome.reason == "exit" else "limit"
-
-
-def _why(outcome: Outcome) -> str:
-    ending = f"exit status {outcome.status}" if outcome.reason == "exit" else outcome.reason
-    detail = f" ({outcome.detail})" if outcome.detail else ""
-    last = outcome.tail.strip().splitlines()[-1:] or ["no output"]
-    return f"{ending}{detail}; last line: {last[0]}"
-
-
-def _no_plain_file(folder: Path) -> str:
-    """The first thing in a candidate's output that could show the evaluator another file, such as the labels."""
-    for path in sorted(folder.rglob("*")):
-        mode = path.lstat()
-        if not (stat.S_ISDIR(mode.st_mode) or (stat.S_ISREG(mode.st_mode) and mode.st_nlink == 1)):
-            return ascii(path.relative_to(folder).as_posix())
-    return ""
-
-
-def _folder_digest(folder: Path) -> str:
-    total = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and not path.is_symlink():
-            total.update(path.relative_to(folder).as_posix().encode() + b"\0")
-            with path.open("rb") as stream:
-                total.update(hashlib.file_digest(stream, "sha256").digest())
-    return total.hexdigest()
