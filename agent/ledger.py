@@ -61,6 +61,10 @@ class LogLedger:
             self._progress.budget(f"{night.runs} runs, {night.run_seconds / 60:.1f} min of run time used")
         self._progress.runs(sorted(self._running.values()), done, total)
 
+    def note(self, text: str) -> None:
+        """Show what a person should know about how runs were done."""
+        self._progress.say(f"[STATUS] {text}")
+
     def _fold(self) -> None:
         for event in self._log.read_new(self._history.seq):
             self._history.apply(event)

@@ -95,6 +95,9 @@ class TimedLedger:
         self.times.audit[-1] += ended - began
         self.times.whole.append(ended - self.times.began)
 
+    def note(self, text: str) -> None:
+        del text
+
     def advance(self, done: int, total: int) -> None:
         self.inner.advance(done, total)
 

@@ -13,6 +13,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Protocol
 
 from experiments.plans import Interrupted, Plan
+from experiments.quiet import QUIET_BELOW, wait_until_quiet
 from experiments.runner import Runner
 from registry.errors import Retryable
 from registry.runs import RunRecord
@@ -48,6 +49,10 @@ class RunLedger(Protocol):
         """Told after every change of what is in flight."""
         ...
 
+    def note(self, text: str) -> None:
+        """Told what a person should know about how runs were done."""
+        ...
+
 
 class Measurer:
     """Executes plans and returns their records in the order of the plans."""
@@ -66,6 +71,8 @@ class Measurer:
         `exclusive` runs one at a time with nothing beside it, for measurements of time. Raises Interrupted,
         ProductionFailed or InfrastructureFailed; whatever finished before is recorded and not paid again.
         """
+        if exclusive and (busy := wait_until_quiet(self._cancel)) >= QUIET_BELOW:
+            self._ledger.note(f"timing on a busy machine: {busy:.0%} of the CPUs are in use; costs look worse for it")
         records: dict[int, RunRecord] = {}
         waiting = list(enumerate(plans))
         flying: dict[Future[RunRecord], tuple[int, Plan, int]] = {}

@@ -42,6 +42,9 @@ class Ledger:
     def finish(self, record: RunRecord) -> None:
         self.records[record.run_id, record.attempt] = record
 
+    def note(self, text: str) -> None:
+        del text
+
     def advance(self, done: int, total: int) -> None:
         assert done <= total
 
