@@ -44,9 +44,13 @@ class LogLedger:
         self._running[run_id] = f"{plan.arm} seed {plan.seed}"
 
     def finish(self, record: RunRecord) -> None:
-        """Record an outcome, once. Where the sandbox or the disk failed there is none, and the run is done again."""
+        """Record an outcome, once.
+
+        Where the sandbox or the disk failed there is none, and a failure of production says nothing about a candidate:
+        both are noted, and the run is done again when it is next asked for.
+        """
         data = record.model_dump(mode="json")
-        if record.status == "infra":
+        if record.status == "infra" or (record.arm == "production" and record.status != "ok"):
             self._log.append("run_broken", record.subject, data, reason=record.why)
         else:
             key = f"run:{record.run_id}:{record.attempt}"

@@ -89,7 +89,7 @@ def _night(services: Services, goal: Goal) -> NightResult:
         promotion.finish_interrupted(services)
         closing.close_interrupted(services)
         production.open_for_the_night(services)
-        seasons.ready(services)
+        _open_season(services)
         production.first_look(services)
         production.measure(services)
         reason = _cycles(services, goal)
@@ -97,6 +97,13 @@ def _night(services: Services, goal: Goal) -> NightResult:
         services.progress.say(f"[ALERT] the night stops: {error}")
         return _end(services, str(error), failed=True)
     return _end(services, reason)
+
+
+def _open_season(services: Services) -> None:
+    """Where the season was over before the night began, the night opens the next one; a night opens no second one."""
+    night = services.history.night
+    if night is not None and night.goal["season_was_over"] and services.history.seasons == night.goal["season"]:
+        seasons.ready(services)
 
 
 def _open(services: Services, goal: Goal) -> None:

@@ -206,7 +206,7 @@ class History:
 
     def _on_gate_entered(self, event: EventLike) -> None:
         self.tests[event.subject].gate = event.data
-        self.season_events.append((event.kind, event.data))
+        self.season_events.append((event.kind, {"test": event.data["test"], "day": event.data["day"]}))
 
     def _on_look(self, event: EventLike) -> None:
         test = self.tests[event.subject]

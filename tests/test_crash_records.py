@@ -55,9 +55,18 @@ def test_a_second_attempt_after_a_broken_first_one_is_the_outcome(tmp_path: Path
 def test_a_failed_attempt_stays_paid(tmp_path: Path) -> None:
     with AuditLog.open(tmp_path / "audit.jsonl") as log:
         ledger = LogLedger(log, History(), Silent())
-        ledger.finish(_record("crash", 1))
-        assert ledger.finished(KEY.run_id, 1) == _record("crash", 1)
+        failed = _record("crash", 1).model_copy(update={"arm": "candidate", "subject": "H-001"})
+        ledger.finish(failed)
+        assert ledger.finished(KEY.run_id, 1) == failed
         assert ledger.finished(KEY.run_id, 2) is None
+
+
+def test_a_failure_of_production_is_noted_and_tried_again_the_next_night(tmp_path: Path) -> None:
+    with AuditLog.open(tmp_path / "audit.jsonl") as log:
+        ledger = LogLedger(log, History(), Silent())
+        ledger.finish(_record("crash", 1))
+        assert ledger.finished(KEY.run_id, 1) is None
+        assert [event.kind for event in log.events()] == ["run_broken"]
 
 
 @pytest.fixture

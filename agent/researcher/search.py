@@ -189,14 +189,16 @@ def _measured_moves(tried: Sequence[Trial], production: Mapping[str, Scalar]) ->
 
 
 def _drafts(situation: _Situation, techniques: Sequence[Technique], known: Known, seed: int) -> Iterator[_Draft]:
+    moves = list(_single_moves(situation))
     yield from _from_papers([t for t in techniques if t.quote.verified], situation)
-    yield from _single_moves(situation)
+    yield from (move for move in moves if move.gain > 0.0)
     yield from _from_papers([t for t in techniques if not t.quote.verified], situation)
     if COMBINATION not in situation.left:
         free = [p for p in situation.space.values() if p.tags[0] not in situation.left]
         gain = situation.expected(COMBINATION, preferred=False)
         for settings in combinations(free, situation.production, situation.tried, known, seed):
             yield _Draft(settings, gain, "restructure")
+    yield from (move for move in moves if move.gain == 0.0)
 
 
 def _from_papers(techniques: Sequence[Technique], situation: _Situation) -> Iterator[_Draft]:
