@@ -22,7 +22,7 @@ from registry.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAM = "from agent.cli.main import main; main()"
-PATIENCE_S = 120.0
+PATIENCE_S = 900.0
 
 Event = dict[str, Any]
 
