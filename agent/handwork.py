@@ -153,7 +153,7 @@ def from_file(workspace: Workspace, path: Path) -> Hypothesis:
             Problem(
                 str(path),
                 "a file of the queue's folder",
-                "a file elsewhere: a night takes this one in when it starts",
+                "a file elsewhere: a night takes this one in by itself",
                 fix=fix,
             )
         )

@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document at the end.")
 @click.option("--debug", is_flag=True, expose_value=False, help="Show tracebacks.")
 def command(folder: Path, environments: Path | None, cycles: int | None, as_json: bool) -> int:
-    """Run the whole loop on the bundled solution, in a new workspace: no key, no network, no GPU."""
+    """Run the whole loop on the bundled solution, in a new workspace.
+
+    It needs no key and no GPU, and no network but to install its packages once.
+    """
     from agent import demo
     from agent.cli.run import a_night
     from agent.night import Goal

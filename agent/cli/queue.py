@@ -56,7 +56,10 @@ def _print_table(hypotheses: list[Hypothesis]) -> None:
 @click.option("--set", "settings", multiple=True, metavar="PATH=VALUE", help="A setting to change; may be repeated.")
 @click.option("--title", default="", help="The idea in a few words.")
 @click.option(
-    "--gain", type=float, default=None, help="Expected gain in the primary metric's unit; positive is better."
+    "--gain",
+    type=float,
+    default=None,
+    help="Expected gain in the primary metric's unit, positive is better; needed with --set.",
 )
 @click.option("--effort", type=click.Choice(["Low", "Medium", "High"]), default="Low", show_default=True)
 @click.option("--source", default="a person", show_default=True, help="Where the idea comes from.")

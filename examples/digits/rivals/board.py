@@ -96,6 +96,11 @@ class Board(ThreadingHTTPServer):
         self._standings, self._ours = standings, ours
         super().__init__(("127.0.0.1", port), Handler)
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A reader that went away in the middle is no fault of the board's."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}/"
