@@ -71,7 +71,7 @@ def test_an_idea_gets_the_next_number_and_a_rank(agent: Command) -> None:
     assert (status, text.split(" (")[0]) == (0, "H-007 queued with priority 2")
     added = Reader(agent.workspace).history().hypotheses["H-007"]
     assert added.implementation.settings == {"train.momentum": 0.9}
-    assert (added.status, added.target_leaderboards, added.family) == ("queued", ["Digits"], "optimisation")
+    assert (added.status, added.target_leaderboards, added.family) == ("queued", ["Digits"], "momentum")
 
 
 def test_an_idea_is_added_beside_a_running_night(agent: Command) -> None:
@@ -131,7 +131,7 @@ def test_a_file_in_the_queue_folder_is_left_to_the_night(agent: Command) -> None
     path.write_text(dump_hypothesis(hypothesis("H-009", "Cosine", 0.01, train__schedule="cosine")))
     status, text = agent("queue", "add", str(path))
     assert status == 2
-    assert "when it starts" in text
+    assert "takes this one in by itself" in text
 
 
 def test_options_that_do_not_make_an_idea_are_refused(agent: Command) -> None:
