@@ -13,7 +13,7 @@ from agent.services import Services
 from experiments import seeds
 from experiments.plans import Plan
 from experiments.season import SeasonState
-from registry.runs import RunRecord
+from registry.runs import Arm, RunRecord
 
 CACHED_BASELINE = 20
 """Production runs that the cached screen compares first runs with (`gate.md`)."""
@@ -23,9 +23,28 @@ SHOWN_BASELINE = 5
 
 def open_for_the_night(services: Services) -> None:
     """Bring production up to its base and record the commit if it is new."""
+    record_environment(services)
     state = services.solution.ensure_production()
     record_commit(
         services, state.commit, "production starts here" if not services.history.productions else "base merged"
+    )
+
+
+def record_environment(services: Services) -> None:
+    """The versions that every run of tonight is made with: what its environment's hash in the runs' identity means."""
+    found = services.runner.environment
+    services.record(
+        "environment_recorded",
+        found.sha256[:16],
+        {
+            "sha256": found.sha256,
+            "python": found.python,
+            "machine": found.machine,
+            "packages": dict(found.packages),
+            "variables": dict(found.variables),
+        },
+        reason=f"python {found.python} with {len(found.packages)} packages",
+        key=f"environment:{found.sha256}",
     )
 
 
@@ -122,11 +141,8 @@ def look_at_test(
         _no_score(services, subject, commit, f"all {services.target.gate.test_looks} looks are used")
         return None
     if done is None:
-        arm = "production" if subject == "production" else "candidate"
-        plans = [
-            Plan(subject, arm, "test_look", commit, evaluator, seed, split="test")  # type: ignore[arg-type]
-            for seed in seeds_to_use
-        ]
+        arm: Arm = "production" if subject == "production" else "candidate"
+        plans = [Plan(subject, arm, "test_look", commit, evaluator, seed, split="test") for seed in seeds_to_use]
         records = services.measurer.measure(plans)
         _let_go_of_models(services, records)
         if failed := [record for record in records if record.status != "ok"]:

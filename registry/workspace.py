@@ -52,6 +52,11 @@ class ResultsFolder:
         return self.root / "metrics.json"
 
     @property
+    def requirements(self) -> Path:
+        """Exact versions of what the solution's environment has installed."""
+        return self.root / "requirements.lock"
+
+    @property
     def train_log(self) -> Path:
         return self.root / "train.log"
 

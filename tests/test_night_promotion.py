@@ -200,3 +200,13 @@ def test_models_are_let_go_of_once_no_decision_can_need_them(finished: Finished)
 def test_no_index_worktree_or_half_done_run_is_left_over(finished: Finished) -> None:
     cache: Path = finished.tiny.workspace.cache
     assert not [*cache.glob("running/*"), *cache.glob("worktrees/*")]
+
+
+def test_the_versions_of_the_environment_stand_in_the_log_and_beside_the_results(finished: Finished) -> None:
+    (recorded,) = finished.tiny.events("environment_recorded")
+    environments = {event.data["key"]["environment"] for event in finished.tiny.events("run_finished")}
+    assert environments == {recorded.data["sha256"]}
+    lock = finished.tiny.workspace.results_of(finished.result.promoted[0]).requirements.read_text()
+    assert lock.startswith(f"# python {recorded.data['python']} on {recorded.data['machine']}\n")
+    pins = dict(line.split("==") for line in lock.splitlines()[1:])
+    assert pins == recorded.data["packages"]

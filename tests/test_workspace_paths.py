@@ -32,6 +32,7 @@ def test_every_path_has_the_name_the_documents_give_it() -> None:
         results.config: "experiments/results/H-042/config.yaml",
         results.metrics: "experiments/results/H-042/metrics.json",
         results.train_log: "experiments/results/H-042/train.log",
+        results.requirements: "experiments/results/H-042/requirements.lock",
         results.eval_on_leaderboard: "experiments/results/H-042/eval_on_leaderboard.json",
         results.decision: "experiments/results/H-042/decision.json",
         results.patch: "experiments/results/H-042/patch.diff",
