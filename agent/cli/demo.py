@@ -7,6 +7,7 @@ import shlex
 import time
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -40,8 +41,9 @@ def command(folder: Path, environments: Path | None, cycles: int | None, as_json
     from sandbox.backends import choose
 
     say: Say = quiet if as_json else click.echo
+    with TemporaryDirectory() as probe:
+        choose(Path(probe))  # no isolation: exit 2 with the reasons, before anything is made or downloaded
     place = demo.new_place(folder, datetime.now().astimezone())
-    choose(place.root / ".sandbox-check")  # no isolation: exit 2 with the reasons, before anything is downloaded
     say("The solution, the board and the three papers are ours, made for this demonstration.")
     say("The images are real, and the rivals' scores are measured here.")
     demo.prepare(place, environments or _cache(), say)
