@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from experiments import gate
 from registry.audit_chain import verify_chain
 from registry.audit_events import Event, read_events
-from registry.errors import BadInput
+from registry.documents import load_target
+from registry.errors import AgentError, BadInput
 from registry.runs import RunKey
 from registry.workspace import Workspace
 
@@ -28,6 +30,8 @@ class Verification:
     head: str
     looks: int
     runs: int
+    anchors: int
+    """Commits of the agent that name a head of the log."""
     problems: tuple[str, ...]
 
     @property
@@ -37,7 +41,8 @@ class Verification:
 
 def verify(workspace: Workspace) -> Verification:
     """Check everything; problems name the line or the event."""
-    chain = verify_chain(workspace.audit)
+    anchors = _anchors(workspace)
+    chain = verify_chain(workspace.audit, anchors)
     problems = [str(problem) for problem in chain.problems]
     content = _Content()
     if not problems:
@@ -46,7 +51,33 @@ def verify(workspace: Workspace) -> Verification:
                 content.take(event)
         except BadInput as error:
             problems.append(str(error))
-    return Verification(chain.events, chain.head.hash, content.looks, len(content.runs), (*problems, *content.problems))
+    found = (*problems, *content.problems)
+    return Verification(chain.events, chain.head.hash, content.looks, len(content.runs), len(anchors), found)
+
+
+def _anchors(workspace: Workspace) -> dict[str, str]:
+    """Heads that the agent's commits publish: with them a log that was cut off or made anew shows.
+
+    Commits from before this log began belong to an earlier workspace of the same repository. None at all where the
+    repository or the log's first line cannot be read; the log is then checked by itself.
+    """
+    from tools.commits import published_heads
+    from tools.repository_checks import open_repository
+
+    try:
+        solution = load_target(workspace.target).solution
+        published = published_heads(open_repository(workspace.repository(solution.repository), solution.base))
+        first = next(read_events(workspace.audit), None)
+    except AgentError:
+        return {}
+    if first is None:
+        return {}
+    began = datetime.fromisoformat(first.time).replace(microsecond=0)  # commits hold whole seconds
+    return {
+        f"commit {known.commit[:12]}": known.head
+        for known in published
+        if datetime.fromisoformat(known.committed_at) >= began
+    }
 
 
 def _identity(run: Data) -> Iterator[str]:

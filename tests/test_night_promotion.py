@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from tiny_solution import BOARD, SPACE, TEST_SHIFT, Tiny, build
 from agent.night import Goal, NightResult
 from agent.readers import Reader
 from agent.verification import verify
+from registry.audit import AuditLog
 from registry.documents import load_queue
+from registry.workspace import Workspace
 from registry.yaml_parsing import read
 
 AGENTS_OWN = (".git/objects", ".git/refs/heads/agent", ".git/logs/refs/heads/agent")
@@ -210,3 +213,26 @@ def test_the_versions_of_the_environment_stand_in_the_log_and_beside_the_results
     assert lock.startswith(f"# python {recorded.data['python']} on {recorded.data['machine']}\n")
     pins = dict(line.split("==") for line in lock.splitlines()[1:])
     assert pins == recorded.data["packages"]
+
+
+def test_a_log_whose_end_was_cut_off_shows_against_the_commits_that_name_its_heads(
+    finished: Finished, tmp_path: Path
+) -> None:
+    whole = verify(finished.tiny.workspace)
+    assert whole.ok
+    assert whole.anchors >= 3
+    other = Workspace(tmp_path / "workspace")
+    shutil.copytree(finished.tiny.workspace.root, other.root, symlinks=True)
+    lines = other.audit.read_bytes().splitlines(keepends=True)
+    other.audit.write_bytes(b"".join(lines[:10]))
+    problems = " ".join(verify(other).problems)
+    assert "names, expected every published head in the log" in problems
+
+
+def test_commits_of_an_earlier_workspace_are_no_anchors_of_a_new_log(finished: Finished, tmp_path: Path) -> None:
+    new = Workspace(tmp_path / "workspace")
+    shutil.copytree(finished.tiny.workspace.root, new.root, symlinks=True)
+    new.audit.unlink()
+    with AuditLog.open(new.audit) as log:
+        log.append("workspace_created", "workspace", {})
+    assert verify(new).ok

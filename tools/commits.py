@@ -12,12 +12,14 @@ import tempfile
 import textwrap
 import unicodedata
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from tools.repository import REGULAR, SUBMODULE, SYMLINK, SolutionRepository, TreeEntry
 
 PARAGRAPH_LENGTH = 2000
+_HEAD = re.compile(r"[0-9a-f]{64}")
 _TRAILER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
 
 
@@ -113,6 +115,28 @@ def with_trailers(message: str, hypothesis_id: str, trailers: Mapping[str, str])
             raise ValueError(f"{name!r} is no name of a trailer")
     body = "\n".join(_printable(line) for line in message.strip().splitlines())
     return body + "\n\n" + "".join(f"{name}: {_one_line(value)}\n" for name, value in named.items())
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedHead:
+    """A commit of the agent and the audit log's head that its trailer names."""
+
+    commit: str
+    head: str
+    committed_at: str
+    """ISO 8601 with its zone."""
+
+
+def published_heads(repository: SolutionRepository) -> list[PublishedHead]:
+    """Every commit of the agent's branches that names a head."""
+    form = "--format=%H %cI %(trailers:key=Audit-Head,valueonly,separator=%x20)"
+    lines = repository.text("log", "--branches=agent/*", "--no-color", form).splitlines()
+    named = (line.split() for line in lines)
+    return [
+        PublishedHead(commit=words[0], head=words[2], committed_at=words[1])
+        for words in named
+        if len(words) == 3 and _HEAD.fullmatch(words[2])
+    ]
 
 
 def _printable(line: str) -> str:

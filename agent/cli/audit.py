@@ -58,6 +58,7 @@ def verify(workspace_dir: Path | None, as_json: bool) -> int:
                 "events": found.events,
                 "head": found.head,
                 "looks": found.looks,
+                "anchors": found.anchors,
                 "problems": list(found.problems),
                 "ok": found.ok,
             }
@@ -67,7 +68,7 @@ def verify(workspace_dir: Path | None, as_json: bool) -> int:
             click.echo(problem)
         verdict = "holds" if found.ok else f"does not hold: {len(found.problems)} problems"
         click.echo(
-            f"{found.events} events, {found.looks} looks of the gate recomputed, {found.runs} runs matched; "
-            f"head {found.head[:16]}. The log {verdict}."
+            f"{found.events} events, {found.looks} looks of the gate recomputed, {found.runs} runs matched, "
+            f"{found.anchors} commits anchor it; head {found.head[:16]}. The log {verdict}."
         )
     return 0 if found.ok else 1
