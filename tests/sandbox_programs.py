@@ -123,8 +123,16 @@ for place in places:
     if worked(lambda: host["planted"] in open(place, errors="replace").read(1 << 20) or place.startswith("/proc/") ) \
             and host["planted"] in open(place, errors="replace").read(1 << 20):
         found.append(place)
-found += [place for place in ("/etc/shadow", "/dev/mem", "/proc/kcore", "/home", "/run", "/var", "/sys/fs/cgroup") if
+found += [place for place in ("/etc/shadow", "/dev/mem", "/proc/kcore", "/run", "/var", "/sys/fs/cgroup") if
           worked(lambda: os.listdir(place) if os.path.isdir(place) else open(place, "rb").read(1))]
+own = {sys.prefix, sys.base_prefix, os.path.dirname(os.path.dirname(os.path.realpath(sys.executable)))}
+def strangers(folder):
+    for path in (os.path.join(folder, entry) for entry in os.listdir(folder)):
+        if any(place.startswith(path + "/") for place in own):
+            yield from strangers(path)
+        elif path not in own:
+            yield path
+found += [path for home in ("/home", "/root") if worked(lambda: os.listdir(home)) for path in strangers(home)]
 print(json.dumps(found))
 """,
         found_nothing,
