@@ -42,7 +42,7 @@ class Verification:
 def verify(workspace: Workspace) -> Verification:
     """Check everything; problems name the line or the event."""
     anchors = _anchors(workspace)
-    chain = verify_chain(workspace.audit, anchors)
+    chain = verify_chain(workspace.audit)
     problems = [str(problem) for problem in chain.problems]
     content = _Content()
     if not problems:
@@ -51,7 +51,8 @@ def verify(workspace: Workspace) -> Verification:
                 content.take(event)
         except BadInput as error:
             problems.append(str(error))
-    found = (*problems, *content.problems)
+    published = [str(problem) for problem in verify_chain(workspace.audit, anchors).problems] if not problems else []
+    found = (*problems, *published, *content.problems)
     return Verification(chain.events, chain.head.hash, content.looks, len(content.runs), len(anchors), found)
 
 

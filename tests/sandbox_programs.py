@@ -29,6 +29,8 @@ from sandbox.outputs import remove_tree
 
 MIB = 1 << 20
 PLANTED = "planted-" + "7f3a9c"
+INTERPRETER = [sys.prefix, sys.base_prefix, str(Path(sys.executable).resolve().parent.parent)]
+"""Where the interpreter is installed: a sandbox shows these, and the names of the folders that lead there."""
 
 Evidence = dict[str, object]
 
@@ -125,7 +127,7 @@ for place in places:
         found.append(place)
 found += [place for place in ("/etc/shadow", "/dev/mem", "/proc/kcore", "/run", "/var", "/sys/fs/cgroup") if
           worked(lambda: os.listdir(place) if os.path.isdir(place) else open(place, "rb").read(1))]
-own = {sys.prefix, sys.base_prefix, os.path.dirname(os.path.dirname(os.path.realpath(sys.executable)))}
+own = set(host["interpreter"])
 def strangers(folder):
     for path in (os.path.join(folder, entry) for entry in os.listdir(folder)):
         if any(place.startswith(path + "/") for place in own):
@@ -420,7 +422,12 @@ def _bait(folder: Path) -> Iterator[tuple[dict[str, object], Callable[[], list[s
         return found
 
     bait: dict[str, object] = {"secret": str(secret), "outside": str(outside), "abstract": abstract, "socket": path}
-    bait |= {"port": listeners[0].getsockname()[1], "orchestrator": os.getpid(), "planted": PLANTED}
+    bait |= {
+        "port": listeners[0].getsockname()[1],
+        "orchestrator": os.getpid(),
+        "planted": PLANTED,
+        "interpreter": INTERPRETER,
+    }
     try:
         yield bait, reached
     finally:

@@ -79,7 +79,7 @@ def test_the_checks_of_containment_can_fail(tmp_path: Path) -> None:
     leaky = next(program for program in programs.PROGRAMS if program.name == "reads_secrets")
     secret = tmp_path / "secret"
     secret.write_text(programs.PLANTED)
-    host = json.dumps({"secret": str(secret), "planted": programs.PLANTED})
+    host = json.dumps({"secret": str(secret), "planted": programs.PLANTED, "interpreter": programs.INTERPRETER})
     bare = subprocess.run([sys.executable, "-c", programs.PRELUDE + leaky.source, host], capture_output=True, text=True)
     evidence: programs.Evidence = {"reason": "exit", "tail": bare.stdout}
     assert str(secret) in str(programs.said(evidence))
