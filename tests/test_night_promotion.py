@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -233,6 +234,7 @@ def test_commits_of_an_earlier_workspace_are_no_anchors_of_a_new_log(finished: F
     new = Workspace(tmp_path / "workspace")
     shutil.copytree(finished.tiny.workspace.root, new.root, symlinks=True)
     new.audit.unlink()
-    with AuditLog.open(new.audit) as log:
+    later = datetime.now(UTC) + timedelta(minutes=1)  # commits hold whole seconds, and this night has just ended
+    with AuditLog.open(new.audit, lambda: later) as log:
         log.append("workspace_created", "workspace", {})
     assert verify(new).ok
