@@ -1,7 +1,7 @@
 """The demonstration: the real loop on the bundled digits solution, with measured rivals and a real board.
 
 Called by `agent demo`. It only prepares what a user would have (a repository, an environment, a leaderboard, papers)
-and then runs the same night that `agent run` runs; nothing in the loop knows that it is a demonstration.
+and then runs the same nights that `agent run` runs; nothing in the loop knows that it is a demonstration.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,16 +19,22 @@ from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING
 
+from agent.queueing import SEASON_OVER
 from registry.durable import write_atomically
 from registry.errors import AgentError, BadInput, Problem
 from registry.workspace import Workspace
 
 if TYPE_CHECKING:
     from agent.account import Account
+    from agent.night import NightResult
     from registry.history import History
 
 Say = Callable[[str], object]
 OUR_NAME = "Our perceptron"
+BOARD = "Digits"
+ANOTHER_NIGHT_BEFORE_S = 300.0
+"""A further night begins only before this: a night of a whole season takes three to four minutes on two cores, and a
+demonstration shall take less than ten."""
 GIT_IDENTITY = {
     "GIT_AUTHOR_NAME": "Digits team",
     "GIT_AUTHOR_EMAIL": "digits@localhost",
@@ -175,22 +181,35 @@ def write_workspace(place: Place, address: str) -> None:
         write_atomically(path, Template((examples() / path.name).read_text()).substitute(quoted))
 
 
-def summary(history: History, accounts: dict[str, Account], wall_s: float) -> dict[str, object]:
-    """What the night came to, for people and for `--json`."""
-    board_state = history.boards.get("Digits")
-    night = history.night
+def another_night(ended: NightResult, elapsed_s: float) -> bool:
+    """Whether the next night begins at once: the season's candidates are used up, and neither ideas nor time are."""
+    return ended.reason == SEASON_OVER and not ended.failed and elapsed_s < ANOTHER_NIGHT_BEFORE_S
+
+
+def summary(
+    history: History,
+    accounts: dict[str, Account],
+    nights: Sequence[NightResult],
+    rank_before: int | None,
+    wall_s: float,
+) -> dict[str, object]:
+    """What the nights came to, for people and for `--json`."""
+    board_state = history.boards.get(BOARD)
     promoted = [account for account in accounts.values() if account.status == "promoted"]
     rejected = [
         account for account in accounts.values() if account.status == "archived" and account.verdict is not None
     ]
     return {
         "wall_s": round(wall_s, 1),
-        "runs": night.runs if night is not None else 0,
-        "cycles": night.cycles if night is not None else 0,
-        "ended": night.ended if night is not None else "",
-        "rank_before": night.rank_before.get("Digits") if night is not None else None,
+        "runs": sum(night.runs for night in nights),
+        "cycles": sum(night.cycles for night in nights),
+        "nights": [{"id": night.night, "ended": night.reason} for night in nights],
+        "ended": nights[-1].reason,
+        "ideas_left": nights[-1].reason == SEASON_OVER,
+        "failed": any(night.failed for night in nights),
+        "rank_before": rank_before,
         "rank_after": board_state.rank if board_state is not None else None,
-        "test_score": history.scores.get("Digits"),
+        "test_score": history.scores.get(BOARD),
         "promoted": [
             {"id": a.hypothesis.id, "title": a.hypothesis.title, "gain": a.gain, "reason": a.reason} for a in promoted
         ],

@@ -55,7 +55,8 @@ def measure(folder: Path, environments: Path | None) -> dict[str, object]:
     return {
         "total_s": round(total, 1),
         "preparing_s": round(total - told["wall_s"], 1),
-        "night_s": told["wall_s"],
+        "nights_s": told["wall_s"],
+        "nights": len(told["nights"]),
         "runs": told["runs"],
         "cycles": told["cycles"],
         "rank_before": told["rank_before"],

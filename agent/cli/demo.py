@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 def command(folder: Path, environments: Path | None, cycles: int | None, as_json: bool) -> int:
     """Run the whole loop on the bundled solution, in a new workspace.
 
-    It needs no key and no GPU, and no network but to install its packages once.
+    It ends when it is first or out of ideas. Where a season's candidates are used up before that, another night
+    opens the next season, unless five minutes have passed. It needs no key and no GPU, and no network but to install
+    its packages once.
     """
     from agent import demo
     from agent.cli.run import a_night
@@ -52,30 +54,40 @@ def command(folder: Path, environments: Path | None, cycles: int | None, as_json
         say(f"The leaderboard is served at {address}")
         demo.write_workspace(place, address)
         say(f"Workspace: {place.workspace.root}\n")
-        result = a_night(place.workspace, Goal(cycles=cycles), silent=as_json)
-    reader = Reader(place.workspace)
-    found = demo.summary(reader.history(), reader.accounts(), time.monotonic() - started)
+        nights = [a_night(place.workspace, Goal(cycles=cycles), silent=as_json)]
+        reader = Reader(place.workspace)
+        first = reader.history().night
+        while demo.another_night(nights[-1], time.monotonic() - started):
+            say(f"\n{nights[-1].night} is over: its season's candidates are used up, and ideas are left.")
+            say("Another night opens the next one.\n")
+            nights.append(a_night(place.workspace, Goal(), silent=as_json))
+    elapsed = time.monotonic() - started
+    rank_before = first.rank_before.get(demo.BOARD) if first is not None else None
+    found = demo.summary(reader.history(), reader.accounts(), nights, rank_before, elapsed)
     if as_json:
-        print_json({**found, "workspace": str(place.workspace.root), "failed": result.failed})
+        print_json({**found, "workspace": str(place.workspace.root)})
     else:
         _print(found, place.workspace.root)
-    return 1 if result.failed else 0
+    return 1 if found["failed"] else 0
 
 
 def _print(found: dict[str, Any], workspace: Path) -> None:
     minutes, seconds = divmod(int(found["wall_s"]), 60)
-    click.echo(
-        f"\nThe night is over after {minutes} min {seconds} s, {found['cycles']} cycles and {found['runs']} runs:"
-    )
-    click.echo(f"  {found['ended']}")
+    nights = len(found["nights"])
+    what = "The night is over" if nights == 1 else f"{nights} nights are over"
+    click.echo(f"\n{what} after {minutes} min {seconds} s, {found['cycles']} cycles and {found['runs']} runs:")
+    for night in found["nights"]:
+        click.echo(f"  {night['id']} ended: {night['ended']}")
     before, after = found["rank_before"], found["rank_after"]
     if after is not None:
         score = "none" if found["test_score"] is None else f"{found['test_score']:.4f}"
         click.echo(f"  rank on Digits: #{before} before, #{after} after; test score {score}")
     for item in found["promoted"]:
         click.echo(f"  promoted {item['id']} {item['gain']:+.4f}  {item['title']}")
-    click.echo(f"  {len(found['rejected'])} ideas were rejected, each with its reason:")
-    for item in found["rejected"][:3]:
+    rejected = found["rejected"]
+    shown = rejected[:3]
+    click.echo(f"  {len(rejected)} ideas were rejected, each with its reason; the first {len(shown)}:")
+    for item in shown:
         click.echo(f"  rejected {item['id']}  {item['title']}: {item['reason']}")
     first = next((item["id"] for item in found["promoted"]), None)
     where = f"--workspace {shlex.quote(str(workspace))}"
@@ -85,6 +97,8 @@ def _print(found: dict[str, Any], workspace: Path) -> None:
         click.echo(f"  agent review {first} {where}")
     click.echo(f"  agent audit verify {where}")
     click.echo(f"  agent report digest {where}")
+    if found["ideas_left"]:
+        click.echo(f"  agent run {where}   # ideas are left: the next season")
 
 
 def quiet(line: str) -> None:

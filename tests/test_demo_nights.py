@@ -1,0 +1,41 @@
+"""How many nights a demonstration has, and what it says of them all."""
+
+from __future__ import annotations
+
+import pytest
+
+from agent import demo
+from agent.night import NightResult
+from agent.queueing import EXHAUSTED, SEASON_OVER
+from registry.history import History
+
+
+def ended(reason: str, number: int = 1, failed: bool = False) -> NightResult:
+    return NightResult(f"N-{number:04d}", reason, 20, 300, (), failed)
+
+
+def test_another_night_begins_where_the_season_is_over_and_ideas_and_time_are_left() -> None:
+    assert demo.another_night(ended(SEASON_OVER), 200.0)
+
+
+@pytest.mark.parametrize("reason", [EXHAUSTED, "first on every board, by the victory condition", "3 cycles done"])
+def test_no_further_night_begins_where_the_last_one_ended_for_another_reason(reason: str) -> None:
+    assert not demo.another_night(ended(reason), 0.0)
+
+
+def test_no_further_night_begins_that_would_end_after_ten_minutes() -> None:
+    assert not demo.another_night(ended(SEASON_OVER), demo.ANOTHER_NIGHT_BEFORE_S)
+
+
+def test_no_further_night_begins_after_a_failed_one() -> None:
+    assert not demo.another_night(ended(SEASON_OVER, failed=True), 0.0)
+
+
+def test_the_summary_counts_every_night_and_says_how_each_ended() -> None:
+    nights = [ended(SEASON_OVER), ended(EXHAUSTED, 2)]
+    told = demo.summary(History(), {}, nights, 5, 123.44)
+    assert told["runs"] == 600
+    assert told["cycles"] == 40
+    assert told["nights"] == [{"id": "N-0001", "ended": SEASON_OVER}, {"id": "N-0002", "ended": EXHAUSTED}]
+    assert (told["ended"], told["ideas_left"], told["failed"]) == (EXHAUSTED, False, False)
+    assert (told["rank_before"], told["wall_s"]) == (5, 123.4)
