@@ -6,7 +6,7 @@ Called by review, ask and the reports. It reads events only; no figure here is c
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from registry.audit_events import Event
@@ -96,8 +96,11 @@ class Account:
         return [self.proposed, *sorted({event.seq for event in known if event is not None})]
 
 
-def accounts(events: Iterable[Event]) -> dict[str, Account]:
-    """Accounts of every hypothesis the events speak of, by id. One pass; needs the proposals among the events."""
+def accounts(events: Iterable[Event], brief: bool = False) -> dict[str, Account]:
+    """Accounts of every hypothesis the events speak of, by id. One pass; needs the proposals among the events.
+
+    Where `brief`, only the last look of each keeps its data; of the earlier ones their number is what is shown.
+    """
     found: dict[str, Account] = {}
     for event in events:
         if event.kind == "hypotheses_proposed":
@@ -108,7 +111,10 @@ def accounts(events: Iterable[Event]) -> dict[str, Account]:
             hypothesis = Hypothesis.model_validate(event.data["hypothesis"])
             found[hypothesis.id] = Account(hypothesis, event.seq, "a person")
         elif event.subject in found:
-            _add(found[event.subject], event)
+            account = found[event.subject]
+            if brief and event.kind == "look" and account.looks:
+                account.looks[-1] = replace(account.looks[-1], data={})
+            _add(account, event)
     return found
 
 

@@ -141,7 +141,7 @@ class Chronicle:
 def chronicle(events: Iterable[Event]) -> Chronicle:
     """Read the events once, in order."""
     found = Chronicle()
-    found.accounts = accounts(_watched(events, found))
+    found.accounts = accounts(_watched(events, found), brief=True)
     return found
 
 

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from agent.progress import Progress
 from agent.researcher.contract import Researcher
+from agent.schedule import Pace
 from agent.solution import Solution
 from experiments.measuring import Measurer
 from experiments.runner import Runner
@@ -28,6 +29,8 @@ from registry.workspace import Workspace
 from sandbox.contract import Sandbox
 
 Clock = Callable[[], datetime]
+LOG_SHARE = 0.02
+"""Largest part of a night that goes into writing its technical log, which is read from the whole audit log."""
 
 
 class Projection(Protocol):
@@ -56,6 +59,7 @@ class Services:
     progress: Progress
     clock: Clock
     cancel: threading.Event = field(default_factory=threading.Event)
+    technical_log_pace: Pace = field(default_factory=lambda: Pace(LOG_SHARE), init=False)
     _registry: tuple[tuple[int, int, int], CompetitiveRegistry] | None = field(default=None, init=False)
 
     def record(self, kind: str, subject: str, data: dict[str, Any], reason: str = "", key: str | None = None) -> Event:

@@ -26,7 +26,7 @@ class Solution:
         self.repository = repository
         self._target = target
         self._worktrees = worktrees
-        self.tree = lru_cache(maxsize=512)(repository.tree_of)
+        self.tree = lru_cache(maxsize=64)(repository.tree_of)
         self._raw_configuration = lru_cache(maxsize=64)(self._read_configuration)
 
     # -- experiments.plans.Source ---------------------------------------------------------------------------

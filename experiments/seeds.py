@@ -87,7 +87,7 @@ def _numbered(number: int, limit: int, what: str) -> int:
     return number
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=64)
 def candidate_seeds(season_id: int, t: int) -> CandidateSeeds:
     """The 40 stage seeds and 5 fresh seeds of the season's t-th candidate."""
     index = _pair_index(season_id, t, _CANDIDATE_BITS, "candidate seeds (season, t)")

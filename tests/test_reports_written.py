@@ -98,3 +98,19 @@ def test_the_technical_log_is_regenerated_whole(services: Services) -> None:
     assert text.startswith("# Technical log\n")
     assert "an old text" not in text
     assert [path.name for path in services.workspace.root.iterdir() if path.name.endswith(".tmp")] == []
+
+
+def test_reports_of_a_night_that_was_killed_after_its_end_are_written_when_asked_again(services: Services) -> None:
+    assert services.history.night is not None
+    assert services.history.night.ended
+    reports.write_at_nights_end(services)
+    reports.write_at_nights_end(services)
+    assert services.workspace.technical_log.is_file()
+    assert len(written(services)) == 1
+
+
+def test_a_night_that_goes_on_gets_no_reports_of_its_end(services: Services) -> None:
+    assert services.history.night is not None
+    services.history.night.ended = ""
+    reports.write_at_nights_end(services)
+    assert written(services) == []

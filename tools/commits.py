@@ -47,8 +47,9 @@ def edited_tree(
     nothing = ("0", "0" * len(parent))
     lines = [f"{' '.join(wanted.get(path, nothing))}\t{path}\0".encode() for path in sorted(edits)]
     worktrees.mkdir(parents=True, exist_ok=True)
-    for leftover in worktrees.glob(f"{name}.*"):
-        remove_leftover(leftover)
+    for leftover in list(worktrees.iterdir()):
+        if leftover.name.startswith(f"{name}."):
+            remove_leftover(leftover)
     with tempfile.TemporaryDirectory(dir=worktrees, prefix=f"{name}.") as folder:
         own_index = {"GIT_INDEX_FILE": str(Path(folder).resolve() / "index")}
         repository.run("read-tree", parent, environment=own_index)

@@ -7,7 +7,6 @@ files in it (export-ignore, export-subst, line ends).
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import os
 import shutil
@@ -97,8 +96,9 @@ def archive_tree(
     for entry in kept:
         _check_path(repository, entry)
     destination.parent.mkdir(parents=True, exist_ok=True)
-    for leftover in destination.parent.glob(glob.escape(f".{destination.name}.partial-") + "*"):
-        shutil.rmtree(leftover)
+    for leftover in list(destination.parent.iterdir()):
+        if leftover.name.startswith(f".{destination.name}.partial-"):
+            shutil.rmtree(leftover)
     partial = Path(tempfile.mkdtemp(dir=destination.parent, prefix=f".{destination.name}.partial-"))
     try:
         _write(repository, kept, partial)

@@ -8,8 +8,8 @@ from agent.state import State
 
 
 def run(services: Services, state: State) -> State:
-    """Digest on its schedule; the technical log whenever a verdict was reached."""
-    if state.get("verdict"):
+    """Digest on its schedule; the technical log after a verdict, unless it was written just now."""
+    if state.get("verdict") and services.technical_log_pace.due():
         reports.write_technical_log(services)
     slot = schedule.slot(services.competitive().schedule.report_digest, services.clock(), state["cycle"])
     if services.history.report_slot == slot:

@@ -34,14 +34,23 @@ def technical_log(known: Chronicle, now: datetime) -> str:
 
 def write_technical_log(services: Services) -> None:
     """Write `TECHNICAL_LOG.md` anew from the log."""
-    text = technical_log(chronicle(services.log.events()), services.clock())
-    write_atomically(services.workspace.technical_log, text)
+    with services.technical_log_pace.piece():
+        text = technical_log(chronicle(services.log.events()), services.clock())
+        write_atomically(services.workspace.technical_log, text)
+
+
+def write_at_nights_end(services: Services) -> None:
+    """Both reports of a night that has ended, unless they are written; after a crash the next night asks again."""
+    night = services.history.night
+    if night is not None and night.ended and services.log.find(_key_of_night(night.id)) is None:
+        write_technical_log(services)
+        write_digest(services, "")
 
 
 def write_digest(services: Services, slot: str) -> None:
     """Write the digest of a schedule's slot, or of the night's end where the slot is empty; once for each."""
     night = services.history.night
-    key = f"digest:{slot}" if slot else f"digest:night:{night.id if night is not None else ''}"
+    key = f"digest:{slot}" if slot else _key_of_night(night.id if night is not None else "")
     done = services.log.find(key)
     now = services.clock()
     path = services.workspace.reports / f"digest-{now.date().isoformat()}.md"
@@ -56,6 +65,10 @@ def write_digest(services: Services, slot: str) -> None:
         # The end of a night is no slot of the schedule, so it leaves the last one as it is.
         data = {"slot": slot or services.history.report_slot, "file": _relative(path, services.workspace.root)}
         services.record("report_written", "digest", data, "due" if slot else "the night ended", key=key)
+
+
+def _key_of_night(night: str) -> str:
+    return f"digest:night:{night}"
 
 
 def _relative(path: Path, root: Path) -> str:

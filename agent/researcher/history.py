@@ -5,6 +5,7 @@ Used by `agent.researcher.search`; pure functions of the search space, productio
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
 from agent.researcher.contract import Trial
@@ -61,9 +62,11 @@ class Known:
     def add(self, settings: Mapping[str, Scalar]) -> None:
         self._changes.add(settings_key(settings))
 
-    def _whole(self, settings: Mapping[str, Scalar], production: Mapping[str, Scalar]) -> Key:
-        whole = {**production, **settings}
-        return settings_key({path: value for path, value in whole.items() if path in self._paths})
+    def _whole(self, settings: Mapping[str, Scalar], production: Mapping[str, Scalar]) -> bytes:
+        """Digest of a whole configuration: a night makes hundreds, and each would hold every setting."""
+        whole = {path: value for path, value in {**production, **settings}.items() if path in self._paths}
+        ordered = sorted((path, _value_key(value)) for path, value in whole.items())
+        return hashlib.blake2b(repr(ordered).encode(), digest_size=16).digest()
 
 
 def resting(tried: Sequence[Trial], labels: Callable[[Trial], Iterable[str]]) -> frozenset[str]:

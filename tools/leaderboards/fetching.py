@@ -27,6 +27,7 @@ from tools.leaderboards.robots import Robots
 from tools.leaderboards.sources import BoardSpec, shown_url
 
 LARGEST_BODY = 20 * 1024 * 1024
+PIECE = 256 * 1024
 ATTEMPTS = 3
 FIRST_PAUSE_S = 1.0
 
@@ -241,14 +242,16 @@ def read_regular_file(path: Path, max_bytes: int) -> bytes:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise BadInput(Problem(where, "no regular file", "a file of scores"))
         with open(descriptor, "rb", closefd=False) as stream:
-            body = stream.read(max_bytes + 1)
+            body = bytearray()
+            while len(body) <= max_bytes and (piece := stream.read(PIECE)):
+                body += piece
     except OSError as error:
         raise Retryable(f"{where}: {error.strerror}") from None
     finally:
         os.close(descriptor)
     if len(body) > max_bytes:
         raise BadInput(Problem(where, f"more than {max_bytes} bytes", f"at most {max_bytes} bytes"))
-    return body
+    return bytes(body)
 
 
 _TYPES = {".json": "application/json", ".csv": "text/csv", ".tsv": "text/tab-separated-values", ".html": "text/html"}
