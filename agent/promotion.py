@@ -113,19 +113,30 @@ def _submitted(services: Services, hypothesis: str, test: Test, data: dict[str, 
 
 
 def readmit_parked(services: Services) -> None:
-    """After a promotion, parked candidates whose evidence reaches the new bar get a new test on the new production."""
+    """After a promotion, parked candidates whose evidence reaches the new bar get a new test on the new production.
+
+    They are let in together, so one bar holds for all of them: N / (alpha (R + their number)). Who they are is
+    recorded before the first is, so that a crash between two of them changes neither the bar nor their number.
+    """
     state = seasons.current(services.history)
     if state is None or state.closed or not state.parked:
         return
-    parked = [candidate for candidate in state.parked if candidate.log_e is not None]
-    chosen = gate.parked_promotions(
-        [candidate.log_e for candidate in parked if candidate.log_e is not None],
-        state.season.planned,
-        state.season.alpha,
-        state.promotions,
-    )
-    for index in chosen:  # let in together, so one bar holds for all of them: N / (alpha (R + their number))
-        _rebase(services, parked[index].subject.partition("@")[0], state.promotions, len(chosen))
+    parked = {candidate.subject.partition("@")[0]: candidate.log_e for candidate in state.parked}
+    key = f"readmission:{state.season.id}:{state.promotions}"
+    decided = services.log.find(key)
+    if decided is None:
+        known = {name: log_e for name, log_e in parked.items() if log_e is not None}
+        season = state.season
+        chosen = gate.parked_promotions(list(known.values()), season.planned, season.alpha, state.promotions)
+        if not chosen:
+            return
+        names = [list(known)[index] for index in chosen]
+        data = {"hypotheses": names, "promotions": state.promotions}
+        decided = services.record("readmission", f"S-{season.id}", data, key=key)
+    names = decided.data["hypotheses"]
+    for name in names:
+        if name in parked:
+            _rebase(services, name, state.promotions, len(names))
 
 
 def _rebase(services: Services, hypothesis: str, promotions: int, position: int) -> None:

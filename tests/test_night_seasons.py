@@ -154,4 +154,6 @@ def test_a_parked_candidate_is_tried_again_on_the_production_that_a_promotion_ma
     assert again.data["branch"] != first.data["branch"]
     entered = [event.data["t"] for event in tiny.events("gate_entered", "H-400")]
     assert entered == [1, 3]
+    (readmission,) = tiny.events("readmission", "S-1")
+    assert readmission.data == {"hypotheses": ["H-400"], "promotions": 1}
     assert verify(tiny.workspace).ok
