@@ -40,13 +40,15 @@ def objection(history: History, settings: Mapping[str, Scalar], own: str = "") -
     `own` is the id of the hypothesis that asks, where it is among the open ones already.
     """
     production = history.production
-    if not settings or production is None:
+    if not settings:
         return ""
-    if all(production.configuration.get(path) == value for path, value in settings.items()):
+    if production is not None and all(production.configuration.get(path) == value for path, value in settings.items()):
         return "production has these settings already"
     for other in history.open_hypotheses():
         if other.id != own and other.implementation.settings == settings:
             return f"{other.id} asks for the same settings"
+    if production is None:
+        return ""
     for verdict in history.verdicts:
         if verdict.production == production.commit and verdict.settings == settings:
             return f"{verdict.hypothesis} tried the same on this production: {verdict.reason}"

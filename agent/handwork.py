@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.admission import objection, outside
+from agent.continuity import refuse_lost_log
 from registry.audit import AuditLog, Event, KeyReused
 from registry.errors import BadInput, Problem
 from registry.history import History
@@ -55,6 +56,7 @@ def add(workspace: Workspace, target: Target, idea: Idea | Hypothesis, where: st
         raise BadInput(*problems)
     if not settings:
         raise BadInput(Problem(where, "no setting", "at least one setting of the search space to change"))
+    refuse_lost_log(workspace)
     with AuditLog.open(workspace.audit) as log:
         history = History()
         for _ in range(ATTEMPTS):

@@ -159,13 +159,18 @@ def metrics_of(records: Iterable[RunRecord]) -> dict[str, Any]:
 def _train_log(services: Services, records: list[RunRecord]) -> str:
     parts = []
     for record in sorted(records, key=lambda record: (record.purpose, record.key.seed)):
+        folder = services.workspace.root / record.folder
+        run = f"{record.purpose} seed {record.key.seed}"
+        for log in sorted(folder.glob("attempt-*/*.log")):
+            text = log.read_text(errors="replace")
+            parts.append(f"=== {run}: {log.stem} ({log.parent.name}, which failed)\n{text}")
         for phase in record.phases:
-            log = services.workspace.root / record.folder / f"{phase}.log"
+            log = folder / f"{phase}.log"
             if not log.is_file():
                 continue
             text = log.read_text(errors="replace")
             kept = text if record.status != "ok" else text[-LOG_SHARE:]
-            parts.append(f"=== {record.purpose} seed {record.key.seed}: {phase} ({record.status})\n{kept}")
+            parts.append(f"=== {run}: {phase} ({record.status})\n{kept}")
     return "\n".join(parts) or "no run was started\n"
 
 

@@ -10,8 +10,11 @@ from agent import admission, closing, projections, seasons
 from agent.services import Services
 from registry.errors import BadInput
 from registry.hypotheses import Hypothesis, Urgency, priority
+from sandbox.outputs import read_output
 
 MAX_ACTIVE = 10
+MOST_BYTES = 1 << 20
+"""Of a hypothesis's file."""
 EXHAUSTED = "out of ideas"
 NOTHING_QUEUED = "nothing is queued"
 SEASON_OVER = "the season's end"
@@ -33,7 +36,11 @@ def take_in_by_hand(services: Services) -> None:
     from registry.documents import load_hypothesis
 
     for path in sorted(services.workspace.state_folder("queued").glob("*.y*ml")):
-        content = path.read_bytes()
+        if path.name.startswith("."):
+            continue  # an editor's lock or swap file
+        content = _content(services, path)
+        if content is None:
+            continue
         digest = hashlib.sha256(content).hexdigest()
         if projections.wrote(services, path, content):
             continue
@@ -56,6 +63,20 @@ def take_in_by_hand(services: Services) -> None:
         if hypothesis.id in services.history.hypotheses and (known is None or known.id != hypothesis.id):
             projections.hypothesis(services, hypothesis.id)
         _put_away(services, path, hypothesis.id)
+
+
+def _content(services: Services, path: Path) -> bytes | None:
+    """What a person's file holds; None, said and recorded once, where it is no file that can be read."""
+    try:
+        return read_output(path.parent, path.name, MOST_BYTES)
+    except BadInput as error:
+        found = error.problems[0].found
+    key = f"by_hand:unreadable:{path.name}:{found}"
+    if services.log.find(key) is None:
+        why = f"{found}, expected a plain file of YAML of at most {MOST_BYTES} bytes"
+        services.record("input_refused", path.name, {"sha256": ""}, why, key=key)
+        services.progress.say(f"[STATUS] {path.name} is not taken in: {why}")
+    return None
 
 
 def _put_away(services: Services, path: Path, taken_in_as: str) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from agent.continuity import lost_log, named_heads
 from experiments import gate
 from registry.audit_chain import verify_chain
 from registry.audit_events import Event, read_events
@@ -44,7 +45,7 @@ def verify(workspace: Workspace) -> Verification:
     anchors = _anchors(workspace)
     chain = verify_chain(workspace.audit)
     problems = [str(problem) for problem in chain.problems]
-    content = _Content()
+    content = _Content(named_heads(workspace))
     if not problems:
         try:
             for event in read_events(workspace.audit):
@@ -52,7 +53,10 @@ def verify(workspace: Workspace) -> Verification:
         except BadInput as error:
             problems.append(str(error))
     published = [str(problem) for problem in verify_chain(workspace.audit, anchors).problems] if not problems else []
-    found = (*problems, *published, *content.problems)
+    if (lost := lost_log(workspace)) is not None:
+        problems.append(str(lost))
+    missing = content.missing() if not problems else []
+    found = (*problems, *published, *content.problems, *missing)
     return Verification(chain.events, chain.head.hash, content.looks, len(content.runs), len(anchors), found)
 
 
@@ -91,7 +95,9 @@ def _identity(run: Data) -> Iterator[str]:
 class _Content:
     """Follows the events and notes where one contradicts another."""
 
-    def __init__(self) -> None:
+    def __init__(self, named: dict[int, list[tuple[str, str]]]) -> None:
+        self._named = dict(named)
+        """Event → the reports that name it, with its hash's first digits; each goes once it is found."""
         self.runs: dict[str, tuple[str, dict[str, float], str]] = {}
         """Run → status, metrics and digest of its items."""
         self.looks = 0
@@ -102,6 +108,9 @@ class _Content:
         self.problems: list[str] = []
 
     def take(self, event: Event) -> None:
+        for report, digits in self._named.pop(event.seq, ()):
+            if not event.hash.startswith(digits):
+                self._note(event, [f"has the hash {event.hash[:12]}, and {report} was written from one with {digits}"])
         if event.kind == "run_finished":
             run = event.data
             self.runs[run["run_id"]] = (run["status"], run["metrics"], run.get("items_sha256", ""))
@@ -121,6 +130,14 @@ class _Content:
             self._note(event, self._board_score(event.data))
         elif event.kind == "promoted":
             self._note(event, self._promotion(event))
+
+    def missing(self) -> list[str]:
+        """Reports that were written from events beyond the log's end."""
+        return [
+            f"{report} was written from event {seq} ({digits}), which is not there: the log's end is cut off"
+            for seq, reports in sorted(self._named.items())
+            for report, digits in reports
+        ]
 
     def _note(self, event: Event, found: list[str] | Iterator[str]) -> None:
         self.problems += [f"event {event.seq} ({event.kind} {event.subject}): {line}" for line in found]

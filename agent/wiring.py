@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
+from agent.continuity import refuse_lost_log
 from agent.ledger import LogLedger
 from agent.progress import Progress
 from agent.researcher.offline import OfflineResearcher
@@ -36,6 +37,7 @@ def open_services(workspace: Workspace, progress: Progress, command: str, clock:
     """Services of a workspace that this process alone runs; refused where another process holds it."""
     with workspace_lock(workspace.lock, command):
         target, research = load_target(workspace.target), load_research(workspace.research_config)
+        refuse_lost_log(workspace)
         load_competitive(workspace.competitive_registry)  # a broken registry stops the night before anything is paid
         with AuditLog.open(workspace.audit, clock) as log:
             services = _compose(workspace, target, tuple(research.domain_keywords), log, progress)

@@ -34,7 +34,8 @@ def helps() -> str:
     runner = CliRunner(env={"COLUMNS": COLUMNS})
     parts = []
     for words in command_lines():
-        answer = runner.invoke(agent, [*words, "--help"], prog_name="agent", obj={})
+        width = int(COLUMNS) - 2  # click's margin; its runner would take the whole width
+        answer = runner.invoke(agent, [*words, "--help"], prog_name="agent", obj={}, terminal_width=width)
         if answer.exit_code != 0:
             raise SystemExit(f"agent {' '.join(words)} --help: exit status {answer.exit_code}\n{answer.output}")
         parts.append(f"## {' '.join(('agent', *words))}\n\n```text\n{answer.output.rstrip()}\n```\n")
@@ -132,6 +133,58 @@ def _purpose(package: str) -> str:
     return " ".join(text.split())
 
 
+# -- evidence as a file -------------------------------------------------------------------------------------
+
+
+def evidence_schema() -> str:
+    """The JSON schema of an evidence file."""
+    import json
+
+    from registry.evidence_file import EvidenceFile
+
+    return json.dumps(EvidenceFile.model_json_schema(), indent=1, ensure_ascii=False) + "\n"
+
+
+def evidence_keys() -> str:
+    """Every key of an evidence file by section, with its default and its meaning."""
+    from registry import evidence_file
+
+    sections = [
+        (kind.__name__, kind)
+        for kind in vars(evidence_file).values()
+        if isinstance(kind, type) and issubclass(kind, evidence_file.Section) and kind is not evidence_file.Section
+    ]
+    rows = ["| where | key | default | meaning |", "|---|---|---|---|"]
+    for name, kind in reversed(sections):
+        for key, field in kind.model_fields.items():
+            value = field.get_default(call_default_factory=True)
+            default = "needed" if field.is_required() else f"`{_shown_default(value)}`"
+            rows.append(f"| {_WHERE.get(name, name)} | `{key}` | {default} | {field.description} |")
+    return "\n".join(rows) + "\n"
+
+
+_WHERE = {
+    "EvidenceFile": "the file",
+    "ItemFacts": "`items`",
+    "ReadmissionFacts": "`readmission`",
+    "Seeds": "`seeds`",
+    "PairFacts": "a pair",
+    "RunFacts": "a run",
+    "Arms": "`arms`",
+    "ArmFacts": "an arm",
+    "SeasonPlace": "`season`",
+    "PolicyChoice": "`policy`",
+}
+
+
+def _shown_default(value: object) -> str:
+    from pydantic import BaseModel
+
+    if isinstance(value, BaseModel):
+        return "its defaults"
+    return {"": '""', "None": "null", "True": "true", "False": "false"}.get(str(value), str(value))
+
+
 # -- writing ------------------------------------------------------------------------------------------------
 
 PARTS: dict[str, Callable[[], str]] = {
@@ -139,18 +192,24 @@ PARTS: dict[str, Callable[[], str]] = {
     "cycle": cycle,
     "package-diagram": package_diagram,
     "package-table": package_table,
+    "evidence-keys": evidence_keys,
 }
-FILES = ("ARCHITECTURE.md", "docs/commands.md")
+FILES = ("ARCHITECTURE.md", "docs/commands.md", "docs/evidence.md")
+WHOLE: dict[str, Callable[[], str]] = {"docs/evidence.schema.json": evidence_schema}
+"""Files that are generated from their first line to their last."""
 
 
 def expected(path: Path) -> str:
     """A file's text with every generated part as the code has it now."""
+    if path.is_relative_to(ROOT) and (whole := WHOLE.get(path.relative_to(ROOT).as_posix())) is not None:
+        return whole()
     return PART.sub(lambda found: f"{found[1]}\n{PARTS[found[2]]()}\n{found[3]}", path.read_text(encoding="utf-8"))
 
 
 def stale() -> list[Path]:
     """Files whose generated parts are not what the code says."""
-    return [path for name in FILES if (path := ROOT / name).read_text(encoding="utf-8") != expected(path)]
+    paths = [ROOT / name for name in (*FILES, *WHOLE)]
+    return [path for path in paths if not path.is_file() or path.read_text(encoding="utf-8") != expected(path)]
 
 
 def main(words: list[str]) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import threading
 from pathlib import Path
 
@@ -92,6 +93,8 @@ class Runner:
             remove_tree(work)
             raise
         destination = self.root / self.folder(plan)
+        if attempt > 1:
+            _keep_logs(destination, work / f"attempt-{attempt - 1}")
         remove_tree(destination)
         destination.parent.mkdir(parents=True, exist_ok=True)
         work.rename(destination)
@@ -113,6 +116,15 @@ class Runner:
         values |= {name: str(self.target.resources.cpus) for name in THREAD_VARIABLES}
         values |= {"CUBLAS_WORKSPACE_CONFIG": ":4096:8", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
         return values | self.target.environment.variables
+
+
+def _keep_logs(earlier: Path, kept: Path) -> None:
+    """The logs of the attempt that failed, beside those of the retry that takes its place."""
+    logs = [log for log in sorted(earlier.glob("*.log")) if log.is_file() and not log.is_symlink()]
+    if logs:
+        kept.mkdir()
+        for log in logs:
+            shutil.copyfile(log, kept / log.name)
 
 
 def interpreter(target: Target, repository: Path) -> Path:

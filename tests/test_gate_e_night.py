@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from gate_evidence import COSTS, FRESH, PAIRED, SEASON, STRONG, cost_pairs, evidence, judged, pairs, row, run
 
-from experiments.gate import Decision, ENight, Evidence, Pair, decide
+from experiments.gate import POLICIES, Decision, ENight, Evidence, Pair, decide
 from experiments.gate.rows import DOCUMENTED_COSTS
 from experiments.statistics import paired_t
 
@@ -267,3 +267,25 @@ def test_a_rank_that_is_not_reached_binds_only_where_the_target_says_so() -> Non
     for projected in (3, None):
         bound = judged(STRONG, FRESH, required_rank=1, projected_rank=projected, policy=replace(PAIRED, rank="binding"))
         assert (bound.outcome, bound.reason) == ("archive", "rank")
+
+
+@pytest.mark.parametrize(
+    ("screen", "baseline"), [("paired", ()), ("cached", tuple(0.9 + 0.001 * k for k in range(20)))]
+)
+def test_the_row_of_the_first_seed_says_by_how_much_it_was_not_better(screen: str, baseline: tuple[float, ...]) -> None:
+    policy = replace(ENight(), screen=screen)
+    decision = decide(evidence([-0.02], baseline=baseline), policy)
+    assert decision.reason == "below_baseline"
+    (found,) = [each for each in decision.rows if each.name == "first_seed"]
+    reference = sum(baseline) / 20 if baseline else 0.9
+    assert found.value == pytest.approx(0.88 - reference)
+    assert (found.result, found.binding) == ("failed", True)
+
+
+@pytest.mark.parametrize("changes", [{"empty_diff": True}, {"identical_outputs": True}])
+def test_the_row_that_failed_where_nothing_was_changed_says_so(changes: dict[str, bool]) -> None:
+    for kind in POLICIES.values():
+        decision = decide(evidence([0.0], **changes), kind())
+        assert (decision.outcome, decision.reason) == ("archive", "no_op")
+        (found,) = [each for each in decision.rows if each.name == "differs"]
+        assert (found.result, found.binding, found.why) == ("failed", True, decision.explanation)

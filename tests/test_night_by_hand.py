@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,12 @@ import pytest
 from git_repositories import git
 from tiny_solution import SPACE, Tiny, build
 
+from agent.handwork import Idea, add
 from agent.night import Goal
 from agent.verification import verify
 from experiments.gate.record import content_digest
 from registry.audit_events import fields_of, seal
+from registry.documents import load_target
 from registry.errors import BadInput
 
 
@@ -299,3 +302,47 @@ def test_a_log_rewritten_with_a_consistent_chain_still_contradicts_itself(
     assert not found.ok
     chain = [line for line in found.problems if "audit.jsonl" in line and "published head" not in line]
     assert not chain, "the chain itself holds"
+
+
+def _lock_of_an_editor(path: Path) -> None:
+    path.with_name(".#H-050.yaml").symlink_to("root@host.1:9")
+
+
+def _folder(path: Path) -> None:
+    path.mkdir()
+
+
+def _pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def _link_to_everything(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+def _huge(path: Path) -> None:
+    with path.open("wb") as stream:
+        stream.truncate(3 << 30)
+
+
+@pytest.mark.parametrize("put", [_lock_of_an_editor, _folder, _pipe, _link_to_everything, _huge])
+def test_an_odd_entry_of_the_queues_folder_is_said_once_and_the_night_goes_on(
+    tiny: Tiny, put: Callable[[Path], None]
+) -> None:
+    tiny.put_into_queue("H-042", settings={"model.harm": 2}, estimated_gain=0.5)
+    put(tiny.workspace.state_folder("queued") / "odd.yaml")
+    tiny.night(Goal(cycles=1))
+    tiny.night(Goal(cycles=1))
+    assert tiny.verdict("H-042") == ("archive", "below_baseline")
+    refused = [event.subject for event in tiny.events("input_refused")]
+    said = [line for line in tiny.progress.lines if "odd.yaml is not taken in" in line]
+    assert (refused, len(said)) == (([], 0) if put is _lock_of_an_editor else (["odd.yaml"], 1))
+
+
+def test_a_repeat_is_refused_before_the_first_night_too(tiny: Tiny) -> None:
+    idea = Idea("deeper", {"model.depth": 2}, 0.01, "Low")
+    target = load_target(tiny.workspace.target)
+    assert add(tiny.workspace, target, idea, "--set").taken
+    again = add(tiny.workspace, target, idea, "--set")
+    assert not again.taken
+    assert "asks for the same settings" in again.event.reason

@@ -94,3 +94,23 @@ def test_a_conflict_with_the_base_is_exit_status_2_and_one_sentence(finished: Ti
     assert "Traceback" not in refused.stderr
     assert finished.tip("agent/production") == production
     assert OURS not in refused.stderr
+
+
+def test_a_full_disk_before_the_night_begins_is_said_with_its_place_and_its_mend(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import errno
+
+    from agent.cli import main
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/workspace/.agent/sandbox")
+
+    monkeypatch.setattr(main.agent, "main", full)
+    with pytest.raises(SystemExit) as ended:
+        main.main(["run"])
+    said = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert "/workspace/.agent/sandbox: no room to write" in said
+    assert "free some space" in said
+    assert "fault of the program" not in said

@@ -89,10 +89,23 @@ def main(arguments: list[str] | None = None) -> None:
     except Exception as error:
         if "--debug" in words:
             raise
+        if no_room := _no_room(error):
+            click.echo(no_room, err=True)
+            sys.exit(2)
         fault = f"{type(error).__name__}: {error}"
         click.echo(f"agent: a fault of the program, not of your input: {fault} (--debug shows where)", err=True)
         sys.exit(2)
     sys.exit(_status(status))
+
+
+def _no_room(error: Exception) -> str:
+    """What to say where a disk is full before a night's own handling of it begins; empty for any other error."""
+    from registry.durable import NO_ROOM
+
+    if not isinstance(error, OSError) or error.errno not in NO_ROOM:
+        return ""
+    where = f"{error.filename}: " if error.filename else ""
+    return f"agent: {where}no room to write ({error.strerror}); free some space and start the same command again"
 
 
 def _complaint(error: Any) -> str:

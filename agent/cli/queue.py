@@ -57,9 +57,9 @@ def _print_table(hypotheses: list[Hypothesis]) -> None:
 @click.option("--title", default="", help="The idea in a few words.")
 @click.option(
     "--gain",
-    type=float,
+    type=click.FloatRange(0.0, 1e9),
     default=None,
-    help="Expected gain in the primary metric's unit, positive is better; needed with --set.",
+    help="Expected gain in the primary metric's unit; needed with --set.",
 )
 @click.option("--effort", type=click.Choice(["Low", "Medium", "High"]), default="Low", show_default=True)
 @click.option("--source", default="a person", show_default=True, help="Where the idea comes from.")

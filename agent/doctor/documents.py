@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
+from agent.continuity import lost_log
 from agent.doctor.findings import STUMBLES, Finding, complaints, fail, ok, warn
 from registry.audit_chain import verify_chain
 from registry.competitive import CompetitiveRegistry
@@ -93,6 +94,9 @@ def _load(path: Path, load: Callable[[Path], Document]) -> tuple[Document | None
 
 def log(workspace: Workspace) -> Iterator[Finding]:
     """Whether the log's chain holds."""
+    if (lost := lost_log(workspace)) is not None:
+        yield fail("audit log", f"{lost.found}, expected {lost.expected}", lost.fix)
+        return
     if not workspace.audit.exists():
         yield warn("audit log", "there is none yet; the first night starts one")
         return

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+from experiments import statistics
 from experiments.gate import rows
 from experiments.gate.confirmation import Confirmed
 from experiments.gate.decision import Criterion, Decision, Numbers, Stop, short
 from experiments.gate.e_night_parameters import ENightParameters
-from experiments.gate.evidence import Evidence
+from experiments.gate.evidence import Evidence, differences, primary
 from experiments.gate.stage import Look
 
 
@@ -39,6 +40,8 @@ def decision(evidence: Evidence, policy: ENightParameters, stop: Stop, look: Loo
 def _table(evidence: Evidence, policy: ENightParameters, stop: Stop, numbers: Numbers) -> tuple[Criterion, ...]:
     return (
         rows.soundness(stop),
+        rows.differs(evidence, stop),
+        _first_seed(evidence, policy, numbers),
         _gain(evidence, numbers),
         _fresh(numbers),
         _night_evidence(policy, numbers),
@@ -49,6 +52,22 @@ def _table(evidence: Evidence, policy: ENightParameters, stop: Stop, numbers: Nu
         *(rows.cost_bound(evidence, numbers.costs, name) for name in rows.cost_names(evidence)),
         rows.projected_rank(evidence, policy.rank == "binding"),
     )
+
+
+def _first_seed(evidence: Evidence, policy: ENightParameters, numbers: Numbers) -> Criterion:
+    """Step 1: one seed that is not better than production archives."""
+    requirement = "better than production on the first seed"
+    if policy.patient:
+        return rows.not_yet("first_seed", requirement, "the patient variant skips it")
+    if numbers.n == 0:
+        return rows.not_yet("first_seed", requirement, "no run has been judged")
+    if policy.screen == "cached":
+        sign = 1.0 if evidence.higher_is_better else -1.0
+        baseline = statistics.mean([sign * primary(run) for run in evidence.baseline])
+        gain, reference = sign * primary(evidence.stage[0].candidate) - baseline, "the baseline's mean"
+    else:
+        gain, reference = differences(evidence, evidence.stage[:1])[0], "production on that seed"
+    return rows.judged("first_seed", gain, requirement, gain > 0.0, f"against {reference}")
 
 
 def _gain(evidence: Evidence, numbers: Numbers) -> Criterion:

@@ -43,6 +43,7 @@ class Exact(FixedRuns):
     def _decision(self, evidence: Evidence, stop: Stop, numbers: Numbers, repeatable: bool | None) -> Decision:
         table = (
             rows.soundness(stop),
+            rows.differs(evidence, stop),
             _repeatable(repeatable, self.runs),
             gain_row(evidence, numbers, "a difference of fixed values, not an estimate"),
             rows.not_yet("paired_t_test", "none", "a metric that does not vary has no p-value", binding=False),

@@ -64,6 +64,7 @@ class PerItem(FixedRuns):
     def _decision(self, evidence: Evidence, stop: Stop, numbers: Numbers) -> Decision:
         table = (
             rows.soundness(stop),
+            rows.differs(evidence, stop),
             self._items(evidence, numbers),
             gain_row(evidence, numbers, "of the very items that were tested: not fresh"),
             rows.not_yet("paired_t_test", "none", "seeds do not vary here; item_test replaces it", binding=False),

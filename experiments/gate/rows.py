@@ -28,6 +28,16 @@ def soundness(stop: Stop) -> Criterion:
     return Criterion("evidence", None, "sound and complete", "passed" if sound else "failed", why, True)
 
 
+def differs(evidence: Evidence, stop: Stop) -> Criterion:
+    """Whether there is anything to judge: a patch that changes something, and outputs that are not production's."""
+    requirement = "the patch and its outputs are not production's"
+    if stop.reason == "no_op":
+        return Criterion("differs", None, requirement, "failed", stop.explanation, True)
+    if not evidence.stage:
+        return not_yet("differs", requirement, "outputs are compared from the first pair on")
+    return Criterion("differs", None, requirement, "passed", "as far as it has run", True)
+
+
 def enough_seeds(n: int, minimum: int) -> Criterion:
     requirement = f">= {minimum} paired seeds"
     if n == 0:

@@ -40,7 +40,7 @@ class SeedCard:
         numbers = _measure(evidence)
         table = self._table(evidence, numbers)
         stop = _verdict(evidence, numbers, table, self)
-        return decided(stop, (rows.soundness(stop), *table), numbers)
+        return decided(stop, (rows.soundness(stop), rows.differs(evidence, stop), *table), numbers)
 
     def unjudged(self, evidence: Evidence, stop: Stop) -> Decision:
         """The table where nothing was judged."""
@@ -52,7 +52,9 @@ class SeedCard:
         return Stop("extend", "next_look", f"{len(evidence.stage)} of {self.pairs} pairs are measured.", need)
 
     def _without_pairs(self, evidence: Evidence, stop: Stop) -> Decision:
-        return decided(stop, (rows.soundness(stop), *self._table(evidence, Numbers())), Numbers())
+        return decided(
+            stop, (rows.soundness(stop), rows.differs(evidence, stop), *self._table(evidence, Numbers())), Numbers()
+        )
 
     def _table(self, evidence: Evidence, numbers: Numbers) -> tuple[Criterion, ...]:
         return (
