@@ -10,7 +10,6 @@ import math
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from gate_rules import EXTENDED, Ruled
@@ -29,7 +28,7 @@ TOLERANCE = 1e-9
 CHECKED_RULES: dict[str, Policy] = {"seed-card": SeedCard()} | ({"seed-card-extend": EXTENDED()} if EXTENDED else {})
 
 
-def chosen(groups: list[Any], count: int, rng: np.random.Generator) -> list[int]:
+def chosen(groups: list[tuple[int, int]], count: int, rng: np.random.Generator) -> list[int]:
     """So many candidates of a night, half of them from all alike, half from every kind of verdict alike."""
     if not count:
         return []
@@ -40,11 +39,6 @@ def chosen(groups: list[Any], count: int, rng: np.random.Generator) -> list[int]
         for kind in rng.integers(len(kinds), size=count - count // 2).tolist()
     ]
     return sorted({*uniform, *rare})
-
-
-def e_night_groups(made: Verdicts) -> list[tuple[int, int]]:
-    """The kind of each verdict of a night."""
-    return list(zip(made.reason.tolist(), made.pairs.tolist(), strict=True))
 
 
 def check_e_night(
@@ -127,6 +121,4 @@ def _with_runs(start: Evidence, night: Night, index: int, pairs: int, unpaired: 
         return Pair(seed, draw("", seed, "candidate"), None if alone else draw("", seed, "production"))
 
     stage = tuple(both(seed, unpaired) for seed in start.stage_seeds[:pairs])
-    return replace(
-        start, stage=stage, fresh=tuple(both(seed, False) for seed in start.fresh_seeds) if fresh else ()
-    )
+    return replace(start, stage=stage, fresh=tuple(both(seed, False) for seed in start.fresh_seeds) if fresh else ())

@@ -114,9 +114,7 @@ class _Confirmation:
         return reason == PROMOTED
 
 
-def _readmit(
-    parked: dict[int, float], season: Season, promotions: int, made: Verdicts, confirm: _Confirmation
-) -> int:
+def _readmit(parked: dict[int, float], season: Season, promotions: int, made: Verdicts, confirm: _Confirmation) -> int:
     """After a promotion: those let back in are confirmed one by one, and the rest is looked at again. New R.
 
     Production counts as unchanged, which is the case that promotes most: otherwise they end as superseded.

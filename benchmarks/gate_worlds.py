@@ -25,7 +25,6 @@ Production = Literal["own", "shared_runs", "measured_once", "measured_once_fresh
 """Each candidate's own runs, as the gate asks; or, against its rules: one run a seed for all candidates of the night;
 or the mean of one baseline in the place of every stage run; or in the place of the fresh runs too."""
 TRUE_EFFECTS = (0.5, 1.0, 2.0)
-"""What a true idea gains, each equally often, in sigma."""
 HARMFUL_EFFECT = -1.0
 ITEMS = 1000
 ITEM_ERROR = 0.5
@@ -43,6 +42,8 @@ class World:
     planned: int
     """Candidates of the season (N); every night is one whole season."""
     true_share: float = 0.0
+    effects: tuple[float, ...] = TRUE_EFFECTS
+    """What a true idea gains, each equally often, in sigma."""
     harmful_share: float = 0.0
     """Of the ideas that are not true."""
     tails: Literal["gaussian", "t3"] = "gaussian"
@@ -103,7 +104,7 @@ def _effects(world: World, rng: np.random.Generator) -> Floats:
     effects = np.zeros(world.planned)
     true = round(world.true_share * world.planned)
     harmful = round(world.harmful_share * (world.planned - true))
-    effects[:true] = rng.choice(TRUE_EFFECTS, size=true)
+    effects[:true] = rng.choice(world.effects, size=true)
     effects[true : true + harmful] = HARMFUL_EFFECT
     return rng.permutation(effects)
 
