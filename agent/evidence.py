@@ -10,10 +10,15 @@ from collections.abc import Sequence
 
 from agent import boards
 from agent.services import Services
-from experiments.gate import Evidence, Pair, Readmission, RunValue, SeasonFacts, policy_for
+from experiments import metrics
+from experiments.gate import Evidence, ItemScores, Pair, PerItem, Readmission, RunValue, SeasonFacts, policy_for
+from registry.errors import BadInput
 from registry.facts import Test
 from registry.runs import Arm, Purpose, RunRecord
 from registry.target import GateSettings
+
+MAX_ITEMS = 100_000
+"""More would not fit into one event of the log; clusters of items can be scored instead."""
 
 
 def of_test(services: Services, test: Test, readmission: Readmission | None = None, seen: bool = False) -> Evidence:
@@ -62,6 +67,7 @@ def of_test(services: Services, test: Test, readmission: Readmission | None = No
         evaluator=gate["evaluator"],
         board_higher_is_better=board.higher_is_better if board is not None else None,
         readmission=readmission,
+        items=_items(services, test) if gate["settings"]["policy"] == PerItem.name else None,
     )
 
 
@@ -81,7 +87,31 @@ def run_value(record: RunRecord, metric: str) -> RunValue:
         isolation=record.isolation,
         outputs_sha256=record.outputs_sha256,
         attempts=record.attempt,
+        items_sha256=record.items_sha256,
     )
+
+
+def _items(services: Services, test: Test) -> ItemScores | None:
+    """Scores of every item in both arms, from the folders of the first pair's runs; None until both are there.
+
+    The gate holds them against the digests that the runs' records have, so a file that was changed since is found.
+    """
+    found = []
+    for arm in ("candidate", "production"):
+        record = next((r for (a, purpose, _), r in test.runs.items() if a == arm and purpose == "gate"), None)
+        if record is None or not record.items_sha256:
+            return None
+        try:
+            items = metrics.read_items(services.workspace.root / record.folder)
+        except BadInput:
+            return None
+        if items is None or len(items.ids) > MAX_ITEMS:
+            return None
+        found.append(items)
+    candidate, production = found
+    if (candidate.ids, candidate.clusters) != (production.ids, production.clusters):
+        return None
+    return ItemScores(candidate.ids, candidate.scores, production.scores, candidate.clusters)
 
 
 def surroundings(record: RunRecord) -> str:

@@ -92,7 +92,8 @@ class _Content:
     """Follows the events and notes where one contradicts another."""
 
     def __init__(self) -> None:
-        self.runs: dict[str, tuple[str, dict[str, float]]] = {}
+        self.runs: dict[str, tuple[str, dict[str, float], str]] = {}
+        """Run → status, metrics and digest of its items."""
         self.looks = 0
         self.last_look: dict[str, Data] = {}
         self.verdicts: dict[str, Data] = {}
@@ -102,7 +103,8 @@ class _Content:
 
     def take(self, event: Event) -> None:
         if event.kind == "run_finished":
-            self.runs[event.data["run_id"]] = (event.data["status"], event.data["metrics"])
+            run = event.data
+            self.runs[run["run_id"]] = (run["status"], run["metrics"], run.get("items_sha256", ""))
             self._note(event, _identity(event.data))
         elif event.kind == "look":
             self.looks += 1
@@ -140,7 +142,9 @@ class _Content:
         if known is None:
             yield f"run {value['run_id']} is not in the log"
             return
-        status, metrics = known
+        status, metrics, items = known
+        if (said := value.get("items_sha256", "")) != items and value["secondary"] == {}:
+            yield f"run {value['run_id']} has items {items[:12] or 'none'} and the look says {said[:12] or 'none'}"
         if value["status"] != status:
             yield f"run {value['run_id']} is {status} in the log and {value['status']} in the look"
         if value["primary"] is not None and value["primary"] != metrics.get(metric):
@@ -155,7 +159,7 @@ class _Content:
             yield f"it names {len(look['runs'])} runs and {len(look['values'])} values"
             return
         for run_id, value in zip(look["runs"], look["values"], strict=True):
-            if value not in self.runs.get(run_id, ("", {}))[1].values():
+            if value not in self.runs.get(run_id, ("", {}, ""))[1].values():
                 yield f"run {run_id} has no metric of {value}"
         if look["mean"] != sum(look["values"]) / len(look["values"]):
             yield f"its mean is {look['mean']} and its values give another"

@@ -6,14 +6,20 @@ Called by the runner after the evaluate phase; nothing of a candidate's is read 
 from __future__ import annotations
 
 import math
+import os
+from itertools import pairwise
 from pathlib import Path
 
+from experiments.items import Items
 from registry.errors import BadInput, Problem
 from sandbox.outputs import read_output, strict_json
 
 MAX_METRICS = 200
 MAX_METRICS_BYTES = 1 << 20
 MAX_EXAMPLES_BYTES = 256 << 20
+EXAMPLES = "examples.jsonl"
+MAX_ID = 200
+"""Characters of an item's id or cluster."""
 
 
 def read_metrics(out: Path, primary: str) -> dict[str, float]:
@@ -35,9 +41,40 @@ def read_metrics(out: Path, primary: str) -> dict[str, float]:
     return {str(name): float(value) for name, value in document.items()}
 
 
-def has_examples(out: Path) -> bool:
-    """Whether the evaluator left per-example scores (`examples.jsonl`)."""
-    return (out / "examples.jsonl").is_file()
+def read_items(out: Path) -> Items | None:
+    """Per-item scores in `out/examples.jsonl`, in the order of the ids; None where the evaluator left none.
+
+    One object a line: `id` (text or whole number, once each), `score` (finite, or true and false for 1 and 0) and,
+    where items are not independent, `cluster` on every line. BadInput names the line.
+    """
+    if not os.path.lexists(out / EXAMPLES):
+        return None
+    lines = read_output(out, EXAMPLES, MAX_EXAMPLES_BYTES).split(b"\n")
+    while lines and not lines[-1].strip():
+        lines.pop()
+    document = strict_json(b"[" + b",\n".join(lines) + b"]", EXAMPLES)
+    if not isinstance(document, list) or not document or len(document) != len(lines):
+        raise BadInput(Problem(EXAMPLES, "no objects, or several on a line", "one object with id and score a line"))
+    items = sorted(_item(value, number) for number, value in enumerate(document, start=1))
+    ids = tuple(name for name, _, _ in items)
+    if twice := next((one for one, other in pairwise(ids) if one == other), None):
+        raise BadInput(Problem(EXAMPLES, f"the id {twice[:60]!r} twice", "every item once"))
+    clusters = tuple(cluster for _, _, cluster in items)
+    if any(clusters) and not all(clusters):
+        raise BadInput(Problem(EXAMPLES, "a cluster on some lines only", "a cluster on every line, or on none"))
+    return Items(ids, tuple(score for _, score, _ in items), clusters if any(clusters) else ())
+
+
+def _item(value: object, line: int) -> tuple[str, float, str]:
+    if not isinstance(value, dict) or not {"id", "score"} <= value.keys():
+        raise BadInput(Problem(EXAMPLES, _kind(value), "an object with id and score", line=line))
+    name, score, cluster = value["id"], value["score"], value.get("cluster", "")
+    for part, found in (("id", name), ("cluster", cluster)):
+        if isinstance(found, bool) or not isinstance(found, (str, int)) or len(str(found)) > MAX_ID:
+            raise BadInput(Problem(EXAMPLES, _kind(found), f"text of at most {MAX_ID} characters", part, line=line))
+    if not isinstance(score, (int, float)) or not math.isfinite(score):
+        raise BadInput(Problem(EXAMPLES, _kind(score), "a finite number", "score", line=line))
+    return str(name), float(score), str(cluster)
 
 
 def _kind(value: object) -> str:

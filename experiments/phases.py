@@ -155,14 +155,21 @@ class PhasedRun:
             return failure.model_copy(update={"outputs_sha256": digest})
         try:
             found = metrics.read_metrics(self.work / "evaluated", self.target.metrics.primary.name)
-            for name in ("metrics.json", "examples.jsonl"):
+            for name in ("metrics.json", metrics.EXAMPLES):
                 if os.path.lexists(self.work / "evaluated" / name):
                     kept = read_output(self.work / "evaluated", name, metrics.MAX_EXAMPLES_BYTES)
                     (self.work / name).write_bytes(kept)
         except BadInput as error:
             return self._record("bad_output", f"evaluate: {error}", outputs=digest)
         remove_tree(self.work / "evaluated")
-        return self._record("ok", "", found, outputs=digest)
+        try:
+            items = metrics.read_items(self.work)
+        except BadInput as error:
+            if self.target.gate.policy == "per-item":
+                return self._record("bad_output", f"evaluate: {error}", outputs=digest)
+            items = None  # nobody asked for them
+        record = self._record("ok", "", found, outputs=digest)
+        return record if items is None else record.model_copy(update={"items_sha256": items.digest()})
 
     # -- costs ----------------------------------------------------------------------------------------------
 

@@ -81,6 +81,16 @@ def student_t_upper_tail(degrees: float, t: float) -> float:
     return float(special.stdtr(degrees, -t))
 
 
+def sign_test_p_greater(gained: int, lost: int) -> float:
+    """P(X >= gained) for X ~ Binomial(gained + lost, 1/2): the exact one-sided sign test, McNemar's on paired items.
+
+    McNemar (1947), Psychometrika 12; the binomial form is exact at every number of changed items.
+    """
+    if gained < 0 or lost < 0 or gained + lost == 0:
+        raise ValueError(f"sign_test_p_greater needs a changed item, not {gained} gained and {lost} lost")
+    return 1.0 if gained == 0 else float(special.bdtrc(gained - 1, gained + lost, 0.5))
+
+
 def log_e_value(n: int, u: float) -> float:
     """Log of the t-mixture e-value of n differences with u = t / sqrt(n - 1 + t^2).
 

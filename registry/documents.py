@@ -11,6 +11,7 @@ from typing import Any
 
 from registry.competitive import CompetitiveRegistry, cross_problems
 from registry.errors import BadInput, Problem
+from registry.evidence_file import EvidenceFile
 from registry.hypotheses import Hypothesis
 from registry.queue_file import dump_hypothesis, dump_queue
 from registry.research import ResearchConfig
@@ -23,6 +24,7 @@ __all__ = [
     "dump_hypothesis",
     "dump_queue",
     "load_competitive",
+    "load_evidence",
     "load_hypothesis",
     "load_queue",
     "load_research",
@@ -77,6 +79,12 @@ def load_queue(path: Path) -> list[Hypothesis]:
     if problems:
         raise BadInput(*problems)
     return hypotheses
+
+
+def load_evidence(path: Path) -> EvidenceFile:
+    """An evidence file, YAML or JSON. Raises BadInput."""
+    located = read(path)
+    return validated(located, EvidenceFile, located.data)
 
 
 def _only(located: Located, key: str, kind: type) -> Any:

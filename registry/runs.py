@@ -66,6 +66,8 @@ class RunRecord(Frozen):
     phases: dict[str, PhaseRecord] = Field(default_factory=dict)
     outputs_sha256: str = ""
     """Digest of what `predict` (or `train`, where there is no predict) left: equal means identical outputs."""
+    items_sha256: str = ""
+    """Digest of the per-item scores (`experiments.items`); empty where the evaluator left none that can be read."""
     backend: str = ""
     isolation: Literal["full", "weak", ""] = ""
     folder: str = ""

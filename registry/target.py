@@ -137,7 +137,7 @@ class Metrics(Section):
 class GateSettings(Section):
     """What the gate is told; the meaning of each is the gate's (`experiments.gate`)."""
 
-    policy: Literal["e-night", "seed-card"] = "e-night"
+    policy: Literal["e-night", "seed-card", "seed-card-extend", "per-item", "exact"] = "e-night"
     threshold: float = Field(default=0.005, ge=0)
     """Smallest fresh gain worth a promotion (tau), in the primary metric's unit."""
     season: int = Field(default=100, ge=20, le=100_000)

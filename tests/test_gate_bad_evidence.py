@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,14 +17,19 @@ from experiments.gate import (
     BAD_EVIDENCE,
     ENight,
     Evidence,
+    Exact,
+    ItemScores,
     Pair,
+    PerItem,
     Policy,
     Readmission,
     SeedCard,
+    SeedCardExtend,
     decide,
     look_record,
     recompute,
 )
+from experiments.items import items_digest
 
 PAIRED = ENight(screen="paired")
 CARD = SeedCard()
@@ -38,6 +43,32 @@ def night() -> Evidence:
 def card() -> Evidence:
     """Sound evidence that seed-card promotes."""
     return evidence((0.0200, 0.0201, 0.0199), costs=[1.0, 1.01, 0.99], cost_limits=COSTS)
+
+
+def fixed() -> Evidence:
+    """Sound evidence that exact promotes: both arms give one value on every seed."""
+    return evidence((0.0200, 0.0200), costs=[1.0, 1.01, 0.99, 1.0, 1.02], cost_limits=COSTS)
+
+
+def itemised(
+    candidate: Sequence[float] = (1.0,) * 30, production: Sequence[float] = (0.0,) * 20 + (1.0,) * 10
+) -> Evidence:
+    """Sound evidence that per-item promotes: twenty items of thirty gained, none lost."""
+    ids = tuple(f"item-{number:03d}" for number in range(len(candidate)))
+    whole = replace(fixed(), items=ItemScores(ids, tuple(candidate), tuple(production)))
+    for index in range(2):
+        whole = stage_with(whole, index, "candidate", items_sha256=items_digest(ids, candidate))
+        whole = stage_with(whole, index, "production", items_sha256=items_digest(ids, production))
+    return whole
+
+
+SOUND: dict[str, tuple[Policy, Callable[[], Evidence]]] = {
+    "e-night": (PAIRED, night),
+    "seed-card": (CARD, card),
+    "seed-card-extend": (SeedCardExtend(), card),
+    "exact": (Exact(), fixed),
+    "per-item": (PerItem(), itemised),
+}
 
 
 def stage_with(whole: Evidence, index: int, arm: str, **changes: Any) -> Evidence:
@@ -98,7 +129,7 @@ def with_season(whole: Evidence, **changes: Any) -> Evidence:
 WRONG: dict[str, tuple[str, Callable[[Evidence], Evidence]]] = {
     "nan": ("nan", lambda e: stage_with(e, 1, "candidate", primary=math.nan)),
     "nan of production": ("nan", lambda e: stage_with(e, 1, "production", primary=math.nan)),
-    "infinite": ("infinite", lambda e: stage_with(e, 2, "candidate", primary=math.inf)),
+    "infinite": ("infinite", lambda e: stage_with(e, 1, "candidate", primary=math.inf)),
     "no value": ("missing_value", lambda e: stage_with(e, 0, "candidate", primary=None)),
     "missing seed": ("missing_seed", skipped),
     "substituted seed": ("substituted_seed", substituted),
@@ -128,7 +159,7 @@ WRONG: dict[str, tuple[str, Callable[[Evidence], Evidence]]] = {
     "evaluator not the pinned one": ("evaluator_changed", lambda e: replace(e, evaluator="pinned")),
     "weak sandbox": ("weak_sandbox", lambda e: stage_with(e, 1, "candidate", isolation="weak")),
     "unknown sandbox": ("weak_sandbox", lambda e: stage_with(e, 1, "production", isolation="")),
-    "too few seeds": ("too_few", lambda e: replace(e, stage_seeds=e.stage_seeds[:2])),
+    "too few seeds": ("too_few", lambda e: replace(e, stage_seeds=e.stage_seeds[:1])),
     "test split": ("test_split", lambda e: replace(e, split="test")),
     "uncommitted patch": ("uncommitted_patch", lambda e: replace(e, uncommitted=True)),
     "wrong direction": ("wrong_direction", lambda e: replace(e, board_higher_is_better=False)),
@@ -152,10 +183,11 @@ WRONG: dict[str, tuple[str, Callable[[Evidence], Evidence]]] = {
 }
 
 
-@pytest.mark.parametrize("policy", [PAIRED, CARD], ids=["e-night", "seed-card"])
+@pytest.mark.parametrize("kind", SOUND)
 @pytest.mark.parametrize("name", WRONG)
-def test_wrong_evidence_is_named_and_never_promotes(name: str, policy: Policy) -> None:
-    sound = night() if policy is PAIRED else card()
+def test_wrong_evidence_is_named_and_never_promotes(name: str, kind: str) -> None:
+    policy, make = SOUND[kind]
+    sound = make()
     assert decide(sound, policy).outcome == "promote"
     code, spoil = WRONG[name]
     decision = decide(spoil(sound), policy)
@@ -166,8 +198,43 @@ def test_wrong_evidence_is_named_and_never_promotes(name: str, policy: Policy) -
     assert (first.name, first.result, first.binding) == ("evidence", "failed", True)
 
 
+def with_items(whole: Evidence, **changes: Any) -> Evidence:
+    assert whole.items is not None
+    return replace(whole, items=replace(whole.items, **changes))
+
+
+WRONG_ITEMS: dict[str, tuple[str, Callable[[Evidence], Evidence]]] = {
+    "no items": ("items_missing", lambda e: replace(e, items=None)),
+    "an empty list": ("items_missing", lambda e: replace(e, items=ItemScores((), (), ()))),
+    "an item twice": ("items_missing", lambda e: with_items(e, ids=("item-000",) * 30)),
+    "an item less": ("items_missing", lambda e: with_items(e, candidate=(1.0,) * 29)),
+    "a run without items": ("items_missing", lambda e: stage_with(e, 0, "production", items_sha256="")),
+    "items that vary over seeds": ("items_vary", lambda e: stage_with(e, 1, "candidate", items_sha256="0" * 64)),
+    "production's vary": ("items_vary", lambda e: stage_with(e, 1, "production", items_sha256="0" * 64)),
+    "one score changed": ("items_changed", lambda e: with_items(e, production=(0.0,) * 21 + (1.0,) * 9)),
+    "a score that is no number": ("nan", lambda e: with_items(e, candidate=(math.nan,) * 30)),
+    "a cluster of one's own": ("items_changed", lambda e: with_items(e, clusters=("a",) * 30)),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_ITEMS)
+def test_wrong_items_are_named_and_never_promote(name: str) -> None:
+    code, spoil = WRONG_ITEMS[name]
+    decision = decide(spoil(itemised()), PerItem())
+    assert (decision.outcome, decision.reason, decision.reported_gain) == ("bad_evidence", code, None)
+    assert decision.rows[0].result == "failed"
+
+
+@pytest.mark.parametrize("arm", ["candidate", "production"])
+def test_a_metric_that_varies_is_not_judged_as_exact(arm: str) -> None:
+    decision = decide(stage_with(fixed(), 1, arm, primary=0.921), Exact())
+    assert (decision.outcome, decision.reason) == ("bad_evidence", "not_deterministic")
+    assert "e-night" in decision.explanation
+
+
 def test_every_named_error_of_the_evidence_has_a_test() -> None:
-    tested = {code for code, _ in WRONG.values()} | {"overrun", "not_readmitted"}
+    of_policies = {code for code, _ in WRONG_ITEMS.values()} | {"overrun", "not_readmitted", "not_deterministic"}
+    tested = {code for code, _ in WRONG.values()} | of_policies
     assert tested == set(BAD_EVIDENCE)
 
 
@@ -175,7 +242,8 @@ def test_every_named_error_of_the_evidence_has_a_test() -> None:
 @settings(max_examples=60, deadline=None)
 def test_two_wrongs_do_not_make_a_promotion(data: st.DataObject) -> None:
     names = data.draw(st.lists(st.sampled_from(sorted(WRONG)), min_size=1, max_size=3, unique=True))
-    for policy, sound in ((PAIRED, night()), (CARD, card())):
+    for policy, make in SOUND.values():
+        sound = make()
         spoiled = sound
         for name in names:
             try:

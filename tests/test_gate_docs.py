@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gate_evidence import evidence
 
-from experiments.gate import BAD_EVIDENCE, ENight, SeedCard, decide
+from experiments.gate import BAD_EVIDENCE, POLICIES, decide
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "docs" / "gate.md").read_text(encoding="utf-8")
@@ -21,7 +21,7 @@ def section(title: str) -> str:
 def test_every_row_is_explained() -> None:
     first_cells = " ".join(line.split("|")[1] for line in section("The table").splitlines() if line.startswith("| `"))
     explained = set(re.findall(r"`(\w+)`", first_cells))
-    given = {row.name for policy in (ENight(), SeedCard()) for row in decide(evidence(), policy).rows}
+    given = {row.name for policy in (kind() for kind in POLICIES.values()) for row in decide(evidence(), policy).rows}
     assert explained == given
 
 
@@ -29,7 +29,7 @@ def test_every_reason_is_named_and_none_is_invented() -> None:
     returned = set(re.findall(r'Stop\(\s*"(?:archive|park|extend|promote|bad_evidence)",\s*"(\w+)"', CODE))
     returned |= {"gain_below_threshold", "not_significant", "unstable", "rank", "cost_regression"}
     returned -= set(BAD_EVIDENCE)
-    how = section("How a candidate moves through `e-night`")
+    how = section("How a candidate moves through `e-night`") + section("The other policies")
     named = set(re.findall(r"`(\w+)`", how))
     assert returned <= named
     assert all(f'"{reason}"' in CODE for reason in returned)

@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 
 import pytest
 
-from experiments.gate import POLICIES, ENight, SeedCard, policy_for
+from experiments.gate import POLICIES, ENight, Policy, SeedCard, policy_for
 from experiments.gate.policies import parameters, policy_from_parameters
 from registry.target import GateSettings
 
@@ -19,6 +19,10 @@ def test_what_the_target_says_reaches_the_policy() -> None:
     asked = GateSettings(screen="paired", unstable="archive", rank="binding")
     assert policy_for(asked) == ENight(screen="paired", unstable="archive", rank="binding")
     assert policy_for(GateSettings(policy="seed-card")) == SeedCard()
+    for name, kind in POLICIES.items():
+        asked = GateSettings.model_validate({"policy": name, "rank": "binding"})
+        assert type(policy_for(asked)) is kind
+        assert getattr(policy_for(asked), "rank", "binding") == "binding"
 
 
 def test_every_policy_a_target_may_name_is_here() -> None:
@@ -26,8 +30,10 @@ def test_every_policy_a_target_may_name_is_here() -> None:
     assert set(getattr(named, "__args__", ())) == set(POLICIES)
 
 
-@pytest.mark.parametrize("policy", [ENight(patient=True, screen="paired"), SeedCard(pairs=5)])
-def test_a_policy_comes_back_from_its_parameters(policy: ENight | SeedCard) -> None:
+@pytest.mark.parametrize(
+    "policy", [ENight(patient=True, screen="paired"), SeedCard(pairs=5), *(kind() for kind in POLICIES.values())]
+)
+def test_a_policy_comes_back_from_its_parameters(policy: Policy) -> None:
     assert policy_from_parameters(policy.name, policy.version, parameters(policy)) == policy
     assert set(parameters(policy)) == {field.name for field in fields(policy)}
 

@@ -13,13 +13,17 @@ import pytest
 from gate_evidence import COSTS, FRESH, SEASON, STRONG, evidence, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_gate_bad_evidence import itemised
 
 from experiments.gate import (
     ENight,
     Evidence,
+    Exact,
     Pair,
+    PerItem,
     Policy,
     SeedCard,
+    SeedCardExtend,
     decide,
     evidence_from_record,
     look_record,
@@ -49,6 +53,10 @@ def cases() -> dict[str, tuple[Evidence, Policy]]:
         "bad": (evidence([0.01, math.nan]), PAIRED),
         "small": (evidence(STRONG, FRESH, threshold=0.03), PAIRED),
         "by the card": (evidence((0.0200, 0.0201, 0.0199), costs=COST_RUNS[:3], cost_limits=COSTS), SeedCard()),
+        "by the extended card": (evidence((0.0200, 0.001, 0.0199)), SeedCardExtend()),
+        "exact": (evidence((0.02, 0.02), costs=COST_RUNS, cost_limits=COSTS), Exact()),
+        "by items": (itemised(), PerItem()),
+        "by other items": (replace(itemised(), items=None), PerItem()),
         "no operation": (evidence(empty_diff=True), PAIRED),
     }
 

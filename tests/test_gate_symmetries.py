@@ -12,10 +12,10 @@ from gate_evidence import FRESH, SEASON, STRONG, evidence, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from experiments.gate import Decision, ENight, Evidence, Pair, RunValue, SeedCard, decide
+from experiments.gate import Decision, ENight, Evidence, Exact, Pair, RunValue, SeedCard, SeedCardExtend, decide
 
 PAIRED = ENight(screen="paired")
-POLICIES = (PAIRED, SeedCard(), ENight(screen="paired", patient=True))
+POLICIES = (PAIRED, SeedCard(), ENight(screen="paired", patient=True), SeedCardExtend(), Exact())
 difference = st.floats(-0.05, 0.08).map(lambda x: round(x, 4))
 lists = st.lists(difference, min_size=1, max_size=12)
 
@@ -106,7 +106,8 @@ def test_a_constant_gain_on_top_never_turns_going_on_into_futility(values: list[
 @settings(max_examples=100, deadline=None)
 def test_a_promotion_has_every_binding_row_passed_and_a_refusal_says_why(values: list[float], confirmed: bool) -> None:
     for policy in POLICIES:
-        decision = decide(evidence(values, FRESH if confirmed and policy is not POLICIES[1] else ()), policy)
+        fresh = FRESH if confirmed and policy.extent().fresh_pairs else ()
+        decision = decide(evidence(values, fresh), policy)
         failed = [row.name for row in decision.rows if row.binding and row.result == "failed"]
         assert not (decision.outcome == "promote" and failed)
         assert decision.explanation.endswith(".")

@@ -5,13 +5,16 @@ reads and derives goes into the audit log through `record`.
 """
 
 from experiments.gate.deciding import decide
-from experiments.gate.decision import CostNumbers, Criterion, Decision, Need, Numbers, Policy
+from experiments.gate.decision import CostNumbers, Criterion, Decision, ItemNumbers, Need, Numbers, Policy
 from experiments.gate.e_night import ENight
-from experiments.gate.evidence import Evidence, Pair, Readmission, RunValue, SeasonFacts
+from experiments.gate.evidence import Evidence, ItemScores, Pair, Readmission, RunValue, SeasonFacts
+from experiments.gate.exact import Exact
 from experiments.gate.park import parked_promotions
+from experiments.gate.per_item import PerItem
 from experiments.gate.policies import POLICIES, policy_for
 from experiments.gate.record import evidence_from_record, look_record, recompute
 from experiments.gate.seed_card import SeedCard
+from experiments.gate.seed_card_extend import SeedCardExtend
 from experiments.gate.soundness import BAD_EVIDENCE
 
 __all__ = [
@@ -22,14 +25,19 @@ __all__ = [
     "Decision",
     "ENight",
     "Evidence",
+    "Exact",
+    "ItemNumbers",
+    "ItemScores",
     "Need",
     "Numbers",
     "Pair",
+    "PerItem",
     "Policy",
     "Readmission",
     "RunValue",
     "SeasonFacts",
     "SeedCard",
+    "SeedCardExtend",
     "decide",
     "evidence_from_record",
     "look_record",

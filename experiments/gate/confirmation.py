@@ -8,12 +8,22 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Protocol
 
 from experiments import statistics
 from experiments.gate.decision import CostNumbers, Need, Stop, short
 from experiments.gate.e_night_parameters import ENightParameters
 from experiments.gate.evidence import Evidence, Pair, differences, first_failure, primary
 from experiments.gate.stage import crash
+
+
+class CostRule(Protocol):
+    """What a policy says about costs: the numbers of pairs to look at, and the confidence of the bound."""
+
+    @property
+    def cost_looks(self) -> tuple[int, ...]: ...
+    @property
+    def confidence(self) -> float: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +99,7 @@ def _costs_too_early(evidence: Evidence) -> Stop:
     return Stop("bad_evidence", "overrun", text)
 
 
-def measure_costs(evidence: Evidence, policy: ENightParameters) -> tuple[tuple[CostNumbers, ...], Stop | None]:
+def measure_costs(evidence: Evidence, policy: CostRule) -> tuple[tuple[CostNumbers, ...], Stop | None]:
     """Step 7: the first look at which the bound of every declared cost is within its limit; at the last, a verdict."""
     costs: tuple[CostNumbers, ...] = ()
     if not evidence.cost_limits:

@@ -48,6 +48,24 @@ class CostNumbers:
     limit: float
 
 
+@dataclass(frozen=True, slots=True)
+class ItemNumbers:
+    """The test over items: of items gained and lost where scores are 0 or 1, else of mean differences by cluster."""
+
+    kind: Literal["binary", "graded"]
+    units: int
+    """Items, or clusters of items."""
+    gained: int
+    lost: int
+    """Units that got better and worse."""
+    mean: float
+    """Mean difference over the units, better as positive."""
+    t: float | None
+    """One-sample t statistic of the differences; None for a binary test and where they do not vary."""
+    p: float | None
+    """One-sided p; None where there is nothing to test."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Numbers:
     """Every number behind one decision, for the record; None where the decision did not get that far."""
@@ -73,6 +91,7 @@ class Numbers:
     costs: tuple[CostNumbers, ...] = ()
     stability: float | None = None
     stability_limit: float | None = None
+    items: ItemNumbers | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +120,20 @@ class Stop:
     reason: str
     explanation: str
     need: Need | None = None
+
+
+def decided(stop: Stop, table: tuple[Criterion, ...], numbers: Numbers, flags: tuple[str, ...] = ()) -> Decision:
+    """The decision of a policy that reports the mean it judged, so never a fresh gain."""
+    return Decision(
+        outcome=stop.outcome,
+        reason=stop.reason,
+        explanation=stop.explanation,
+        rows=table,
+        numbers=numbers,
+        reported_gain=numbers.mean,
+        needs=stop.need,
+        flags=flags,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,8 @@ class RunValue:
     outputs_sha256: str = ""
     attempts: int = 1
     """How often the run was tried; a crash counts only after its one retry."""
+    items_sha256: str = ""
+    """`experiments.items.items_digest` of the run's per-item scores; empty where it has none."""
 
     @property
     def ok(self) -> bool:
@@ -81,6 +83,17 @@ class Readmission:
     position: int
 
 
+@dataclass(frozen=True, slots=True)
+class ItemScores:
+    """Scores of every item of the split in both arms, in the order of the ids; for the policy `per-item` only."""
+
+    ids: tuple[str, ...]
+    candidate: tuple[float, ...]
+    production: tuple[float, ...]
+    clusters: tuple[str, ...] = ()
+    """The cluster each item belongs to, where items are not independent; empty where none is declared."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """Everything one decision depends on."""
@@ -117,6 +130,7 @@ class Evidence:
     seeds_derived: bool = True
     """Whether the seed lists are those `experiments.seeds` gives (season, t); an outside file may declare its own."""
     readmission: Readmission | None = None
+    items: ItemScores | None = None
 
     @property
     def log_bar(self) -> float:

@@ -7,18 +7,28 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.gate.decision import Policy
 from experiments.gate.e_night import ENight
+from experiments.gate.exact import Exact
+from experiments.gate.per_item import PerItem
 from experiments.gate.seed_card import SeedCard
+from experiments.gate.seed_card_extend import SeedCardExtend
 
 if TYPE_CHECKING:
     from registry.target import GateSettings
 
-POLICIES: dict[str, type[ENight] | type[SeedCard]] = {ENight.name: ENight, SeedCard.name: SeedCard}
+_Kind = type[ENight] | type[SeedCard] | type[SeedCardExtend] | type[PerItem] | type[Exact]
+POLICIES: dict[str, _Kind] = {kind.name: kind for kind in (ENight, SeedCard, SeedCardExtend, PerItem, Exact)}
 
 
 def policy_for(settings: GateSettings) -> Policy:
     """The policy that a target's file asks for."""
     if settings.policy == SeedCard.name:
         return SeedCard()
+    if settings.policy == SeedCardExtend.name:
+        return SeedCardExtend()
+    if settings.policy == PerItem.name:
+        return PerItem(rank=settings.rank)
+    if settings.policy == Exact.name:
+        return Exact(rank=settings.rank)
     return ENight(screen=settings.screen, unstable=settings.unstable, rank=settings.rank)
 
 

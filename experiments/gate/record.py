@@ -16,7 +16,7 @@ from typing import Any
 
 from experiments.gate.deciding import decide
 from experiments.gate.decision import Decision, Policy
-from experiments.gate.evidence import Evidence, Pair, Readmission, RunValue, SeasonFacts
+from experiments.gate.evidence import Evidence, ItemScores, Pair, Readmission, RunValue, SeasonFacts
 from experiments.gate.policies import parameters, policy_from_parameters
 
 RECORD_VERSION = 1
@@ -65,6 +65,8 @@ def evidence_from_record(record: Mapping[str, Any]) -> Evidence:
     data["baseline"] = tuple(_run(run) for run in data["baseline"])
     data["stage_seeds"] = tuple(data["stage_seeds"])
     data["fresh_seeds"] = tuple(data["fresh_seeds"])
+    if data.get("items") is not None:
+        data["items"] = _items(data["items"])
     return Evidence(**data)
 
 
@@ -110,12 +112,21 @@ def _equal(recorded: object, computed: object) -> bool:
 def _json(value: Any) -> Any:
     """Tuples as lists; numbers JSON cannot hold as text that `float` reads back."""
     if isinstance(value, dict):
-        return {name: _json(item) for name, item in value.items()}
+        return {name: _json(item) for name, item in value.items() if item or name not in _WHERE_THERE_ARE_ITEMS}
     if isinstance(value, (list, tuple)):
         return [_json(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     return value
+
+
+_WHERE_THERE_ARE_ITEMS = {"items", "items_sha256"}
+"""Members that a record has only under the policy `per-item`."""
+
+
+def _items(data: Mapping[str, Any]) -> ItemScores:
+    arms = {arm: tuple(float(score) for score in data[arm]) for arm in ("candidate", "production")}
+    return ItemScores(tuple(data["ids"]), arms["candidate"], arms["production"], tuple(data["clusters"]))
 
 
 def _pair(data: Mapping[str, Any]) -> Pair:

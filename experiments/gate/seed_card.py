@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from experiments import statistics
 from experiments.gate import confirmation, rows, stage
-from experiments.gate.decision import CostNumbers, Criterion, Decision, Extent, Need, Numbers, Stop, short
+from experiments.gate.decision import CostNumbers, Criterion, Decision, Extent, Need, Numbers, Stop, decided, short
 from experiments.gate.evidence import Evidence, Pair, differences, first_failure, largest_value, primary
 
 
@@ -40,7 +40,7 @@ class SeedCard:
         numbers = _measure(evidence)
         table = self._table(evidence, numbers)
         stop = _verdict(evidence, numbers, table, self)
-        return _decision(stop, (rows.soundness(stop), *table), numbers)
+        return decided(stop, (rows.soundness(stop), *table), numbers)
 
     def unjudged(self, evidence: Evidence, stop: Stop) -> Decision:
         """The table where nothing was judged."""
@@ -52,7 +52,7 @@ class SeedCard:
         return Stop("extend", "next_look", f"{len(evidence.stage)} of {self.pairs} pairs are measured.", need)
 
     def _without_pairs(self, evidence: Evidence, stop: Stop) -> Decision:
-        return _decision(stop, (rows.soundness(stop), *self._table(evidence, Numbers())), Numbers())
+        return decided(stop, (rows.soundness(stop), *self._table(evidence, Numbers())), Numbers())
 
     def _table(self, evidence: Evidence, numbers: Numbers) -> tuple[Criterion, ...]:
         return (
@@ -172,15 +172,3 @@ def _refusal(row: Criterion) -> Stop:
     value = "unknown" if row.value is None else short(row.value)
     text = f"{row.name} is {value} where {row.requirement} is required ({row.why})."
     return Stop("archive", _REASONS.get(row.name, "cost_regression"), text)
-
-
-def _decision(stop: Stop, table: tuple[Criterion, ...], numbers: Numbers) -> Decision:
-    return Decision(
-        outcome=stop.outcome,
-        reason=stop.reason,
-        explanation=stop.explanation,
-        rows=table,
-        numbers=numbers,
-        reported_gain=numbers.mean,
-        needs=stop.need,
-    )

@@ -42,6 +42,10 @@ BAD_EVIDENCE = {
     "infrastructure": "a run failed for reasons outside the candidate",
     "not_retried": "a failed run of the candidate was not tried a second time",
     "not_readmitted": "the candidate is not one that was parked",
+    "not_deterministic": "a metric that is said not to vary does",
+    "items_missing": "there are no per-item scores that can be compared",
+    "items_vary": "per-item scores of one arm differ between seeds",
+    "items_changed": "the per-item scores are not those the runs had",
 }
 
 
