@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from gate_rules import EXTENDED, Ruled
+from gate_rules import Ruled
 from gate_walk import PARKED, PROMOTED, REASONS, Verdicts
 from gate_worlds import Night, World
 
@@ -20,12 +20,23 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 import gate_evidence as building
 
-from experiments.gate import Decision, ENight, Evidence, Pair, Policy, RunValue, SeasonFacts, SeedCard, decide
+from experiments.gate import (
+    Decision,
+    ENight,
+    Evidence,
+    Pair,
+    Policy,
+    RunValue,
+    SeasonFacts,
+    SeedCard,
+    SeedCardExtend,
+    decide,
+)
 from experiments.seeds import candidate_seeds
 
 TOLERANCE = 1e-9
 """Of a gain, in sigma, beside a level of 1000: sums are taken in another order."""
-CHECKED_RULES: dict[str, Policy] = {"seed-card": SeedCard()} | ({"seed-card-extend": EXTENDED()} if EXTENDED else {})
+CHECKED_RULES: dict[str, Policy] = {policy.name: policy for policy in (SeedCard(), SeedCardExtend())}
 
 
 def chosen(groups: list[tuple[int, int]], count: int, rng: np.random.Generator) -> list[int]:
@@ -54,7 +65,7 @@ def check_e_night(
     back = made.readmitted.get(index)
     start = building.evidence(season=facts, baseline=baseline, threshold=world.threshold)
     if stepwise and back is None:
-        final, decision = building.follow(start, policy, _runs(night, index))
+        final, decision = building.follow(start, policy, runs_of(night, index))
     else:
         pairs = int(made.pairs[index])
         final = _with_runs(start, night, index, pairs, _unpaired(policy, pairs), bool(made.fresh[index]))
@@ -67,9 +78,9 @@ def check_e_night(
 
 def check_rule(world: World, night: Night, ruled: Ruled, policy: Policy, index: int) -> str | None:
     """The same for the policies of the documents, whose gain is the mean of the judged pairs."""
-    facts = SeasonFacts(1, index + 1, world.planned, 0, 0.05)
+    facts = replace(building.SEASON, t=index + 1, planned=world.planned)
     start = building.evidence(season=facts, threshold=world.threshold)
-    final, decision = building.follow(start, policy, _runs(night, index))
+    final, decision = building.follow(start, policy, runs_of(night, index))
     said = ("promote" if ruled.promoted[index] else "archive", int(ruled.seeds[index]))
     found = (decision.outcome, len(final.stage))
     where = f"{world.name}, {policy.name}, candidate {index + 1}"
@@ -107,7 +118,9 @@ def _value(night: Night, index: int, seed: int, arm: str) -> float:
     return float(values[index, own.fresh.index(seed)])
 
 
-def _runs(night: Night, index: int) -> building.Draw:
+def runs_of(night: Night, index: int) -> building.Draw:
+    """Performs the runs of one candidate: the values that the world drew for it."""
+
     def draw(_: str, seed: int, arm: str) -> RunValue:
         return building.run(seed, arm, _value(night, index, seed, arm))
 
@@ -115,7 +128,7 @@ def _runs(night: Night, index: int) -> building.Draw:
 
 
 def _with_runs(start: Evidence, night: Night, index: int, pairs: int, unpaired: bool, fresh: bool) -> Evidence:
-    draw = _runs(night, index)
+    draw = runs_of(night, index)
 
     def both(seed: int, alone: bool) -> Pair:
         return Pair(seed, draw("", seed, "candidate"), None if alone else draw("", seed, "production"))

@@ -72,7 +72,7 @@ def jobs(nights: int, checking: Checking) -> Iterable[Job]:
     for world in NULLS:
         yield Job(world, _many(nights, world), (CARD, EXTENDED, *SCREENS), checking)
     for world in THRESHOLDS:
-        yield Job(world, 3 * nights, SCREENS, checking)
+        yield Job(world, _many(nights, world), SCREENS, checking)
     yield Job(RATCHET, _many(nights, RATCHET), EVERY_RULE, checking)
     yield Job(ONES, nights, (CARD, EXTENDED), checking)
     for world in LIMITS:
@@ -80,5 +80,5 @@ def jobs(nights: int, checking: Checking) -> Iterable[Job]:
 
 
 def _many(nights: int, world: World) -> int:
-    """For the chance of any promotion in a night, which is small."""
+    """For chances of any promotion, which are small, and for ratios that must lie between narrow limits."""
     return math.ceil(nights * max(5, LARGE / world.planned))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
-WIDTH, HEIGHT = 960, 470
+WIDTH, HEIGHT = 960, 455
 _TOP, _BOTTOM, _SIDE = 120, 380, 360
 _INK, _FAINT, _GROUND = "#1f2328", "#c9ced6", "#ffffff"
 _POWER = "power at 1 sigma"
@@ -23,12 +23,15 @@ class _Style:
     colour: str
     shape: str
     """`circle`, `square`, `triangle` or `diamond`."""
+    shift: tuple[float, float] = (-14.0, -9.0)
+    """From the mark to its label; chosen so that no label meets another."""
+    anchor: str = "end"
 
 
 SHOWN = {
     "keep the best single run": _Style("keep the best single run", "#d55e00", "triangle"),
-    "seed-card": _Style("seed-card", "#cc79a7", "square"),
-    "seed-card-extend": _Style("seed-card-extend", "#b8860b", "diamond"),
+    "seed-card": _Style("seed-card", "#cc79a7", "square", (0.0, -17.0), "middle"),
+    "seed-card-extend": _Style("seed-card-extend", "#b8860b", "diamond", (-14.0, 20.0)),
     "e-night": _Style("e-night", "#0072b2", "circle"),
 }
 Row = Mapping[str, float | str]
@@ -110,13 +113,11 @@ def _point(axis: _Axis, left: int, row: Row) -> list[str]:
     x, y = left + _SIDE * power, _y(axis, value)
     low, high = _y(axis, max(value - 2 * error, 0.0)), _y(axis, value + 2 * error)
     label = f"{style.label}: {_short(value, axis)}"
-    # Points of high power have their label to the left, where there is room.
-    anchor, shift = ("end", -14) if power > 0.5 else ("start", 14)
     return [
         _line(x, low, x, high, style.colour, 2),
         _line(left + _SIDE * (power - 2 * spread), y, left + _SIDE * (power + 2 * spread), y, style.colour, 2),
         _mark(style, x, y),
-        *_label(x + shift, y - 9, label, anchor),
+        *_label(x + style.shift[0], y + style.shift[1], label, style.anchor),
     ]
 
 

@@ -9,20 +9,15 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from gate_worlds import Floats, Night
 from numpy.typing import NDArray
 from scipy import special
 
-from experiments import gate
-from experiments.gate import SeedCard
+from experiments.gate import SeedCard, SeedCardExtend
 
-EXTENDED: Any = getattr(gate, "SeedCardExtend", None)
-"""The policy `seed-card-extend`, where the gate has it."""
-EXTENDED_LOOKS: tuple[int, ...] = EXTENDED().looks if EXTENDED else (3, 5, 10)
-"""To be read from the policy alone once the gate has it."""
 BOOTSTRAP_BETTER = 0.95
 ITEM_ERRORS = 2.0
 """The k of "better by k standard errors over items"."""
@@ -75,10 +70,11 @@ def seed_card(night: Night, threshold: float) -> Ruled:
 
 def seed_card_extend(night: Night, threshold: float) -> Ruled:
     """The documents' rule, looked at again with more seeds where the gain is there and the t-test not significant."""
-    return _climb(night, threshold, EXTENDED() if EXTENDED else SeedCard(), EXTENDED_LOOKS)
+    policy = SeedCardExtend()
+    return _climb(night, threshold, policy, policy.looks)
 
 
-def _climb(night: Night, threshold: float, policy: SeedCard, looks: tuple[int, ...]) -> Ruled:
+def _climb(night: Night, threshold: float, policy: SeedCard | SeedCardExtend, looks: tuple[int, ...]) -> Ruled:
     count = len(night.effects)
     made = Ruled(np.zeros(count, np.bool_), np.zeros(count, np.int64), np.full(count, np.nan))
     alive = np.arange(count)

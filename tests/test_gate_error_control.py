@@ -15,8 +15,7 @@ import numpy as np
 import pytest
 from gate_evidence import evidence, follow
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "benchmarks"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
 
 import gate_check
 import gate_error_control
@@ -32,6 +31,7 @@ from experiments import statistics
 from experiments.gate import ENight, Evidence, Readmission, SeasonFacts, parked_promotions
 from experiments.season import Season, SeasonState, archived, opened, parked, promoted, start_candidate
 
+ROOT = Path(__file__).resolve().parent.parent
 DAY = "2026-01-02"
 POLICIES = [ENight(screen="paired"), ENight(), ENight(patient=True), ENight(screen="paired", patient=True)]
 MIXED = gate_worlds.World(name="mixed", number=901, planned=60, true_share=0.5)
@@ -72,7 +72,7 @@ class RealNight:
                 self.readmit()
 
     def judge(self, index: int, start: Evidence) -> None:
-        final, decision = follow(start, self.policy, gate_check._runs(self.night, index))
+        final, decision = follow(start, self.policy, gate_check.runs_of(self.night, index))
         self.evidence[index] = final
         pairs, before = len(final.stage), self.state.candidates[index].promotions
         self.verdicts[index] = decision.reason, pairs, decision.reported_gain, before
@@ -190,7 +190,14 @@ def test_a_requirement_is_met_by_the_estimate_alone() -> None:
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], Path]:
     plot = tmp_path_factory.mktemp("plot") / "plot.svg"
-    argv = [sys.executable, str(ROOT / "benchmarks" / "gate_error_control.py"), "--quick", "--json", "--plot", str(plot)]
+    argv = [
+        sys.executable,
+        str(ROOT / "benchmarks" / "gate_error_control.py"),
+        "--quick",
+        "--json",
+        "--plot",
+        str(plot),
+    ]
     return subprocess.run(argv, capture_output=True, text=True, cwd=plot.parent), plot
 
 
