@@ -100,9 +100,11 @@ def _false_promotions(played: Nights) -> list[Figure]:
     return made
 
 
-def _any(played: Nights, world: World, policy: str, required: Requirement, reference: str) -> Figure:
+def _any(
+    played: Nights, world: World, policy: str, required: Requirement, reference: str, prefix: str = ""
+) -> Figure:
     value, error = _share(played[world.name].column(policy, "false") > 0)
-    return Figure(f"P(any promotion), {world.name}", policy, value, error, required, reference)
+    return Figure(f"{prefix}P(any promotion), {world.name}", policy, value, error, required, reference)
 
 
 def _found(played: Nights) -> list[Figure]:
@@ -182,7 +184,9 @@ def _known_limits(played: Nights) -> list[Figure]:
         (FAILING_BY_5, Requirement("<= .08", high=0.08), ".045-.058"),
         (FAILING_BY_10, Requirement("said in docs/gate.md", met=said), ".42-.94"),
     ):
-        made += [_any(played, world, policy, required, reference) for world in worlds for policy in SCREENS]
+        made += [
+            _any(played, world, policy, required, reference, "known limit: ") for world in worlds for policy in SCREENS
+        ]
     return made
 
 
