@@ -230,7 +230,7 @@ def _one_cycle(services: Services, app: Any, saver: SqliteSaver) -> dict[str, An
         services.record("cycle_started", f"C-{number:06d}", data, key=f"cycle:{number}:started")
     config = {"configurable": {"thread_id": thread}, "recursion_limit": STEPS_PER_CYCLE}
     known = app.get_state(config)
-    if known.next:
+    if known.next or known.tasks:  # tasks alone: killed after a node's answer was stored, before the checkpoint of it
         state = app.invoke(None, config, durability="sync")
     elif known.values.get("report"):
         state = known.values

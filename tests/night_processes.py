@@ -36,11 +36,10 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
-def agent(workspace: Workspace, *words: str) -> subprocess.CompletedProcess[str]:
+def agent(workspace: Workspace, *words: str, program: str = PROGRAM) -> subprocess.CompletedProcess[str]:
     """Run a command of the program to its end."""
-    return subprocess.run(
-        command(workspace, *words), env=environment(), capture_output=True, text=True, timeout=PATIENCE_S
-    )
+    line = command(workspace, *words, program=program)
+    return subprocess.run(line, env=environment(), capture_output=True, text=True, timeout=PATIENCE_S)
 
 
 @contextmanager

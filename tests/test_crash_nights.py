@@ -84,6 +84,30 @@ def test_a_night_killed_at_every_kind_of_event_decides_what_a_calm_one_does(
     assert_whole(target, groups)
 
 
+DIES_STORING = """
+import os
+from langgraph.checkpoint.sqlite import SqliteSaver
+put, calls = SqliteSaver.put, [0]
+def dying(*given):
+    calls[0] += 1
+    return os._exit(137) if calls[0] == 5 else put(*given)
+SqliteSaver.put = dying
+"""
+"""Dies between a node's answer and the checkpoint that has it, at the fifth checkpoint of every process."""
+
+
+def test_a_night_killed_between_an_answer_and_its_checkpoint_goes_on_in_the_same_place(
+    target: TinyTarget, calm: list[nights.Event]
+) -> None:
+    ended = [nights.agent(target.workspace, "run", program=DIES_STORING + nights.PROGRAM).returncode]
+    while ended[-1] == 137 and len(ended) < 60:
+        ended.append(nights.agent(target.workspace, "run", program=DIES_STORING + nights.PROGRAM).returncode)
+    assert ended[-1] == 0
+    assert len(ended) > 5
+    assert nights.decisions(nights.events(target.workspace)) == nights.decisions(calm)
+    assert_whole(target, [])
+
+
 def test_ctrl_c_ends_within_seconds_and_says_how_to_go_on(tmp_path: Path, environment: Path) -> None:
     slow = tiny_target.make(tmp_path / "slow", environment=environment, sleep=30.0)
     with nights.started(slow.workspace, "run") as process:
