@@ -30,7 +30,7 @@ from gate_nights import Checking, play
 
 from registry.target import GateSettings
 
-NIGHTS, QUICK_NIGHTS = 200, 100
+NIGHTS, QUICK_NIGHTS = 200, 60
 CHECKED, QUICK_CHECKED = 2000, 200
 MISSED, DISAGREED = 1, 2
 

@@ -100,9 +100,7 @@ def _false_promotions(played: Nights) -> list[Figure]:
     return made
 
 
-def _any(
-    played: Nights, world: World, policy: str, required: Requirement, reference: str, prefix: str = ""
-) -> Figure:
+def _any(played: Nights, world: World, policy: str, required: Requirement, reference: str, prefix: str = "") -> Figure:
     value, error = _share(played[world.name].column(policy, "false") > 0)
     return Figure(f"{prefix}P(any promotion), {world.name}", policy, value, error, required, reference)
 
