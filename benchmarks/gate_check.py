@@ -9,12 +9,14 @@ from __future__ import annotations
 import math
 import sys
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from gate_rules import Ruled
 from gate_walk import PARKED, PROMOTED, REASONS, Verdicts
-from gate_worlds import Night, World
+from gate_worlds import Floats, Night, World
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
@@ -32,7 +34,7 @@ from experiments.gate import (
     SeedCardExtend,
     decide,
 )
-from experiments.seeds import candidate_seeds
+from experiments.seeds import baseline_seeds, candidate_seeds
 
 TOLERANCE = 1e-9
 """Of a gain, in sigma, beside a level of 1000: sums are taken in another order."""
@@ -61,26 +63,33 @@ def check_e_night(
     engine says there is, of which one pair too many is an overrun and one too few an extension.
     """
     facts = SeasonFacts(1, index + 1, world.planned, int(made.before[index]), alpha)
-    baseline = night.baselines[facts.promotions, : policy.baseline_runs].tolist() if policy.screen == "cached" else ()
+    runs = _Runs(night, index)
+    baseline = runs.baseline(facts.promotions, policy.baseline_runs) if policy.screen == "cached" else ()
     back = made.readmitted.get(index)
-    start = building.evidence(season=facts, baseline=baseline, threshold=world.threshold)
+    start = runs.evidence(world, facts, baseline)
     if stepwise and back is None:
-        final, decision = building.follow(start, policy, runs_of(night, index))
+        final, decision = building.follow(start, policy, runs.draw)
     else:
         pairs = int(made.pairs[index])
-        final = _with_runs(start, night, index, pairs, _unpaired(policy, pairs), bool(made.fresh[index]))
-        decision = decide(replace(final, readmission=back), policy)
+        alone = policy.screen == "cached" and pairs <= policy.looks[1]
+        fresh = runs.pairs("fresh", len(start.fresh_seeds)) if made.fresh[index] else ()
+        final = replace(start, stage=runs.pairs("stage", pairs, alone), fresh=fresh, readmission=back)
+        decision = decide(final, policy)
     said = (_outcome(int(made.reason[index])), REASONS[made.reason[index]], int(made.pairs[index]))
     found = (decision.outcome, decision.reason, len(final.stage))
     where = f"{world.name}, {policy.name} ({policy.screen}), candidate {index + 1}"
     return _difference(where, said, found, float(made.gain[index]), decision, bool(made.fresh[index]), final)
 
 
-def check_rule(world: World, night: Night, ruled: Ruled, policy: Policy, index: int) -> str | None:
+def check_rule(world: World, night: Night, ruled: Ruled, policy: Policy, index: int, *, stepwise: bool) -> str | None:
     """The same for the policies of the documents, whose gain is the mean of the judged pairs."""
-    facts = replace(building.SEASON, t=index + 1, planned=world.planned)
-    start = building.evidence(season=facts, threshold=world.threshold)
-    final, decision = building.follow(start, policy, runs_of(night, index))
+    runs = _Runs(night, index)
+    start = runs.evidence(world, replace(building.SEASON, t=index + 1, planned=world.planned), ())
+    if stepwise:
+        final, decision = building.follow(start, policy, runs.draw)
+    else:
+        final = replace(start, stage=runs.pairs("stage", int(ruled.seeds[index])))
+        decision = decide(final, policy)
     said = ("promote" if ruled.promoted[index] else "archive", int(ruled.seeds[index]))
     found = (decision.outcome, len(final.stage))
     where = f"{world.name}, {policy.name}, candidate {index + 1}"
@@ -104,34 +113,68 @@ def _outcome(reason: int) -> str:
     return "park" if reason == PARKED else "archive"
 
 
-def _unpaired(policy: ENight, pairs: int) -> bool:
-    """Whether production never ran beside a candidate that the cached screen archived."""
-    return policy.screen == "cached" and pairs <= policy.looks[1]
+@lru_cache(maxsize=8)
+def _baseline(values: tuple[float, ...]) -> tuple[RunValue, ...]:
+    """Production's runs of the cached screen, which all candidates before the next promotion share."""
+    return tuple(_run(seed, "production", value) for seed, value in zip(_BASELINE_SEEDS, values, strict=True))
 
 
-def _value(night: Night, index: int, seed: int, arm: str) -> float:
-    own = candidate_seeds(1, index + 1)
-    if seed in own.stage:
-        values = night.candidate if arm == "candidate" else night.production
-        return float(values[index, own.stage.index(seed)])
-    values = night.fresh_candidate if arm == "candidate" else night.fresh_production
-    return float(values[index, own.fresh.index(seed)])
+_BASELINE_SEEDS = tuple(baseline_seeds(1, 1, ENight().baseline_runs))
+_seeds_of = lru_cache(maxsize=2048)(candidate_seeds)
 
 
-def runs_of(night: Night, index: int) -> building.Draw:
-    """Performs the runs of one candidate: the values that the world drew for it."""
-
-    def draw(_: str, seed: int, arm: str) -> RunValue:
-        return building.run(seed, arm, _value(night, index, seed, arm))
-
-    return draw
+def _run(seed: int, arm: Literal["candidate", "production"], value: float) -> RunValue:
+    """One sound run; its identity is left out, since no run stands in two places here."""
+    commit = building.CANDIDATE if arm == "candidate" else building.PRODUCTION
+    return RunValue(seed, arm, commit, commit, "environment", "evaluator", "ok", value, isolation="full")
 
 
-def _with_runs(start: Evidence, night: Night, index: int, pairs: int, unpaired: bool, fresh: bool) -> Evidence:
-    draw = runs_of(night, index)
+class _Runs:
+    """The runs of one candidate: the values that the world drew for it."""
 
-    def both(seed: int, alone: bool) -> Pair:
-        return Pair(seed, draw("", seed, "candidate"), None if alone else draw("", seed, "production"))
+    def __init__(self, night: Night, index: int) -> None:
+        self._night, self._index = night, index
+        self._seeds = _seeds_of(1, index + 1)
 
-    stage = tuple(both(seed, unpaired) for seed in start.stage_seeds[:pairs])
-    return replace(start, stage=stage, fresh=tuple(both(seed, False) for seed in start.fresh_seeds) if fresh else ())
+    def evidence(self, world: World, facts: SeasonFacts, baseline: tuple[RunValue, ...]) -> Evidence:
+        """The candidate before its first run."""
+        return Evidence(
+            hypothesis="H-042",
+            metric="accuracy",
+            higher_is_better=True,
+            threshold=world.threshold,
+            season=facts,
+            stage_seeds=self._seeds.stage,
+            fresh_seeds=self._seeds.fresh,
+            baseline=baseline,
+            production_commit_now=building.PRODUCTION,
+            production_commit_paired=building.PRODUCTION,
+        )
+
+    def baseline(self, promotions: int, count: int) -> tuple[RunValue, ...]:
+        return _baseline(tuple(self._night.baselines[promotions, :count].tolist()))
+
+    def pairs(self, kind: str, count: int, alone: bool = False) -> tuple[Pair, ...]:
+        """The first pairs of a kind; `alone` leaves production out, as it never ran beside an archived screen."""
+        seeds, candidate, production = self._values(kind)
+        return tuple(
+            Pair(seed, _run(seed, "candidate", one), None if alone else _run(seed, "production", other))
+            for seed, one, other in zip(
+                seeds[:count],
+                candidate[self._index, :count].tolist(),
+                production[self._index, :count].tolist(),
+                strict=True,
+            )
+        )
+
+    def draw(self, kind: str, seed: int, arm: Literal["candidate", "production"]) -> RunValue:
+        """One run, as `follow` asks for it."""
+        seeds, candidate, production = self._values("fresh" if kind == "fresh" else "stage")
+        values = candidate if arm == "candidate" else production
+        return _run(seed, arm, float(values[self._index, seeds.index(seed)]))
+
+    def _values(self, kind: str) -> tuple[tuple[int, ...], Floats, Floats]:
+        night = self._night
+        if kind == "fresh":
+            return self._seeds.fresh, night.fresh_candidate, night.fresh_production
+        return self._seeds.stage, night.candidate, night.production

@@ -24,6 +24,8 @@ E_NIGHTS = {"e-night": ENight(), "e-night, paired screen": ENight(screen="paired
 CACHED, PAIRED = E_NIGHTS
 FIELDS = ("promotions", "false", "true gain", "claimed", "nulls", "null promotions", "null seeds", "ones", "ones found")
 """What one night under one policy is reduced to. `ones` are the ideas of one sigma."""
+STEPWISE = 4
+"""One verdict of so many is reached run by run, the others are judged on the evidence at their end."""
 _PIECE = 30_000
 """Candidates of one piece of work."""
 
@@ -138,9 +140,9 @@ def _kinds(made: Verdicts) -> list[tuple[int, int]]:
 def _check_walk(
     played: Played, night: Night, made: Verdicts, policy: ENight, alpha: float, sample: list[int], decided: list[int]
 ) -> None:
-    """Half of the sample is run step by step, as a night would; the rest is judged at its end."""
+    """Some of the sample is run step by step, as a night would; the rest is judged at its end."""
     for index in sorted({*sample, *decided}):
-        stepwise = index % 2 == 0 and index not in decided
+        stepwise = index % STEPWISE == 0 and index not in decided
         found = gate_check.check_e_night(played.world, night, made, policy, alpha, index, stepwise=stepwise)
         played.differences += [found] if found else []
         played.checked += 1
@@ -148,7 +150,8 @@ def _check_walk(
 
 def _check_ruled(played: Played, night: Night, ruled: Ruled, name: str, sample: list[int]) -> None:
     for index in sample:
-        found = gate_check.check_rule(played.world, night, ruled, gate_check.CHECKED_RULES[name], index)
+        policy, stepwise = gate_check.CHECKED_RULES[name], index % STEPWISE == 0
+        found = gate_check.check_rule(played.world, night, ruled, policy, index, stepwise=stepwise)
         played.differences += [found] if found else []
         played.checked += 1
 

@@ -137,7 +137,9 @@ def test_the_documents_rules_are_judged_the_same_by_the_gate(name: str) -> None:
     ruled = gate_rules.RULES[name](night, 0.0)
     assert ruled.promoted.any()
     policy = gate_check.CHECKED_RULES[name]
-    assert [gate_check.check_rule(MIXED, night, ruled, policy, index) for index in range(60)] == [None] * 60
+    for stepwise in (True, False):
+        found = [gate_check.check_rule(MIXED, night, ruled, policy, index, stepwise=stepwise) for index in range(60)]
+        assert found == [None] * 60
 
 
 def test_log_e_from_the_table_is_close_enough_to_be_settled_exactly_at_the_bar() -> None:
