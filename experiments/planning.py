@@ -236,5 +236,5 @@ def item_gain(items: int, changed: float, season_level: float, power: float = PO
         middle = (low + high) // 2
         low, high = (low, middle) if special.bdtrc(middle - 1, k, 0.5) <= season_level else (middle + 1, high)
     needed = high
-    share = _smallest(lambda g: needed == 0 or special.bdtrc(needed - 1, k, min(0.5 * (1.0 + g), 1.0)) >= power, 1.0)
+    share = _smallest(lambda net: float(special.bdtrc(needed - 1, k, min(0.5 + 0.5 * net, 1.0))) >= power, 1.0)
     return None if share is None else share * k / items
