@@ -12,7 +12,7 @@ from string import Template
 import pytest
 from conftest import ROOT
 from git_repositories import commit, git
-from tiny_solution import SPACE, Recorded, Tiny, build, real_sandbox
+from tiny_solution import SPACE, Page, Recorded, Tiny, build, real_sandbox, served
 
 from agent import night
 from agent.night import Goal, NightResult
@@ -152,7 +152,7 @@ CANDIDATES = 6
 """Fewer than a season's, and short training below, so that the test takes seconds."""
 
 
-def digits(root: Path) -> Workspace:
+def digits(root: Path, board: str) -> Workspace:
     """The bundled solution in git, trained for two epochs on 300 images, with the interpreter of this test."""
     solution = root / "digits"
     shutil.copytree(ROOT / "examples/digits/solution", solution)
@@ -170,8 +170,7 @@ def digits(root: Path) -> Workspace:
     workspace = Workspace(root / "digits-agent")
     workspace.root.mkdir()
     workspace.create_folders()
-    (workspace.root / "board.json").write_text('[{"name": "Rival", "accuracy": 0.99}]')
-    values = {"repository": solution, "python": sys.executable, "board_url": "board.json", "papers": root / "papers"}
+    values = {"repository": solution, "python": sys.executable, "board_url": board, "papers": root / "papers"}
     (root / "papers").mkdir()
     for path in (workspace.target, workspace.competitive_registry, workspace.research_config):
         template = Template((ROOT / "examples/digits" / path.name).read_text())
@@ -185,12 +184,13 @@ def log(workspace: Workspace, kind: str) -> list[Event]:
 
 def test_nothing_is_promoted_on_the_digits_where_candidates_change_a_comment(tmp_path: Path) -> None:
     real_sandbox(tmp_path / "sandbox")
-    workspace = digits(tmp_path)
-    text = workspace.target.read_text()
-    assert "screen: paired" in text
-    workspace.target.write_text(text.replace("screen: paired", "screen: cached"))
-    with open_services(workspace, Recorded(), "a test", null=True) as services:
-        result = night.run(services, Goal(cycles=CANDIDATES + 1, null=True))
+    with served(Page(body='[{"name": "Rival", "accuracy": 0.99}]')) as board:
+        workspace = digits(tmp_path, board)
+        text = workspace.target.read_text()
+        assert "screen: paired" in text
+        workspace.target.write_text(text.replace("screen: paired", "screen: cached"))
+        with open_services(workspace, Recorded(), "a test", null=True) as services:
+            result = night.run(services, Goal(cycles=CANDIDATES + 1, null=True))
     assert (result.promoted, result.failed) == ((), False)
     entered, verdicts = log(workspace, "gate_entered"), log(workspace, "verdict")
     assert len(entered) == len(verdicts) == CANDIDATES
