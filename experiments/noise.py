@@ -14,8 +14,9 @@ from scipy import special
 
 from experiments import planning, statistics
 
-FAR_OFF = 5.0
-"""Robust z from which a seed is called far off: the guarantee assumes Gaussian differences (docs/gate.md)."""
+FAR_OFF, FAR_OFF_IN_FEW = 5.0, 40.0
+"""A seed is far off where its robust z is above 5 + 40/n. The median deviation of few values is itself uncertain: at 5
+alone 3 % of Gaussian dozens would raise the alarm; simulated with this, 2 % do at n = 5 and 0.3 % from n = 12 on."""
 COST_PAIRS = 20
 """Pairs at the gate's last look at costs."""
 INTERVAL = 0.90
@@ -115,7 +116,7 @@ def spread(values: Mapping[int, float], outputs: Sequence[str]) -> Spread:
 
 
 def outliers(values: Mapping[int, float]) -> tuple[Outlier, ...]:
-    """Seeds with |z| > 5, z = (x - median) / (1.4826 MAD), which is sigma for a Gaussian.
+    """Seeds with |z| > 5 + 40/n, z = (x - median) / (1.4826 MAD), the scale being sigma for a Gaussian.
 
     Where more than half of the values are equal the MAD is 0, and 1.2533 times the mean absolute deviation takes its
     place (Iglewicz & Hoaglin 1993, How to Detect and Handle Outliers).
@@ -126,7 +127,7 @@ def outliers(values: Mapping[int, float]) -> tuple[Outlier, ...]:
     if scale == 0.0:
         return ()
     scored = (Outlier(seed, value, (value - centre) / scale) for seed, value in values.items())
-    return tuple(one for one in scored if abs(one.z) > FAR_OFF)
+    return tuple(one for one in scored if abs(one.z) > FAR_OFF + FAR_OFF_IN_FEW / len(values))
 
 
 def repeats(pairs: Sequence[tuple[float, float]], outputs: Sequence[tuple[str, str]]) -> Repeats:
@@ -148,12 +149,13 @@ def correlation(ones: Sequence[Sequence[float]], others: Sequence[Sequence[float
     None below three values, or where one side does not vary.
     """
     products = squares = other_squares = 0.0
+    rounding = statistics.ZERO_VARIANCE * max((abs(x) for group in (*ones, *others) for x in group), default=0.0)
     for one, other in zip(ones, others, strict=True):
         a, b = statistics.mean(one), statistics.mean(other)
         products += math.fsum((x - a) * (y - b) for x, y in zip(one, other, strict=True))
         squares += math.fsum((x - a) ** 2 for x in one)
         other_squares += math.fsum((y - b) ** 2 for y in other)
-    if sum(map(len, ones)) < 3 or squares <= 0.0 or other_squares <= 0.0:
+    if sum(map(len, ones)) < 3 or min(squares, other_squares) <= rounding * rounding:
         return None
     return max(-1.0, min(1.0, products / math.sqrt(squares * other_squares)))
 

@@ -196,7 +196,7 @@ def test_nothing_is_promoted_on_the_digits_where_candidates_change_a_comment(tmp
     assert len(entered) == len(verdicts) == CANDIDATES
     # The screen compares one arm with the baseline of other seeds; what it lets on is paired on the same seeds, where
     # the outputs are production's to the last byte.
-    assert {event.data["reason"] for event in verdicts} == {"below_baseline", "no_op"}
+    assert {event.data["reason"] for event in verdicts} <= {"below_baseline", "futility", "no_op"}
     assert all(event.data["outcome"] == "archive" for event in verdicts)
     runs = [event.data for event in log(workspace, "run_finished") if event.data["purpose"] == "gate"]
     assert {run["status"] for run in runs} == {"ok"}

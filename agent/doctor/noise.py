@@ -134,7 +134,7 @@ def _recorded(
             "again_values": [second for _, second in twice],
             "timed": [[one.run_id, other.run_id] for one, other in timed],
             "costs": [asdict(cost) for cost in costs],
-            "spread": asdict(spread),
+            "spread": {**asdict(spread), "outliers": [asdict(one) for one in spread.outliers]},
             "repeats": asdict(repeats),
             "pairing": asdict(pairing) if pairing is not None else None,
             "items": asdict(items) if items is not None else None,

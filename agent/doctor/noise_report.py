@@ -13,7 +13,7 @@ from agent.doctor import season
 from agent.doctor.noise import Measured
 from experiments import planning
 from experiments.gate import ENight
-from experiments.noise import COST_PAIRS, FAR_OFF, CostNoise
+from experiments.noise import COST_PAIRS, CostNoise
 from registry.target import Target
 
 CHANGED = (0.05, 0.20)
@@ -135,7 +135,7 @@ def lines(found: Measured, target: Target) -> Iterator[str]:
         )
     yield f"  items           {_items(found)}"
     far = ", ".join(str(one.seed) for one in spread.outliers)
-    yield f"  far-off seeds   {far or 'none'} (beyond {FAR_OFF:g} robust σ)"
+    yield f"  far-off seeds   {far or 'none'}"
     for cost in found.costs:
         yield f"  {cost.name:14s}  {_cost(cost)}"
     practice = season.practice(target.gate, spread.sd)
