@@ -67,7 +67,8 @@ def _committed(services: Services, idea: Hypothesis, edits: dict[str, bytes]) ->
         test.started_at,
     )
     if candidate.empty:  # before the gate, so that it takes no place in the season
-        return _refused(services, idea.id, [Problem(test.production[:12], "no change to any file", "a change")])
+        closing.reject(services, idea.id, "no_op", "the patch changes no file of production")
+        return "refused"
     if (earlier := services.history.tried_trees.get(candidate.tree)) is not None:
         repeated = Problem(candidate.branch, f"the same files as {earlier}", "a change that was not tried yet")
         return _refused(services, idea.id, [repeated])

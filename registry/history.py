@@ -139,7 +139,7 @@ class History:
         self._status(event, "archived")
         if event.subject in self.tests:
             self.tests[event.subject].decided = "archive"
-        if event.data.get("code") in {"validation", "patch"}:
+        if event.data.get("code") in {"validation", "patch", "no_op"}:
             hypothesis = self.hypotheses[event.subject]
             self.verdicts.append(
                 Verdict(

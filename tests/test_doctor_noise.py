@@ -15,6 +15,7 @@ from agent.doctor.noise import Measured
 from agent.night import Goal
 from agent.verification import verify
 from experiments import seeds
+from experiments.plans import Interrupted
 from registry.audit_events import fields_of, seal
 from registry.documents import load_target
 
@@ -69,6 +70,23 @@ def test_nothing_is_paid_twice_and_more_seeds_pay_only_for_themselves(tiny: Tiny
     assert len(tiny.events("run_finished")) == first + 4
     assert list(more.values.items())[:6] == list(again.values.items())
     assert len(tiny.events("noise_measured")) == 2
+
+
+def test_a_measurement_that_was_stopped_goes_on_and_pays_nothing_again(tiny: Tiny) -> None:
+    with tiny.services() as services:
+
+        def stop(line: str) -> None:
+            if "once more" in line:
+                services.cancel.set()
+
+        with pytest.raises(Interrupted):
+            noise.measure(services, 6, stop)
+    assert tiny.events("noise_measured") == []
+    assert len(tiny.events("run_finished")) == 6
+    found = measured(tiny, 6)
+    assert found.spread.n == 6
+    paid = [event.data["run_id"] for event in tiny.events("run_finished")]
+    assert len(paid) == len(set(paid)) == 6 + noise.REPEATED
 
 
 def test_its_seeds_are_in_no_list_of_the_gate(tiny: Tiny) -> None:
