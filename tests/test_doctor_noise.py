@@ -253,6 +253,16 @@ def test_the_command_line_measures_and_gives_everything_as_json(tmp_path: Path) 
         assert tiny.agent(*words).returncode == 2
 
 
+def test_the_help_names_the_seeds_that_there_are() -> None:
+    from click.testing import CliRunner
+
+    from agent.cli.doctor import command
+
+    told = CliRunner().invoke(command, ["--help"]).output
+    assert f"[default: {noise.SEEDS}]" in told
+    assert f"5<=x<={seeds.BLOCK}" in told
+
+
 def test_production_that_does_not_finish_is_said_and_measured_after_it_is_mended(tiny: Tiny) -> None:
     from experiments.measuring import ProductionFailed
 

@@ -23,7 +23,6 @@ from registry.runs import RunRecord
 
 SEEDS = 12
 """Seeds measured where nothing else is asked for."""
-FEWEST_SEEDS, MOST_SEEDS = 5, seeds.BLOCK
 REPEATED = 3
 """Seeds run twice at first; all of them where one of these differs."""
 TIMED = 5
@@ -34,7 +33,7 @@ _CHECK = 1
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What was found, as recorded in the event `noise_measured`."""
+    """What was found. All but `pairing`, which is read from the looks in the log, stands in `noise_measured`."""
 
     commit: str
     metric: str
@@ -136,7 +135,6 @@ def _recorded(
             "costs": [asdict(cost) for cost in costs],
             "spread": {**asdict(spread), "outliers": [asdict(one) for one in spread.outliers]},
             "repeats": asdict(repeats),
-            "pairing": asdict(pairing) if pairing is not None else None,
             "items": asdict(items) if items is not None else None,
         },
         reason=f"{name}: standard deviation {spread.sd:.4g} over {len(runs)} seeds",
