@@ -108,7 +108,7 @@ class Chronicle:
         self.runs_last = event
         self.run_outcomes[event.data["status"]] += 1
         self.run_seconds += seconds
-        if self.nights and self.nights[-1].ended is None:
+        if self.nights and self.nights[-1].ended is None and event.data["purpose"] != "check":
             self.nights[-1].runs += 1
             self.nights[-1].run_seconds += seconds
 

@@ -49,6 +49,8 @@ class Goal:
     forever: bool = False
     only: str = ""
     """The one hypothesis to take to its verdict (`agent experiment H-042`)."""
+    null: bool = False
+    """Only candidates that change nothing that counts (`agent run --null`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,8 @@ def _night(services: Services, goal: Goal) -> NightResult:
         _open_season(services)
         production.first_look(services)
         production.measure(services)
+        if goal.null:
+            services.progress.say("[STATUS] a null night: no candidate changes more than a comment")
         reason = _cycles(services, goal)
     except (ProductionFailed, InfrastructureFailed) as error:
         services.progress.say(f"[ALERT] the night stops: {error}")
@@ -117,6 +121,7 @@ def _open(services: Services, goal: Goal) -> None:
         "until": goal.until.isoformat() if goal.until else None,
         "forever": goal.forever,
         "only": goal.only,
+        "null": goal.null,
     }
     if night is not None and not night.ended:
         services.record("night_resumed", night.id, {"goal": asked, "cycles": night.cycles})
@@ -124,7 +129,8 @@ def _open(services: Services, goal: Goal) -> None:
         return
     number = services.history.nights + 1
     season = {"season": services.history.seasons, "season_was_over": seasons.is_over(services)}
-    services.record("night_started", f"N-{number:04d}", {**asked, **season}, key=f"night:{number}")
+    why = "null candidates only: none of them changes anything that counts" if goal.null else ""
+    services.record("night_started", f"N-{number:04d}", {**asked, **season}, reason=why, key=f"night:{number}")
 
 
 def _cycles(services: Services, goal: Goal) -> str:
@@ -193,7 +199,8 @@ def _after(services: Services, goal: Goal, state: dict[str, Any]) -> str:
                 return str(state["queue"])
             _sleep_until_next_slot(services)
         return ""
-    if goal.cycles is None and goal.until is None and not goal.only and boards.victorious(services):
+    open_ended = goal.cycles is None and goal.until is None and not goal.only and not goal.null
+    if open_ended and boards.victorious(services):
         return "first on every board, by the victory condition"
     why = str(state.get("queue", ""))
     if not state.get("hypothesis"):
@@ -205,7 +212,7 @@ def _after(services: Services, goal: Goal, state: dict[str, Any]) -> str:
 
 def _nothing_moves(services: Services, why: str) -> str:
     """A cycle that found nothing to try is followed by another only where proposals may still come."""
-    return "" if services.history.with_status("queued") else why or queueing.EXHAUSTED
+    return "" if queueing.waiting(services) else why or queueing.EXHAUSTED
 
 
 def _one_cycle(services: Services, app: Any, saver: SqliteSaver) -> dict[str, Any]:

@@ -66,7 +66,10 @@ def _committed(services: Services, idea: Hypothesis, edits: dict[str, bytes]) ->
         {"Hypothesis": idea.id, "Audit-Head": services.log.head().hash},
         test.started_at,
     )
-    if (earlier := services.history.tried_trees.get(candidate.tree)) is not None and not candidate.empty:
+    if candidate.empty:  # before the gate, so that it takes no place in the season
+        closing.reject(services, idea.id, "no_op", "the patch changes no file of production")
+        return "refused"
+    if (earlier := services.history.tried_trees.get(candidate.tree)) is not None:
         repeated = Problem(candidate.branch, f"the same files as {earlier}", "a change that was not tried yet")
         return _refused(services, idea.id, [repeated])
     services.record(

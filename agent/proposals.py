@@ -10,7 +10,8 @@ import hashlib
 import json
 
 from agent import admission, boards, projections
-from agent.researcher.contract import Idea, Situation, Trial
+from agent.queueing import null_night
+from agent.researcher.contract import NULL, Idea, Situation, Trial
 from agent.services import Services
 from registry.history import History
 from registry.hypotheses import Hypothesis, Implementation, Tier, Urgency, priority
@@ -44,7 +45,12 @@ def situation(services: Services, limit: int = BATCH) -> Situation:
 
 
 def _trials(history: History) -> list[Trial]:
-    """Everything ever taken up, in order: verdicts with what was measured, then what is still open."""
+    """Everything ever taken up, in order: verdicts with what was measured, then what is still open.
+
+    Null candidates teach nothing about the search space, and ideas nothing about null candidates: each night sees
+    its own kind.
+    """
+    null = null_night(history)
     configurations = {production.commit: production.configuration for production in history.productions}
     decided = [
         Trial(
@@ -56,10 +62,12 @@ def _trials(history: History) -> list[Trial]:
         )
         for verdict in history.verdicts
         if verdict.reason != "superseded"  # production moved on, which is no result of the idea
+        and (history.hypotheses[verdict.hypothesis].strategy == NULL) == null
     ]
     under_way = [
         Trial(settings=hypothesis.implementation.settings, gain=None, verdict="open")
         for hypothesis in history.open_hypotheses()
+        if (hypothesis.strategy == NULL) == null
     ]
     return decided + under_way
 
@@ -76,7 +84,7 @@ def of_cycle(services: Services, cycle: int) -> str | None:
 def propose(services: Services) -> str:
     """Fill the queue once per state of knowledge; says how many ideas came, or why none."""
     asked = situation(services)
-    basis = _basis(asked)
+    basis = _basis(asked, null_night(services.history))
     if basis in services.history.proposals:
         return "nothing new is known since the last proposals"
     answer = services.researcher.propose(asked)
@@ -85,11 +93,12 @@ def propose(services: Services) -> str:
     for idea in answer.ideas:
         hypothesis = _hypothesis(services, idea, services.history.next_id(len(hypotheses)), asked)
         refused = (
-            not idea.settings
+            (not idea.settings and idea.strategy != NULL)
             or admission.outside(services.target, idea.settings, services.researcher.name)
             or admission.objection(services.history, idea.settings)
         )
-        if not refused and all(other.implementation.settings != idea.settings for other in hypotheses):
+        repeated = idea.settings and any(other.implementation.settings == idea.settings for other in hypotheses)
+        if not refused and not repeated:
             hypotheses.append(hypothesis)
     services.record(
         "hypotheses_proposed",
@@ -116,9 +125,10 @@ def _said(count: int, note: str) -> str:
     return f"{count} proposed" if count else note
 
 
-def _basis(asked: Situation) -> str:
+def _basis(asked: Situation, null: bool) -> str:
     """Digest of everything proposals depend on."""
-    facts = [
+    facts: list[object] = [NULL] if null else []
+    facts += [
         asked.production_commit,
         [[dict(trial.settings), trial.verdict, trial.reason] for trial in asked.trials],
         sorted(technique.quote.text for technique in asked.techniques),
@@ -131,7 +141,7 @@ def _basis(asked: Situation) -> str:
 def _hypothesis(services: Services, idea: Idea, name: str, asked: Situation) -> Hypothesis:
     lost = any(board.trigger == "urgent" for board in services.history.boards.values())
     urgency: Urgency = "urgent" if lost else "normal"
-    low = idea.estimated_gain < LOW_TIER_SHARE * services.target.gate.threshold
+    low = idea.strategy != NULL and idea.estimated_gain < LOW_TIER_SHARE * services.target.gate.threshold
     tier: Tier = "low" if low else "normal"
     return Hypothesis(
         id=name,

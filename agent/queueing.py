@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent import admission, closing, projections, seasons
+from agent.researcher.contract import NULL
 from agent.services import Services
 from registry.errors import BadInput
+from registry.history import History
 from registry.hypotheses import Hypothesis, Urgency, priority
 from sandbox.outputs import read_output
 
@@ -117,7 +119,7 @@ def retire(services: Services) -> None:
         if objection := admission.objection(services.history, hypothesis.implementation.settings, hypothesis.id):
             closing.reject(services, hypothesis.id, "superseded", f"superseded: {objection}")
     room = MAX_ACTIVE - len(services.history.with_status("active"))
-    for hypothesis in services.history.with_status("queued")[room:]:
+    for hypothesis in waiting(services)[room:]:
         closing.reject(services, hypothesis.id, "superseded", f"superseded: the queue holds {MAX_ACTIVE}")
     projections.queue(services)
 
@@ -133,14 +135,26 @@ def pick(services: Services) -> tuple[str, str]:
         return "", left.reason
     if season_is_over(services):
         return "", SEASON_OVER
-    waiting = [h for h in services.history.with_status("queued") if only in {"", None, h.id}]
-    normal = [hypothesis for hypothesis in waiting if hypothesis.tier == "normal"]
-    low = [hypothesis for hypothesis in waiting if hypothesis.tier == "low"] if _room_for_low(services, left) else []
+    asked = [hypothesis for hypothesis in waiting(services) if only in {"", None, hypothesis.id}]
+    normal = [hypothesis for hypothesis in asked if hypothesis.tier == "normal"]
+    low = [hypothesis for hypothesis in asked if hypothesis.tier == "low"] if _room_for_low(services, left) else []
     for hypothesis in (*normal, *low):
         return hypothesis.id, "best of the queue" if hypothesis.tier == "normal" else "low tier, within the budget"
-    if waiting:
+    if asked:
         return "", "only low-priority ideas are left, and the budget does not allow them"
     return "", EXHAUSTED if services.history.exhausted else NOTHING_QUEUED
+
+
+def null_night(history: History) -> bool:
+    """Whether tonight tries only what changes nothing that counts."""
+    return history.night is not None and bool(history.night.goal.get("null"))
+
+
+def waiting(services: Services) -> list[Hypothesis]:
+    """What tonight may take up, best first: null candidates in a null night, all others in any other."""
+    null = null_night(services.history)
+    queued = services.history.with_status("queued")
+    return [hypothesis for hypothesis in queued if (hypothesis.strategy == NULL) == null]
 
 
 def budget(services: Services) -> Budget:

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from agent.continuity import lost_log, named_heads
-from experiments import gate
+from experiments import gate, statistics
 from registry.audit_chain import verify_chain
 from registry.audit_events import Event, read_events
 from registry.documents import load_target
@@ -128,6 +128,8 @@ class _Content:
             self._note(event, self._test_look(event.data))
         elif event.kind == "board_score":
             self._note(event, self._board_score(event.data))
+        elif event.kind == "noise_measured":
+            self._note(event, self._noise(event.data))
         elif event.kind == "promoted":
             self._note(event, self._promotion(event))
 
@@ -185,6 +187,19 @@ class _Content:
         """A score that stands for a commit is the mean of that commit's look; one written by a person has none."""
         if score["commit"] and score["score"] != self.test_scores.get(score["commit"]):
             yield f"{score['score']}, the look at {score['commit'][:12]} gave {self.test_scores.get(score['commit'])}"
+
+    def _noise(self, measured: Data) -> Iterator[str]:
+        """A measurement of noise against its runs: the values are theirs, and the spread is the values'."""
+        named = [*zip(measured["runs"], measured["values"], strict=True)]
+        named += zip(measured["again"], measured["again_values"], strict=True)
+        for run_id, value in named:
+            known = self.runs.get(run_id, ("", {}))[1].get(measured["metric"])
+            if value != known:
+                yield f"run {run_id} has {measured['metric']} = {known} and the measurement says {value}"
+        values, said = measured["values"], measured["spread"]
+        again = (len(values), statistics.mean(values), statistics.standard_deviation(values))
+        if (said["n"], said["mean"], said["sd"]) != again:
+            yield f"it says n, mean, sd = {said['n']}, {said['mean']}, {said['sd']}, and its values give {again}"
 
     def _verdict(self, event: Event) -> list[str]:
         look = self.last_look.get(event.subject)

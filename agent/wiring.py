@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from agent.continuity import refuse_lost_log
 from agent.ledger import LogLedger
 from agent.progress import Progress
+from agent.researcher.null import NullResearcher
 from agent.researcher.offline import OfflineResearcher
 from agent.services import Clock, Services
 from agent.solution import Solution
@@ -33,8 +34,13 @@ def utc_now() -> datetime:
 
 
 @contextmanager
-def open_services(workspace: Workspace, progress: Progress, command: str, clock: Clock = utc_now) -> Iterator[Services]:
-    """Services of a workspace that this process alone runs; refused where another process holds it."""
+def open_services(
+    workspace: Workspace, progress: Progress, command: str, clock: Clock = utc_now, null: bool = False
+) -> Iterator[Services]:
+    """Services of a workspace that this process alone runs; refused where another process holds it.
+
+    `null` puts the proposer of nothing in the researcher's place.
+    """
     with workspace_lock(workspace.lock, command):
         target, research = load_target(workspace.target), load_research(workspace.research_config)
         refuse_lost_log(workspace)
@@ -42,6 +48,8 @@ def open_services(workspace: Workspace, progress: Progress, command: str, clock:
         with AuditLog.open(workspace.audit, clock) as log:
             services = _compose(workspace, target, tuple(research.domain_keywords), log, progress)
             services.clock = clock
+            if null:
+                services.researcher = NullResearcher(services.researcher)
             yield services
 
 

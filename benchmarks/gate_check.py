@@ -63,7 +63,7 @@ def check_e_night(
     engine says there is, of which one pair too many is an overrun and one too few an extension.
     """
     facts = SeasonFacts(1, index + 1, world.planned, int(made.before[index]), alpha)
-    runs = _Runs(night, index)
+    runs = Runs(night, index)
     baseline = runs.baseline(facts.promotions, policy.baseline_runs) if policy.screen == "cached" else ()
     back = made.readmitted.get(index)
     start = runs.evidence(world, facts, baseline)
@@ -83,7 +83,7 @@ def check_e_night(
 
 def check_rule(world: World, night: Night, ruled: Ruled, policy: Policy, index: int, *, stepwise: bool) -> str | None:
     """The same for the policies of the documents, whose gain is the mean of the judged pairs."""
-    runs = _Runs(night, index)
+    runs = Runs(night, index)
     start = runs.evidence(world, replace(building.SEASON, t=index + 1, planned=world.planned), ())
     if stepwise:
         final, decision = building.follow(start, policy, runs.draw)
@@ -129,7 +129,7 @@ def _run(seed: int, arm: Literal["candidate", "production"], value: float) -> Ru
     return RunValue(seed, arm, commit, commit, "environment", "evaluator", "ok", value, isolation="full")
 
 
-class _Runs:
+class Runs:
     """The runs of one candidate: the values that the world drew for it."""
 
     def __init__(self, night: Night, index: int) -> None:

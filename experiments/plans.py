@@ -51,3 +51,5 @@ class Plan:
     seed: int
     split: Split = "dev"
     fast: bool = False
+    repeat: int = 0
+    """Above 0: the same run once more, as a run of its own, to see whether one seed gives one value."""

@@ -65,7 +65,7 @@ class Runner:
     def _settings_digest(self, plan: Plan) -> str:
         phases = self.target.phases.model_dump(mode="json")
         limits = [self.target.resources.model_dump(mode="json"), self.limits(plan).wall_s]
-        facts = [phases, limits, plan.fast, plan.purpose == "cost"]
+        facts = [phases, limits, plan.fast, plan.purpose == "cost", *([plan.repeat] if plan.repeat else [])]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
     def folder(self, plan: Plan) -> Path:
@@ -73,6 +73,8 @@ class Runner:
         seed = str(plan.seed) if plan.purpose not in {"validation", "cost"} else f"{plan.purpose}-{plan.seed}"
         if plan.split == "test":
             seed = f"test-{seed}"
+        if plan.repeat:
+            seed = f"again-{plan.repeat}-{seed}"
         if plan.arm == "production":
             return Path("experiments/results/production", self.source.tree(plan.commit)[:12], "runs", seed)
         return Path("experiments/results", plan.subject, "runs", seed)

@@ -66,6 +66,8 @@ class History:
         self.defences = 0
         self.test_looks = 0
         self.scores: dict[str, float] = {}
+        self.noise: Data | None = None
+        """The latest measurement of production's noise (event `noise_measured`)."""
         self.tried_trees: dict[str, str] = {}
         """Tree of a committed patch → the hypothesis that had it, so that no content is paid for twice."""
         self.night: Night | None = None
@@ -137,7 +139,7 @@ class History:
         self._status(event, "archived")
         if event.subject in self.tests:
             self.tests[event.subject].decided = "archive"
-        if event.data.get("code") in {"validation", "patch"}:
+        if event.data.get("code") in {"validation", "patch", "no_op"}:
             hypothesis = self.hypotheses[event.subject]
             self.verdicts.append(
                 Verdict(
@@ -189,7 +191,7 @@ class History:
     def _on_run_finished(self, event: EventLike) -> None:
         record = RunRecord.model_validate(event.data)
         self.unfinished_runs.pop(record.run_id, None)
-        if self.night is not None:
+        if self.night is not None and record.purpose != "check":  # a check is no part of any night
             self.night.runs += 1
             self.night.run_seconds += sum(phase.wall_s for phase in record.phases.values())
         if record.subject in self.tests:
@@ -264,6 +266,9 @@ class History:
 
     def _on_test_look(self, _event: EventLike) -> None:
         self.test_looks += 1
+
+    def _on_noise_measured(self, event: EventLike) -> None:
+        self.noise = event.data
 
     def _on_defended(self, event: EventLike) -> None:
         self.defence_slot = event.data["slot"]

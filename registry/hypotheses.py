@@ -66,7 +66,8 @@ class Hypothesis(BaseModel):
     tier: Tier = "normal"
     family: str = ""
     """The tag of the search space this idea belongs to; refining stops when a family has stopped paying."""
-    strategy: Literal["paper", "refine", "ablate", "restructure", "manual"] = "manual"
+    strategy: Literal["paper", "refine", "ablate", "restructure", "null", "manual"] = "manual"
+    """`null`: it changes nothing that counts, and is there to show that the gate promotes nothing of the kind."""
     quotes: list[Quote] = Field(default_factory=list)
 
 

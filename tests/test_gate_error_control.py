@@ -72,7 +72,7 @@ class RealNight:
                 self.readmit()
 
     def judge(self, index: int, start: Evidence) -> None:
-        final, decision = follow(start, self.policy, gate_check.runs_of(self.night, index))
+        final, decision = follow(start, self.policy, gate_check.Runs(self.night, index).draw)
         self.evidence[index] = final
         pairs, before = len(final.stage), self.state.candidates[index].promotions
         self.verdicts[index] = decision.reason, pairs, decision.reported_gain, before

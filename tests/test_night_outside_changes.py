@@ -133,11 +133,13 @@ def test_a_gain_is_promoted_or_not_by_what_it_costs(tiny: Tiny, allowed: float, 
     assert verify(tiny.workspace).ok
 
 
-def test_a_change_that_changes_nothing_is_archived_without_a_run_of_the_gate(tiny: Tiny) -> None:
+def test_a_change_that_changes_nothing_is_archived_without_a_run_or_a_place_in_the_season(tiny: Tiny) -> None:
     tiny.put_into_queue("H-042", settings={"model.noise": 0.002}, estimated_gain=0.5)
     tiny.night(Goal(cycles=1))
-    assert tiny.verdict("H-042") == ("archive", "no_op")
-    assert {event.data["purpose"] for event in tiny.events("run_finished", "H-042")} <= {"validation"}
+    (archived,) = tiny.events("hypothesis_archived", "H-042")
+    assert archived.data["code"] == "no_op"
+    assert tiny.events("run_finished", "H-042") == []
+    assert tiny.events("gate_entered", "H-042") == []
     assert verify(tiny.workspace).ok
 
 

@@ -21,19 +21,53 @@ if TYPE_CHECKING:
 
     from agent.doctor.checkup import Wish
     from agent.doctor.findings import Finding, Status
+    from registry.workspace import Workspace
 
 STYLES: dict[Status, str] = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
 
 @click.command("doctor")
 @click.option("--no-baseline", is_flag=True, help="Do not run the solution itself.")
+@click.option("--noise", is_flag=True, help="Measure production against itself; keeps its runs and what they say.")
+@click.option("--seeds", type=click.IntRange(5, 64), default=None, help="Seeds of --noise.  [default: 12]")
 @common
-def command(no_baseline: bool, workspace_dir: Path | None, as_json: bool) -> int:
+def command(noise: bool, seeds: int | None, no_baseline: bool, workspace_dir: Path | None, as_json: bool) -> int:
     """Check what a night needs, and say what mends each thing.
 
     Runs the solution itself too: a fast run, then three full ones. Changes nothing and keeps no results. Exit status
     0: nothing failed; 1: something did; 2: a file of the workspace must be mended.
+
+    With --noise it measures instead how much production's metric and costs vary, what that means for the season and
+    which policy suits. Those runs are recorded in the log and paid once; no verdict ever reads them.
     """
+    if noise:
+        if no_baseline:
+            raise click.UsageError("--noise runs production, and --no-baseline does not")
+        return _noise(find_workspace(workspace_dir), seeds, as_json)
+    if seeds is not None:
+        raise click.UsageError("--seeds goes with --noise")
+    return _check(no_baseline, workspace_dir, as_json)
+
+
+def _noise(workspace: Workspace, seeds: int | None, as_json: bool) -> int:
+    """Measure, then one screen or one document."""
+    from agent.cli.run import progress_on, stopping
+    from agent.doctor import noise, noise_report
+    from agent.wiring import open_services
+
+    with progress_on(as_json) as progress, open_services(workspace, progress, "agent doctor --noise") as services:
+        with stopping(services):
+            found = noise.measure(services, seeds or noise.SEEDS, progress.say)
+        target = services.target
+    if as_json:
+        print_json(noise_report.document(found, target))
+        return 0
+    for line in noise_report.lines(found, target):
+        click.echo(_plain(line))
+    return 0
+
+
+def _check(no_baseline: bool, workspace_dir: Path | None, as_json: bool) -> int:
     from agent.doctor.checkup import Wish
     from agent.doctor.findings import exit_status
     from registry.errors import BadInput

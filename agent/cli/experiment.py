@@ -20,8 +20,8 @@ def command(hypothesis: str, workspace_dir: Path | None, as_json: bool) -> int:
 
     workspace = find_workspace(workspace_dir)
     reader = Reader(workspace)
-    reader.account(hypothesis)
-    result = a_night(workspace, Goal(only=hypothesis), silent=as_json, name=f"experiment {hypothesis}")
+    null = reader.account(hypothesis).hypothesis.strategy == "null"
+    result = a_night(workspace, Goal(only=hypothesis, null=null), silent=as_json, name=f"experiment {hypothesis}")
     report(workspace, result, as_json)
     account = reader.account(hypothesis)
     if not as_json:

@@ -29,8 +29,16 @@ if TYPE_CHECKING:
 @click.option(
     "--forever", is_flag=True, help="Never stop by itself; wait for the schedule when there is nothing to do."
 )
+@click.option(
+    "--null",
+    is_flag=True,
+    help="Try only candidates that change a comment or nothing: each promotion would be a false one. They take"
+    " places in the season like any other, so use a copy of the workspace.",
+)
 @common
-def command(cycles: int | None, until: str | None, forever: bool, workspace_dir: Path | None, as_json: bool) -> int:
+def command(
+    cycles: int | None, until: str | None, forever: bool, null: bool, workspace_dir: Path | None, as_json: bool
+) -> int:
     """Run the loop until first, out of ideas, out of budget or the season's end.
 
     Started again after a crash or Ctrl-C, it goes on where it was.
@@ -39,10 +47,10 @@ def command(cycles: int | None, until: str | None, forever: bool, workspace_dir:
 
     if sum(option is not None for option in (cycles, until)) + forever > 1:
         raise click.UsageError("at most one of --cycles, --until and --forever")
-    goal = Goal(cycles=cycles, until=_moment(until) if until else None, forever=forever)
+    goal = Goal(cycles=cycles, until=_moment(until) if until else None, forever=forever, null=null)
     workspace = find_workspace(workspace_dir)
     result = a_night(workspace, goal, silent=as_json)
-    report(workspace, result, as_json)
+    report(workspace, result, as_json, null)
     return 1 if result.failed else 0
 
 
@@ -54,12 +62,13 @@ def a_night(workspace: Workspace, goal: Goal, silent: bool, name: str = "run") -
 
     with ExitStack() as stack:
         progress = stack.enter_context(progress_on(silent))
-        services = stack.enter_context(open_services(workspace, progress, f"agent {name}"))
+        services = stack.enter_context(open_services(workspace, progress, f"agent {name}", null=goal.null))
         stack.enter_context(stopping(services))
         try:
             return night.run(services, goal)
         except Interrupted:
-            where = f"agent {name} --workspace {shlex.quote(str(workspace.root))}"
+            null = " --null" if goal.null and not goal.only else ""
+            where = f"agent {name}{null} --workspace {shlex.quote(str(workspace.root))}"
             line = f"Stopped at a safe point. Go on with: {where}"
             progress.say(line)
             if silent:  # its one document is not there, so the way on goes where errors go
@@ -67,7 +76,7 @@ def a_night(workspace: Workspace, goal: Goal, silent: bool, name: str = "run") -
             raise
 
 
-def report(workspace: Workspace, result: NightResult, as_json: bool) -> None:
+def report(workspace: Workspace, result: NightResult, as_json: bool, null: bool = False) -> None:
     """What the night came to."""
     if as_json:
         print_json(
@@ -78,6 +87,7 @@ def report(workspace: Workspace, result: NightResult, as_json: bool) -> None:
                 "runs": result.runs,
                 "promoted": list(result.promoted),
                 "failed": result.failed,
+                "null": null,
                 "workspace": str(workspace.root),
             }
         )
@@ -85,6 +95,9 @@ def report(workspace: Workspace, result: NightResult, as_json: bool) -> None:
     promoted = ", ".join(result.promoted) or "nothing"
     click.echo(f"{result.night} ended: {result.reason}")
     click.echo(f"{result.cycles} cycles, {result.runs} runs, promoted: {promoted}")
+    if null:
+        false = len(result.promoted)
+        click.echo(f"A null night: no candidate changed more than a comment, so {false} of its promotions are false.")
 
 
 @contextmanager

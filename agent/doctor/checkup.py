@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agent.doctor import documents, machine
+from agent.doctor import documents, machine, season
 from agent.doctor.baseline import Baseline
 from agent.doctor.contract import Contract
 from agent.doctor.documents import Documents
@@ -69,6 +69,8 @@ def examine(wish: Wish) -> Iterator[Finding]:
         yield from guarded("lock", lambda: documents.lock(workspace))
     if target is None:
         return
+    if own:
+        yield from guarded("season", lambda: season.finding(workspace, target))
     contract = Contract(workspace, target)
     agreed = list(contract.check())
     yield from agreed

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 Outcome = Literal["promote", "archive", "extend", "park", "open"]
 """A verdict, or `open` for a hypothesis that is queued or running."""
-Strategy = Literal["paper", "refine", "ablate", "restructure"]
+Strategy = Literal["paper", "refine", "ablate", "restructure", "null"]
+NULL: Strategy = "null"
+"""The strategy of an idea that changes nothing that counts (`agent.researcher.null`)."""
 
 
 @dataclass(frozen=True, slots=True)
