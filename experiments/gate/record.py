@@ -99,6 +99,8 @@ def _compare(place: str, recorded: object, computed: object, found: list[str]) -
     elif isinstance(recorded, list) and isinstance(computed, list) and len(recorded) == len(computed):
         for index, (left, right) in enumerate(zip(recorded, computed, strict=True)):
             _compare(f"{place}[{index}]", left, right, found)
+    elif isinstance(recorded, list) and isinstance(computed, list):
+        found.append(f"{place}: recorded {len(recorded)} entries, recomputed {len(computed)}")
     elif not _equal(recorded, computed):
         found.append(f"{place}: recorded {recorded!r}, recomputed {computed!r}")
 
