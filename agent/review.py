@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.account import Account
+from agent.answers import submissions
 from agent.services import Services
 from registry.durable import write_atomically
 from registry.errors import BadInput, Problem
@@ -130,6 +131,8 @@ def _notes(account: Account) -> tuple[str, ...]:
     if account.test_look is not None:
         data = account.test_look.data
         notes.append(f"test split, look {data['look']} of {data['of']}: {data['mean']:.4f} (never used to decide)")
+    if account.submission is not None:
+        notes.append(f"submission: {submissions.told(account.submission)}")
     return tuple(notes)
 
 

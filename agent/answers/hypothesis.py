@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator
 
 from agent.account import Account
+from agent.answers import submissions
 from agent.answers.sentences import Sentence, duration, exponential, fact, listed, plural, safe, signed, when
 from registry.audit_events import Event
 
@@ -173,4 +174,4 @@ def _after(account: Account) -> Iterator[Sentence]:
         text = f"Test split, look {data['look']} of {data['of']}: {data['mean']:.4f}; it decided nothing."
         yield fact(text, account.test_look)
     if account.submission is not None:
-        yield fact(f"Submission: {safe(account.submission.reason)}.", account.submission)
+        yield fact(f"Submission: {submissions.told(account.submission)}.", account.submission)

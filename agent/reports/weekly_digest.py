@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 from agent import experience
 from agent.account import Account
+from agent.answers import submissions
 from agent.answers.sentences import duration, plural, safe, signed
 from agent.chronicle import Chronicle
 from agent.experience import escaped
+from agent.reports import needs_a_person
 from registry.audit_events import Event
 
 if TYPE_CHECKING:
@@ -50,7 +52,7 @@ def digest(known: Chronicle, now: datetime, schedule: Schedule | None = None) ->
         _section("Experiments Run This Week", _experiments(known, week), "No experiment was run."),
         "## Promotions: Gain on Test Against Gain on Dev\n\n" + _promotions(known, week),
         _section("Season", _season(known), "No season has been opened."),
-        _section("Needs a Person", _alerts(known, week), "Nothing."),
+        _section("Needs a Person", needs_a_person.lines(known, week.holds), "Nothing."),
         _colophon(known, now),
     ]
     return "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
@@ -90,6 +92,9 @@ def _changes(known: Chronicle, week: Week) -> Iterator[str]:
         boards = ", ".join(escaped(board) for board in account.hypothesis.target_leaderboards) or "no board"
         gain = f"{event.data['gain']:+.3f} on {boards} (dev, fresh seeds; event {event.seq})"
         yield f"Promoted {account.hypothesis.id} ({_title(account)}): {gain}"
+        if account.submission is not None and submissions.accepted(account.submission):
+            told = escaped(submissions.told(account.submission))
+            yield f"Submission of {account.hypothesis.id}: {told} (event {account.submission.seq})"
     for event in known.productions[1:]:
         if week.holds(event) and not event.reason.startswith("promoted"):
             yield f"Production moved to {event.data['commit'][:12]}: {escaped(safe(event.reason))} (event {event.seq})"
@@ -239,29 +244,6 @@ def _noise(known: Chronicle) -> str | None:
         return None
     spread = f"{stdev(values):.4f} in {escaped(safe(metric, 60))} (sd over {len(values)} seeds)"
     return f"Noise: one run of production varies by {spread}"
-
-
-def _alerts(known: Chronicle, week: Week) -> Iterator[str]:
-    words = {
-        "escalated": "Brief for people",
-        "defended": "Production has become worse",
-        "test_look_refused": "No test score",
-        "night_ended": "A night stopped",
-        "input_refused": "A file was not taken in",
-    }
-    for event in known.alerts:
-        if week.holds(event):
-            file = f" ({escaped(event.data['file'])})" if event.kind == "escalated" else ""
-            about = f" — {escaped(safe(event.subject, 100))}" if event.subject else ""
-            yield f"{words[event.kind]}{about}: {escaped(safe(event.reason))}{file} (event {event.seq})"
-    for account in known.accounts.values():
-        if (
-            account.submission is not None
-            and week.holds(account.submission)
-            and not account.submission.data["accepted"]
-        ):
-            why = f"{escaped(safe(account.submission.reason))} (event {account.submission.seq})"
-            yield f"Submission of {account.hypothesis.id} not accepted: {why}"
 
 
 def _colophon(known: Chronicle, now: datetime) -> str:
