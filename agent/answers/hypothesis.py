@@ -10,7 +10,18 @@ from collections.abc import Iterator
 
 from agent.account import Account
 from agent.answers import submissions
-from agent.answers.sentences import Sentence, duration, exponential, fact, listed, plural, safe, signed, when
+from agent.answers.sentences import (
+    Sentence,
+    duration,
+    exponential,
+    fact,
+    in_its_unit,
+    listed,
+    plural,
+    safe,
+    signed,
+    when,
+)
 from registry.audit_events import Event
 
 VERBS = {"promoted": "promoted", "archived": "archived", "parked": "parked"}
@@ -118,10 +129,9 @@ def _criteria(account: Account) -> Iterator[Sentence]:
     policy = safe(event.data["policy"]["name"], 40)
     yield fact(f"Criteria of the policy {policy}:", event)
     for row in account.rows:
-        value = "–" if row["value"] is None else f"{float(row['value']):.5g}"
         result = row["result"].replace("_", " ")
         binding = "" if row["binding"] else " (not binding)"
-        text = f"- {safe(row['name'], 40)}: {result}{binding}; value {value}, required {safe(row['requirement'], 120)}"
+        text = f"- {safe(row['name'], 40)}: {result}{binding}; value {in_its_unit(row)}, required {safe(row['requirement'], 120)}"
         why = f"; {safe(row['why'], 200).rstrip('.')}" if row["why"] else ""
         costs = "costs" if row["name"] in event.data["evidence"]["cost_limits"] else ""
         yield fact(f"{text}{why}.", event, section=costs)

@@ -7,8 +7,9 @@ acts on a screen and nothing that looks like one of our citations.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from registry.audit_events import Event
 from sandbox.outputs import plain_text
@@ -50,6 +51,16 @@ def when(event: Event) -> str:
 
 def signed(value: float | None) -> str:
     return "–" if value is None else f"{value:+.4f}"
+
+
+def in_its_unit(row: Mapping[str, Any]) -> str:
+    """The value of a criterion's row: as a share where its requirement is one, else as a number."""
+    if row["value"] is None:
+        return "–"
+    value, requirement = float(row["value"]), str(row["requirement"])
+    if requirement.startswith("increase") and "%" in requirement:
+        return f"{value:+.1%}"
+    return f"{value:.2%}" if "%" in requirement else f"{value:.4g}"
 
 
 def plural(count: int, word: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from agent.account import Account
-from agent.answers.sentences import duration, exponential, plural, safe, signed, when
+from agent.answers.sentences import duration, exponential, in_its_unit, plural, safe, signed, when
 from agent.chronicle import Chronicle, Data
 from agent.experience import configuration_table, escaped, queue_table, table
 from registry.audit_events import Event
@@ -183,7 +183,7 @@ def _rationale(account: Account) -> Iterator[str]:
 
 
 def _row(row: Data) -> str:
-    value = "" if row["value"] is None else f" {float(row['value']):.4g}"
+    value = "" if row["value"] is None else f" {in_its_unit(row)}"
     mark = "✓" if row["result"] == "passed" else "✗"
     asked = escaped(row["requirement"]) + ("" if row["binding"] else ", not binding")
     return f"{mark} {escaped(row['name'])}{value} ({asked})"
