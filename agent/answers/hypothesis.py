@@ -131,7 +131,8 @@ def _criteria(account: Account) -> Iterator[Sentence]:
     for row in account.rows:
         result = row["result"].replace("_", " ")
         binding = "" if row["binding"] else " (not binding)"
-        text = f"- {safe(row['name'], 40)}: {result}{binding}; value {in_its_unit(row)}, required {safe(row['requirement'], 120)}"
+        required = f"value {in_its_unit(row)}, required {safe(row['requirement'], 120)}"
+        text = f"- {safe(row['name'], 40)}: {result}{binding}; {required}"
         why = f"; {safe(row['why'], 200).rstrip('.')}" if row["why"] else ""
         costs = "costs" if row["name"] in event.data["evidence"]["cost_limits"] else ""
         yield fact(f"{text}{why}.", event, section=costs)
