@@ -32,6 +32,7 @@ class Account:
     promoted: Event | None = None
     test_look: Event | None = None
     submission: Event | None = None
+    gap_note: Event | None = None
     runs: int = 0
     run_seconds: float = 0.0
 
@@ -92,6 +93,7 @@ class Account:
             self.test_look,
             self.promoted,
             self.submission,
+            self.gap_note,
         )
         return [self.proposed, *sorted({event.seq for event in known if event is not None})]
 
@@ -140,12 +142,13 @@ _FIELDS = {
     "promoted": "promoted",
     "test_look": "test_look",
     "submission": "submission",
+    "gap_noted": "gap_note",
 }
 
 
 def reopen(account: Account, seq: int) -> None:
     """Take back what stands before this event: it belongs to an earlier test of the same hypothesis."""
-    for name in ("started", "patch", "validated", "gate", "verdict", "archived"):
+    for name in ("started", "patch", "validated", "gate", "verdict", "archived", "gap_note"):
         event: Event | None = getattr(account, name)
         if event is not None and event.seq < seq:
             setattr(account, name, None)

@@ -60,7 +60,8 @@ def _yaml(services: Services, item: Hypothesis) -> str:
         )
         if value and item.status in {"promoted", "archived", "parked"}
     }
-    return dump_hypothesis(item, decided=decided)
+    notes = services.history.gap_notes.get(item.id, {}) if item.status == "archived" else {}
+    return dump_hypothesis(item, decided=decided, gap_analysis=notes.get("notes", ()))
 
 
 def wrote(services: Services, path: Path, content: bytes) -> bool:
@@ -109,6 +110,7 @@ def results(services: Services, test: Test) -> None:
             "production": test.production,
             "gate": test.gate,
             "last_look": test.last_look,
+            "gap_analysis": services.history.gap_notes.get(test.hypothesis),
         },
     )
 

@@ -44,6 +44,8 @@ class History:
         self.why: dict[str, str] = {}
         """Hypothesis → why it has the status it has."""
         self.decided_at: dict[str, str] = {}
+        self.gap_notes: dict[str, Data] = {}
+        """Hypothesis → where its last rejection stands against production and the board."""
         self.tests: dict[str, Test] = {}
         self.verdicts: list[Verdict] = []
         self.productions: list[Production] = []
@@ -152,6 +154,9 @@ class History:
                     seq=event.seq,
                 )
             )
+
+    def _on_gap_noted(self, event: EventLike) -> None:
+        self.gap_notes[event.subject] = event.data
 
     def _on_results_written(self, event: EventLike) -> None:
         """A closed test's records are not needed any more; a parked one's are."""

@@ -33,7 +33,7 @@ def story(account: Account, events: list[Event], outcome: str = "", aspect: str 
     `outcome` is what the question takes for granted; where it is not so, the headline says so.
     """
     everything = [*_headline(account, outcome), *_earlier(account, events), *_idea(account)]
-    everything += [*_numbers(account), *_criteria(account)]
+    everything += [*_gap(account), *_numbers(account), *_criteria(account)]
     everything += [*_seeds(account), *_runs(events), *_source(account), *_patch(account), *_after(account)]
     chosen = [sentence for sentence in everything if sentence.section in {"headline", aspect}]
     return everything if not aspect or len(chosen) < 2 else chosen
@@ -85,6 +85,12 @@ def _idea(account: Account) -> Iterator[Sentence]:
     if settings := idea.implementation.settings:
         values = "; ".join(f"{safe(path, 100)} = {safe(str(value), 100)}" for path, value in settings.items())
         yield fact(f"It sets {values}.", account.proposed, section="patch")
+
+
+def _gap(account: Account) -> Iterator[Sentence]:
+    if account.gap_note is not None:
+        for line in account.gap_note.data["notes"]:
+            yield fact(f"Gap analysis: {safe(line, 400)}", account.gap_note, section="gap")
 
 
 def _numbers(account: Account) -> Iterator[Sentence]:

@@ -70,7 +70,7 @@ class Question:
     outcome: str = ""
     """`promoted`, `archived` or `parked`, where the question names one."""
     aspect: str = ""
-    """The part of a story that is asked for: `seeds`, `costs`, `source`, `patch`; empty for all of it."""
+    """The part of a story that is asked for: `seeds`, `costs`, `source`, `patch`, `gap`; empty for all of it."""
     last_night: bool = False
     ours: bool = False
     """Whether it speaks of us."""
@@ -128,6 +128,7 @@ def _aspect(known: set[str]) -> str:
         ("costs", {"cost", "costs", "latency", "memory"}),
         ("source", {"source", "quote", "paper", "page"}),
         ("patch", {"commit", "branch", "patch", "diff"}),
+        ("gap", {"gap"}),
     ):
         if known & names:
             return aspect

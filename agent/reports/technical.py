@@ -132,6 +132,7 @@ def _experiment(account: Account) -> str:
         ),
         f"- **Source:** {escaped(safe(idea.source))} ({_rating(account)})",
         *_metrics(account),
+        *_gap(account),
         *_rationale(account),
         f"- **Cost:** {plural(account.runs, 'run')}, {duration(account.run_seconds)}",
         f"- **Events:** {', '.join(map(str, account.event_numbers()))}",
@@ -168,6 +169,11 @@ def _metrics(account: Account) -> Iterator[str]:
     if account.test_look is not None:
         data = account.test_look.data
         yield f"- **Test:** {data['mean']:.4f} (look {data['look']} of {data['of']}; never used to decide)"
+
+
+def _gap(account: Account) -> Iterator[str]:
+    if account.gap_note is not None:
+        yield f"- **Gap analysis:** {escaped(safe(account.gap_note.reason, 800))}"
 
 
 def _rationale(account: Account) -> Iterator[str]:
