@@ -34,6 +34,8 @@ class Account:
     submission: Event | None = None
     gap_note: Event | None = None
     runs: int = 0
+    failed_runs: int = 0
+    """Runs that crashed, ran out of memory or out of time."""
     run_seconds: float = 0.0
 
     @property
@@ -123,6 +125,7 @@ def accounts(events: Iterable[Event], brief: bool = False) -> dict[str, Account]
 def _add(account: Account, event: Event) -> None:
     if event.kind == "run_finished":
         account.runs += 1
+        account.failed_runs += event.data["status"] != "ok"
         account.run_seconds += sum(phase["wall_s"] for phase in event.data["phases"].values())
     elif event.kind == "look":
         account.looks.append(event)

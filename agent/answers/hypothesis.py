@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator
 
 from agent.account import Account
-from agent.answers import submissions
+from agent.answers import overviews, submissions
 from agent.answers.sentences import (
     Sentence,
     duration,
@@ -34,7 +34,7 @@ def story(account: Account, events: list[Event], outcome: str = "", aspect: str 
     """
     everything = [*_headline(account, outcome), *_earlier(account, events), *_idea(account)]
     everything += [*_gap(account), *_numbers(account), *_criteria(account)]
-    everything += [*_seeds(account), *_runs(events), *_source(account), *_patch(account), *_after(account)]
+    everything += [*_seeds(account, events), *_runs(events), *_source(account), *_patch(account), *_after(account)]
     chosen = [sentence for sentence in everything if sentence.section in {"headline", aspect}]
     return everything if not aspect or len(chosen) < 2 else chosen
 
@@ -146,13 +146,13 @@ def _criteria(account: Account) -> Iterator[Sentence]:
         yield fact(f"Flag: {safe(str(flag), 80)}.", event)
 
 
-def _seeds(account: Account) -> Iterator[Sentence]:
+def _seeds(account: Account, events: list[Event]) -> Iterator[Sentence]:
     for title, line in (("Deciding", "stage"), ("Fresh", "fresh"), ("Cost", "costs")):
         if seeds := [pair["seed"] for pair in account.pairs(line)]:
             yield fact(f"{title} seeds: {listed(seeds, 40)}.", account.looks[-1], section="seeds")
     if not account.looks and account.gate is not None:
-        seeds = account.gate.data["stage_seeds"]
-        yield fact(f"Deciding seeds, in the order they are used: {listed(seeds)}.", account.gate, section="seeds")
+        used = overviews.seeds_used(account.gate, events)
+        yield fact(used.text.removeprefix("- "), *used.events, section="seeds")
 
 
 def _runs(events: list[Event]) -> Iterator[Sentence]:
