@@ -151,6 +151,33 @@ def test_what_needs_a_person_is_listed(nights: Nights) -> None:
     assert "A night stopped — N-0001: disk full" in shown
 
 
+def escalate(nights: Nights, board: str = BOARD) -> int:
+    data = {"file": f"reports/brief-{board.lower()}-{nights.production[:12]}.md", "commit": nights.production}
+    return nights.record("escalated", board, data, "the gap is above 5 % and nothing queued is projected to close it")
+
+
+def test_a_brief_is_listed_while_the_boards_latest_standing_asks_for_it_and_no_longer(nights: Nights) -> None:
+    nights.stand(4, -0.062, 0.9)
+    escalate(nights)
+    assert "it is 6.20 points now (reports/brief-digits-" in section(of(nights), "Needs a Person")
+    nights.stand(2, -0.017, 0.97)
+    assert section(of(nights), "Needs a Person").split("*Written")[0].strip() == "Nothing."
+    nights.stand(2, -0.055, 0.93)
+    assert "it is 5.50 points now" in section(of(nights), "Needs a Person")
+
+
+def test_only_the_latest_brief_of_each_board_is_listed(nights: Nights) -> None:
+    escalate(nights)
+    nights.make_production("better", "promoted H-001")
+    second, other = escalate(nights), escalate(nights, "Letters")
+    nights.stand(4, -0.08, 0.9)
+    nights.stand(4, -0.09, 0.9, board="Letters")
+    shown = section(of(nights), "Needs a Person")
+    assert shown.count("Brief for people") == 2
+    assert f"(event {second})" in shown
+    assert f"(event {other})" in shown
+
+
 def test_an_empty_log_gives_every_section_a_sentence() -> None:
     text = digest(chronicle([]), SATURDAY)
     for sentence in (
