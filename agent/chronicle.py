@@ -163,6 +163,13 @@ class Chronicle:
         elif event.kind == "promoted":
             night.promoted.append(event)
 
+    def looks_at_production(self) -> list[Event]:
+        """Looks at the test split of today's production, or of an earlier one with the same files."""
+        history = self.history
+        tree = history.production.tree if history.production is not None else ""
+        same = {each.commit for each in history.productions if each.tree == tree}
+        return [look for look in self.test_looks if look.data["commit"] in same]
+
     @property
     def runs(self) -> int:
         return sum(self.run_outcomes.values())

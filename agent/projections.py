@@ -195,12 +195,21 @@ def _projected(services: Services, records: list[RunRecord]) -> dict[str, Any]:
 
 
 def current_score(services: Services, board: str) -> None:
-    """Our score on a board, spliced into the registry; every other byte stays."""
+    """Our score on a board, spliced into the registry; every other byte stays.
+
+    Where production moved away from the score, the file says null, unless a person wrote another score there.
+    """
     from registry import competitive_text
 
     path = services.workspace.competitive_registry
     text = path.read_text()
-    new = competitive_text.with_current_score(text, board, round(services.history.scores[board], 6))
+    score = services.history.scores.get(board)
+    if score is None:
+        written = services.competitive().our_solution.current_scores.get(board)
+        _, last = services.history.scored[board]
+        if written is None or round(written, 6) != round(last, 6):
+            return
+    new = competitive_text.with_current_score(text, board, None if score is None else round(score, 6))
     if new != text:
         write_atomically(path, new)
 

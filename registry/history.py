@@ -68,6 +68,9 @@ class History:
         self.defences = 0
         self.test_looks = 0
         self.scores: dict[str, float] = {}
+        """Board → the score of today's production there; a board is missing where that is not known."""
+        self.scored: dict[str, tuple[str, float]] = {}
+        """Board → the commit that had the last score, and the score, which may be an earlier production's."""
         self.tried_trees: dict[str, str] = {}
         """Tree of a committed patch → the hypothesis that had it, so that no content is paid for twice."""
         self.night: Night | None = None
@@ -266,6 +269,8 @@ class History:
             )
         )
         self.baseline, self.first_baseline = {}, {}
+        same = {each.commit for each in self.productions if each.tree == event.data["tree"]}
+        self.scores = {board: score for board, (of, score) in self.scored.items() if of in same}
 
     def _on_test_look(self, _event: EventLike) -> None:
         self.test_looks += 1
@@ -275,6 +280,8 @@ class History:
         self.defences = event.data["number"]
 
     def _on_board_score(self, event: EventLike) -> None:
+        commit = event.data["commit"] or (self.production.commit if self.production is not None else "")
+        self.scored[event.subject] = (commit, float(event.data["score"]))
         self.scores[event.subject] = float(event.data["score"])
 
     def _on_promoted(self, event: EventLike) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agent.answers.overviews import MOST, verdict_line
-from agent.answers.sentences import Sentence, fact, listed, plural, safe, when
+from agent.answers.sentences import Sentence, fact, listed, plural, safe, score_unknown, when
 from agent.chronicle import Chronicle
 from registry.audit_events import Event
 
@@ -49,7 +49,7 @@ def test_score(known: Chronicle) -> list[Sentence]:
         return []
     now = known.productions[-1]
     commit = now.data["commit"]
-    own = [look for look in known.test_looks if look.data["commit"] == commit]
+    own = known.looks_at_production()
     sentences = []
     if own:
         look = own[-1]
@@ -148,11 +148,12 @@ def leader(known: Chronicle, boards: list[str], workspace: Workspace) -> list[Se
         snapshot = _snapshot(reading, workspace)
         if snapshot is None or reading is None:
             continue
-        sentences.append(_leader(board, standing, reading, snapshot, _our_name(workspace, board)))
+        unknown = score_unknown(known.history, board)
+        sentences.append(_leader(board, standing, reading, snapshot, _our_name(workspace, board), unknown))
     return sentences
 
 
-def _leader(board: str, standing: Event, reading: Event, snapshot: Snapshot, ours: str) -> Sentence:
+def _leader(board: str, standing: Event, reading: Event, snapshot: Snapshot, ours: str, unknown: str) -> Sentence:
     from tools.leaderboards import ranking
     from tools.leaderboards.names import same_name
 
@@ -163,7 +164,11 @@ def _leader(board: str, standing: Event, reading: Event, snapshot: Snapshot, our
         key=lambda row: -row[0],
     )  # fmt: skip
     shown = [f"{safe(other, 80)} with {value:.4f}" for _, other, value in others]
-    us = f"we are #{rank} with {score:.4f}" if rank is not None and score is not None else "we are not ranked"
+    if unknown:
+        rank = score = None
+    us = f"our score is {unknown}" if unknown else ""
+    if not us:
+        us = f"we are #{rank} with {score:.4f}" if rank is not None and score is not None else "we are not ranked"
     if rank == 1:
         text = f"we are first with {score:.4f}" + (f"; the next is {shown[0]}" if shown else "")
     elif not shown:

@@ -8,7 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from agent.account import Account
-from agent.answers.sentences import SHOWN_SEEDS, Sentence, duration, fact, listed, plural, safe, signed, when
+from agent.answers.sentences import (
+    SHOWN_SEEDS,
+    Sentence,
+    duration,
+    fact,
+    listed,
+    plural,
+    safe,
+    score_unknown,
+    signed,
+    when,
+)
 from agent.chronicle import Chronicle, NightSpan
 from registry.audit_events import Event
 
@@ -90,8 +101,7 @@ def production(known: Chronicle) -> list[Sentence]:
         )
     sentences += [
         fact(f"Its test score is {look.data['mean']:.4f} (look {look.data['look']} of {look.data['of']}).", look)
-        for look in known.test_looks
-        if look.data["commit"] == data["commit"]
+        for look in known.looks_at_production()[-1:]
     ]
     return sentences
 
@@ -108,6 +118,11 @@ def rank(known: Chronicle, words: tuple[str, ...], ours: bool = True) -> list[Se
     for board in named or known.standings:
         event = known.standings[board]
         data = event.data
+        if unknown := score_unknown(known.history, board):
+            sentences.append(
+                fact(f"{safe(board, 100)}: our score and rank are {unknown}.", event, *known.productions[-1:])
+            )
+            continue
         if data["rank"] is None:
             sentences.append(
                 fact(f"{safe(board, 100)}: no rank; the board does not list us and no score is known.", event)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from registry.audit_events import Event
+from registry.history import History
 from sandbox.outputs import plain_text
 
 SHOWN_SEEDS = 12
@@ -61,6 +62,14 @@ def in_its_unit(row: Mapping[str, Any]) -> str:
     if requirement.startswith("increase") and "%" in requirement:
         return f"{value:+.1%}"
     return f"{value:.2%}" if "%" in requirement else f"{value:.4g}"
+
+
+def score_unknown(history: History, board: str) -> str:
+    """That our score on a board is an earlier production's; empty where it is today's, or there never was one."""
+    if board in history.scores or board not in history.scored:
+        return ""
+    commit, score = history.scored[board]
+    return f"unknown since production moved (last known {score:.4f}, of commit {commit[:12]})"
 
 
 def plural(count: int, word: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from agent.account import Account
-from agent.answers.sentences import duration, exponential, in_its_unit, plural, safe, signed, when
+from agent.answers.sentences import duration, exponential, in_its_unit, plural, safe, score_unknown, signed, when
 from agent.chronicle import Chronicle, Data
 from agent.experience import configuration_table, escaped, queue_table, table
 from registry.audit_events import Event
@@ -75,6 +75,9 @@ def _summary(known: Chronicle) -> str:
 
 def _positions(known: Chronicle) -> Iterator[str]:
     for board, event in known.standings.items():
+        if unknown := score_unknown(known.history, board):
+            yield f"{escaped(safe(board, 100))} {unknown}"
+            continue
         gap = f", gap {event.data['gap']:+.4f}" if event.data["gap"] is not None else ""
         yield f"{escaped(safe(board, 100))} #{event.data['rank'] or '–'}{gap}"
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from agent import experience
 from agent.account import Account
 from agent.answers import submissions
-from agent.answers.sentences import duration, plural, safe, signed
+from agent.answers.sentences import duration, plural, safe, score_unknown, signed
 from agent.chronicle import Chronicle
 from agent.experience import escaped
 from agent.reports import needs_a_person
@@ -67,6 +67,9 @@ def _positions(known: Chronicle) -> Iterator[str]:
     for board, event in known.standings.items():
         data = event.data
         name = escaped(safe(board, 100))
+        if unknown := score_unknown(known.history, board):
+            yield f"{name}: ⚠️ our score and rank are {unknown}"
+            continue
         if data["rank"] is None:
             yield f"{name}: not ranked ⚠️ (our score: {_score(data['score'])})"
             continue
