@@ -396,3 +396,17 @@ def test_latency_and_memory_of_production_are_those_of_its_runs(reader: Reader) 
     assert "memory" not in text
     assert ask(reader, "how much memory does production use?").startswith("Production's memory is 60 MB")
     assert ask(reader, "what is the memory of an elephant?") == NO_RECORD
+
+
+def test_what_it_took_and_who_proposed_it_are_told_in_plain_words(nights: Nights) -> None:
+    nights.start_night()
+    nights.make_production("base", "production starts here")
+    by_hand = hypothesis("H-001", "A wider layer", model__hidden=64).model_copy(update={"source": "a person"})
+    data = {"hypothesis": by_hand.model_dump(mode="json"), "sha256": "0" * 64}
+    nights.record("hypothesis_taken_in", "H-001", data, "from H-001.yaml")
+    commit = nights.start_test("H-001")
+    for seed in (1, 2):
+        nights.run("H-001", "candidate", "validation", commit, seed, 0.0, status="crash", why="no such mode")
+    text = ask(Reader(nights.workspace), "why was H-001 archived?")
+    assert "It took 2 runs and 3 s of run time; all 2 of them failed" in text
+    assert "It was proposed by a person; effort" in text

@@ -86,6 +86,22 @@ def test_experiments_are_counted_in_the_documents_words(workspace: Workspace) ->
     assert "- 3 experiments completed | 1 failed fast validation | 1 promoted" in shown
 
 
+def test_a_crash_and_a_superseded_test_are_no_rejections_of_the_gate(nights: Nights) -> None:
+    nights.propose(*(hypothesis(f"H-00{n}", f"idea {n}", model__hidden=64 * n) for n in (1, 2, 3)))
+    nights.open_season()
+    for n, reason in ((1, "crash"), (2, "superseded"), (3, "futility")):
+        data = {"outcome": "archive", "reason": reason, "commit": nights.start_test(f"H-00{n}"), "gain": None}
+        nights.record("verdict", f"H-00{n}", {**data, "production": nights.production}, "it ended")
+    shown = section(of(nights), "Experiments Run This Week")
+    assert "- 1 experiment completed | 0 failed fast validation | 0 promoted" in shown
+    assert "- 1 rejected by the gate | 1 crashed | 0 parked | 1 superseded, refused or dropped" in shown
+
+
+def test_one_experiment_more_is_one(nights: Nights) -> None:
+    nights.propose(*(hypothesis(f"H-00{n}", f"idea {n}", model__hidden=64 * n) for n in range(1, 7)))
+    assert "- 1 more experiment is queued" in section(of(nights), "Next Actions (Automated)")
+
+
 def test_next_actions_are_the_best_of_the_queue_and_the_schedule(workspace: Workspace) -> None:
     shown = section(text_of(workspace), "Next Actions (Automated)")
     assert "- Experiment H-005 (Weight decay 0.001) queued for Digits — est. gain +0.007" in shown

@@ -75,9 +75,11 @@ def _code(account: Account) -> str:
 def _idea(account: Account) -> Iterator[Sentence]:
     idea = account.hypothesis
     by = f"proposed by {safe(account.researcher, 80)}" if account.researcher else "proposed"
+    if idea.source.strip().lower() != account.researcher.strip().lower():
+        by += f" from {safe(idea.source)}"
     yield fact(f"Idea: {safe(idea.title)} — {safe(idea.implementation.change)}.", account.proposed)
     yield fact(
-        f"It was {by} from {safe(idea.source)}; effort {idea.implementation.effort}, estimated gain "
+        f"It was {by}; effort {idea.implementation.effort}, estimated gain "
         f"{signed(idea.estimated_gain)}, priority {idea.priority_score:g}.",
         account.proposed,
         section="source",
@@ -161,8 +163,10 @@ def _runs(events: list[Event]) -> Iterator[Sentence]:
         return
     seconds = sum(phase["wall_s"] for event in runs for phase in event.data["phases"].values())
     failed = sum(event.data["status"] != "ok" for event in runs)
-    ended = f", {failed} of them not to their end" if failed else ""
-    text = f"It took {plural(len(runs), 'run')}{ended} and {duration(seconds)} of run time"
+    text = f"It took {plural(len(runs), 'run')} and {duration(seconds)} of run time"
+    if failed:
+        which = "it" if len(runs) == 1 else f"all {failed} of them" if failed == len(runs) else f"{failed} of them"
+        text += f"; {which} failed"
     yield fact(f"{text} (the first and the last of them are cited).", runs[0], runs[-1], section="costs")
 
 

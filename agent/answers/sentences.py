@@ -78,6 +78,8 @@ def plural(count: int, word: str) -> str:
 
 def duration(seconds: float) -> str:
     """Seconds as the unit a person would say."""
+    if 0 < seconds < 1:
+        return "less than 1 s"
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

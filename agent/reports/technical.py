@@ -148,7 +148,8 @@ def _rating(account: Account) -> str:
     idea = account.hypothesis
     by = escaped(safe(account.researcher, 60))
     gain, rank = signed(idea.estimated_gain), f"{idea.priority_score:g}"
-    return f"by {by}; effort {idea.implementation.effort}, estimated {gain}, priority {rank}"
+    by = f"by {by}" if by.lower() != escaped(safe(idea.source, 60)).lower() else "by hand"
+    return f"{by}; effort {idea.implementation.effort}, estimated {gain}, priority {rank}"
 
 
 def _code(value: object) -> str:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 CHANGES = 12
 """Lines about other people's changes; what is left out is counted."""
 NEXT = 5
+CRASH = "crash"
+NO_RESULT = frozenset({CRASH, "superseded"})
+"""Verdicts that say nothing about the idea: its runs failed, or production moved on during the test."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +152,8 @@ def _next(known: Chronicle, now: datetime, schedule: Schedule | None) -> Iterato
         gain = f"est. gain {hypothesis.estimated_gain:+.3f}"
         yield f"Experiment {hypothesis.id} ({escaped(safe(hypothesis.title, 120))}) {verb} for {boards} — {gain}"
     if len(waiting) > NEXT:
-        yield f"{len(waiting) - NEXT} more experiments are queued"
+        more = len(waiting) - NEXT
+        yield "1 more experiment is queued" if more == 1 else f"{more} more experiments are queued"
     if schedule is not None:
         yield f"Research ingest scheduled for {_moment(schedule.research_ingest, now)}"
         yield f"Leaderboards read {_moment(schedule.leaderboard_scrape, now)}"
@@ -165,19 +169,29 @@ def _moment(expression: str | None, now: datetime) -> str:
 
 def _experiments(known: Chronicle, week: Week) -> Iterator[str]:
     closed = [account for account in known.accounts.values() if week.holds(account.closing)]
-    judged = [account for account in closed if account.verdict is not None]
-    invalid = [a for a in closed if a.archived is not None and a.archived.data.get("code") == "validation"]
-    promoted = [account for account in closed if account.promoted is not None]
+    judged = [account for account in closed if account.verdict is not None and _ended(account) not in NO_RESULT]
+    crashed = sum(_ended(account) == CRASH for account in closed)
+    invalid = sum(_ended(account) == "validation" for account in closed)
+    promoted = sum(account.promoted is not None for account in closed)
     if closed:
-        yield f"{len(judged)} experiments completed | {len(invalid)} failed fast validation | {len(promoted)} promoted"
+        completed = plural(len(judged), "experiment")
+        yield f"{completed} completed | {invalid} failed fast validation | {promoted} promoted"
         parked = sum(account.status == "parked" for account in closed)
-        other = len(closed) - len(judged) - len(invalid)
-        rejected = len(judged) - len(promoted) - parked
-        yield f"{rejected} rejected by the gate | {parked} parked | {other} superseded, refused or dropped"
+        other = len(closed) - len(judged) - invalid - crashed
+        rejected = len(judged) - promoted - parked
+        ends = f"{rejected} rejected by the gate | {crashed} crashed | {parked} parked"
+        yield f"{ends} | {other} superseded, refused or dropped"
     nights = [night for night in known.nights if week.holds(night.ended or night.started)]
     if nights:
         runs, seconds = sum(night.runs for night in nights), sum(night.run_seconds for night in nights)
         yield f"{plural(len(nights), 'night')}: {plural(runs, 'run')}, {duration(seconds)} of run time"
+
+
+def _ended(account: Account) -> str:
+    """The code of what ended it: the gate's, or that of an end before the gate."""
+    if account.verdict is not None:
+        return str(account.verdict.data["reason"])
+    return str(account.archived.data.get("code", "")) if account.archived is not None else ""
 
 
 # -- what stands behind the figures -------------------------------------------------------------------------
