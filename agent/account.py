@@ -32,7 +32,10 @@ class Account:
     promoted: Event | None = None
     test_look: Event | None = None
     submission: Event | None = None
+    gap_note: Event | None = None
     runs: int = 0
+    failed_runs: int = 0
+    """Runs that crashed, ran out of memory or out of time."""
     run_seconds: float = 0.0
 
     @property
@@ -92,6 +95,7 @@ class Account:
             self.test_look,
             self.promoted,
             self.submission,
+            self.gap_note,
         )
         return [self.proposed, *sorted({event.seq for event in known if event is not None})]
 
@@ -121,6 +125,7 @@ def accounts(events: Iterable[Event], brief: bool = False) -> dict[str, Account]
 def _add(account: Account, event: Event) -> None:
     if event.kind == "run_finished":
         account.runs += 1
+        account.failed_runs += event.data["status"] != "ok"
         account.run_seconds += sum(phase["wall_s"] for phase in event.data["phases"].values())
     elif event.kind == "look":
         account.looks.append(event)
@@ -140,12 +145,13 @@ _FIELDS = {
     "promoted": "promoted",
     "test_look": "test_look",
     "submission": "submission",
+    "gap_noted": "gap_note",
 }
 
 
 def reopen(account: Account, seq: int) -> None:
     """Take back what stands before this event: it belongs to an earlier test of the same hypothesis."""
-    for name in ("started", "patch", "validated", "gate", "verdict", "archived"):
+    for name in ("started", "patch", "validated", "gate", "verdict", "archived", "gap_note"):
         event: Event | None = getattr(account, name)
         if event is not None and event.seq < seq:
             setattr(account, name, None)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from agent.answers import hypothesis, overviews, subjects
+from agent.answers import hypothesis, narrow, overviews, subjects
 from agent.answers.questions import Question, understand
 from agent.answers.sentences import Sentence, fact, safe
 from agent.chronicle import Chronicle, chronicle
@@ -53,9 +53,11 @@ def answer(reader: Reader, question: str) -> Answer:
         return Answer(question, asked.kind, ())
     if asked.kind in {"hypothesis", "event", "cycle"}:
         return Answer(question, asked.kind, tuple(_by_id(reader, asked)))
-    if asked.kind != "search" or asked.topic:
+    if asked.kind != "search" or asked.topic or asked.narrow is not None:
         known = chronicle(reader.events())
-        for kind, sentences in _readings(asked, known):
+        if asked.narrow is not None and (one := narrow.told(asked.narrow, asked, known, reader.workspace)):
+            return Answer(question, asked.narrow, tuple(one))
+        for kind, sentences in _readings(asked, known, reader):
             if sentences:
                 return Answer(question, kind, tuple(sentences))
     return Answer(question, "search", tuple(_search(reader, asked)))
@@ -99,7 +101,7 @@ def _cycle(reader: Reader, number: int) -> list[Sentence]:
     return [*ends[:1], *middle, *ends[1:]]
 
 
-def _readings(asked: Question, known: Chronicle) -> list[tuple[str, list[Sentence]]]:
+def _readings(asked: Question, known: Chronicle, reader: Reader) -> list[tuple[str, list[Sentence]]]:
     """Ways to read the question, likeliest first; the first that the log can answer is the answer."""
     topic = asked.topic
     if asked.kind == "outcomes":
@@ -118,10 +120,10 @@ def _readings(asked: Question, known: Chronicle) -> list[tuple[str, list[Sentenc
         )
         return [("ideas", subjects.ideas(known, held))] if held and 2 * len(held) >= len(topic) else []
     about = [("ideas", subjects.ideas(known, topic))] if topic and asked.kind in {"queue", "seeds"} else []
-    return [*about, (asked.kind, _overview(asked, known))]
+    return [*about, (asked.kind, _overview(asked, known, reader))]
 
 
-def _overview(asked: Question, known: Chronicle) -> list[Sentence]:
+def _overview(asked: Question, known: Chronicle, reader: Reader) -> list[Sentence]:
     if asked.kind == "production":
         return overviews.production(known)
     if asked.kind == "rank":
@@ -136,7 +138,7 @@ def _overview(asked: Question, known: Chronicle) -> list[Sentence]:
         from agent.answers.season import season
 
         return season(known)
-    return overviews.seeds(known)
+    return overviews.seeds(known, reader.index.events_of)
 
 
 def _search(reader: Reader, asked: Question) -> list[Sentence]:

@@ -58,6 +58,22 @@ class NightSpan:
         return (self.started.seq,) if self.ended is None else (self.started.seq, self.ended.seq)
 
 
+class Cost:
+    """Mean and span of one cost over a commit's runs, kept without the runs."""
+
+    __slots__ = ("first", "high", "last", "low", "runs", "total")
+
+    def __init__(self, value: float, event: Event) -> None:
+        self.runs, self.total, self.low, self.high = 1, value, value, value
+        self.first = self.last = event.seq
+
+    def with_run(self, value: float, event: Event) -> Cost:
+        """The same with one more run."""
+        self.runs, self.total = self.runs + 1, self.total + value
+        self.low, self.high, self.last = min(self.low, value), max(self.high, value), event.seq
+        return self
+
+
 @dataclass(slots=True)
 class Chronicle:
     """What the log tells, for people."""
@@ -67,6 +83,8 @@ class Chronicle:
     nights: list[NightSpan] = field(default_factory=list)
     standings: dict[str, Event] = field(default_factory=dict)
     """Board → its latest standing."""
+    readings: dict[str, Event] = field(default_factory=dict)
+    """Board → its latest good reading."""
     board_changes: deque[Event] = field(default_factory=lambda: deque(maxlen=BOARD_CHANGES))
     """Readings of boards that found a change."""
     scores: list[Event] = field(default_factory=list)
@@ -79,6 +97,8 @@ class Chronicle:
     refusals: list[Event] = field(default_factory=list)
     runs_started: Event | None = None
     runs_last: Event | None = None
+    costs: dict[str, dict[str, Cost]] = field(default_factory=dict)
+    """Commit → metric → what its runs cost, as the host measured it."""
     run_outcomes: Counter[str] = field(default_factory=Counter)
     run_seconds: float = 0.0
     cycles: int = 0
@@ -95,17 +115,27 @@ class Chronicle:
             self._run(event)
         elif event.kind == "standing":
             self.standings[event.subject] = event
-        elif event.kind == "board_read" and (event.data.get("delta") or event.data.get("alerts")):
-            self.board_changes.append(event)
+        elif event.kind == "board_read":
+            self._board(event)
         elif event.kind == "defended" and event.data["regressed"]:
             self.alerts.append(event)
         else:
             self._night(event)
 
+    def _board(self, event: Event) -> None:
+        if event.data["status"] == "read":
+            self.readings[event.subject] = event
+        if event.data.get("delta") or event.data.get("alerts"):
+            self.board_changes.append(event)
+
     def _run(self, event: Event) -> None:
         seconds = sum(phase["wall_s"] for phase in event.data["phases"].values())
         self.runs_started = self.runs_started or event
         self.runs_last = event
+        if event.data["purpose"] == "cost" and event.data["status"] == "ok":
+            measured = self.costs.setdefault(event.data["commit"], {})
+            for name, value in event.data["metrics"].items():
+                measured[name] = measured[name].with_run(value, event) if name in measured else Cost(value, event)
         self.run_outcomes[event.data["status"]] += 1
         self.run_seconds += seconds
         if self.nights and self.nights[-1].ended is None and event.data["purpose"] != "check":
@@ -132,6 +162,13 @@ class Chronicle:
             night.verdicts.append(event)
         elif event.kind == "promoted":
             night.promoted.append(event)
+
+    def looks_at_production(self) -> list[Event]:
+        """Looks at the test split of today's production, or of an earlier one with the same files."""
+        history = self.history
+        tree = history.production.tree if history.production is not None else ""
+        same = {each.commit for each in history.productions if each.tree == tree}
+        return [look for look in self.test_looks if look.data["commit"] in same]
 
     @property
     def runs(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agent import projections
+from agent import gap_notes, projections
 from agent.services import Services
 
 
@@ -28,6 +28,7 @@ def close(services: Services, hypothesis: str) -> None:
     if test is None:
         projections.hypothesis(services, hypothesis)
         return
+    gap_notes.note(services, test)
     projections.results(services, test)
     for record in test.runs.values():
         services.runner.discard_model(record.folder)

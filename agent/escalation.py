@@ -13,6 +13,8 @@ from registry.durable import write_atomically
 ESCALATE_ABOVE = 5.0
 """Points behind the first place above which people are told, unless something queued is projected to close it."""
 
+WHY = f"the gap is above {ESCALATE_ABOVE:g} % and nothing queued is projected to close it"
+
 
 def escalate_where_needed(services: Services) -> None:
     """After the queue is ranked: a brief for every board whose gap is large and that no hypothesis would close."""
@@ -39,12 +41,12 @@ def escalate(services: Services, board: Leaderboard) -> None:
         "escalated",
         board.name,
         {"file": path.relative_to(services.workspace.root).as_posix(), "commit": production.commit},
-        reason="the gap is above 5 % and nothing queued is projected to close it",
+        reason=WHY,
         key=key,
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, brief(services, board))
-    services.progress.say(f"[ALERT] {board.name}: a brief for people is in {path.name}; the loop goes on")
+    services.progress.say(f"[ALERT] {board.name}: {WHY}; a brief for people is in {path.name}, and the loop goes on")
 
 
 def brief(services: Services, board: Leaderboard) -> str:

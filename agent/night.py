@@ -178,8 +178,17 @@ def _finished(services: Services, goal: Goal) -> str:
     if goal.until is not None and services.clock() >= goal.until:
         return f"it is {goal.until:%H:%M}"
     if goal.only and services.history.hypotheses[goal.only].status not in {"queued", "active"}:
-        return f"{goal.only} has its verdict"
+        return _ended(services, goal.only)
     return ""
+
+
+def _ended(services: Services, hypothesis: str) -> str:
+    """What became of the one hypothesis that the night was for."""
+    history = services.history
+    if any(v.hypothesis == hypothesis and v.reason not in {"validation", "patch"} for v in history.verdicts):
+        return f"{hypothesis} has its verdict"
+    status = history.hypotheses[hypothesis].status
+    return f"{hypothesis} was {status} without a verdict of the gate: {history.why.get(hypothesis, '')}".rstrip(": ")
 
 
 def _stopped_before(services: Services, goal: Goal) -> str:

@@ -13,10 +13,13 @@ from agent.services import Services
 from experiments import seeds
 from experiments.plans import Plan
 from experiments.season import SeasonState
+from registry.facts import Production
 from registry.runs import Arm, RunRecord
 
 CACHED_BASELINE = 20
 """Production runs that the cached screen compares first runs with (`gate.md`)."""
+USED_UP = "used_up"
+"""Why there was no look: the budget of looks, which a person may raise."""
 SHOWN_BASELINE = 5
 """Production runs that give its mean where the gate pairs every run anyway."""
 
@@ -59,6 +62,8 @@ def record_commit(services: Services, commit: str, why: str) -> None:
         "configuration": services.solution.settings(commit),
     }
     services.record("production_at", "production", data, reason=why, key=f"production:{commit}")
+    for board in services.history.scored:
+        projections.current_score(services, board)
 
 
 def measure(services: Services) -> list[RunRecord]:
@@ -111,12 +116,16 @@ def _baseline_seeds(state: SeasonState, index: int, count: int) -> tuple[int, ..
 
 
 def first_look(services: Services) -> None:
-    """Our score on the board before anything was promoted, where nobody has written one down."""
+    """The score on the board of a production that has none: the first one, or one that moved with its base.
+
+    The first may have its score from the registry, where a person wrote one down. A later one takes over the score
+    of an earlier production with the same files, else it gets a look of its own within the budget.
+    """
     production, board = services.history.production, boards.of_primary(services)
     if production is None or board is None or board.name in services.history.scores:
         return
     written = services.competitive().our_solution.current_scores.get(board.name)
-    if written is not None:
+    if written is not None and board.name not in services.history.scored:
         services.record(
             "board_score",
             board.name,
@@ -125,9 +134,31 @@ def first_look(services: Services) -> None:
             key=f"score:{board.name}:written",
         )
         return
+    if _taken_over(services, production, board.name):
+        return
+    refused = services.log.find(f"test_look_refused:{production.commit}")
+    if refused is not None and (refused.data.get("code") != USED_UP or _looks_used_up(services)):
+        return  # asked again only where the budget of looks was raised since
     records = measure(services)
     plans_from = [record.key.seed for record in records[:SHOWN_BASELINE]]
     look_at_test(services, "production", production.commit, production.commit, plans_from)
+
+
+def _taken_over(services: Services, production: Production, board: str) -> bool:
+    """Record the score of an earlier production with the same tree as this one's; no look is spent on it again."""
+    for earlier in reversed(services.history.productions[:-1]):
+        known = services.log.find(f"score:{board}:{earlier.commit}") if earlier.tree == production.tree else None
+        if known is not None:
+            services.record(
+                "board_score",
+                board,
+                {"score": known.data["score"], "commit": known.data["commit"]},
+                reason=f"production has the same files as {earlier.commit[:12]} (event {known.seq})",
+                key=f"score:{board}:{production.commit}",
+            )
+            projections.current_score(services, board)
+            return True
+    return False
 
 
 def look_at_test(
@@ -137,8 +168,8 @@ def look_at_test(
     board = boards.of_primary(services)
     key = f"test_look:{commit}"
     done = services.log.find(key)
-    if done is None and services.history.test_looks >= services.target.gate.test_looks:
-        _no_score(services, subject, commit, f"all {services.target.gate.test_looks} looks are used")
+    if done is None and _looks_used_up(services):
+        _no_score(services, subject, commit, USED_UP, f"all {services.target.gate.test_looks} looks are used")
         return None
     if done is None:
         arm: Arm = "production" if subject == "production" else "candidate"
@@ -146,7 +177,8 @@ def look_at_test(
         records = services.measurer.measure(plans)
         _let_go_of_models(services, records)
         if failed := [record for record in records if record.status != "ok"]:
-            _no_score(services, subject, commit, f"it finishes on dev and not on the test split: {failed[0].why}")
+            why = f"it finishes on dev and not on the test split: {failed[0].why}"
+            _no_score(services, subject, commit, "failed", why)
             return None
         name = services.target.metrics.primary.name
         values = [record.metrics[name] for record in records]
@@ -172,7 +204,12 @@ def look_at_test(
     return float(done.data["mean"])
 
 
-def _no_score(services: Services, subject: str, commit: str, why: str) -> None:
+def _looks_used_up(services: Services) -> bool:
+    return services.history.test_looks >= services.target.gate.test_looks
+
+
+def _no_score(services: Services, subject: str, commit: str, code: str, why: str) -> None:
     """A promotion without a score on the board: the gate has decided on dev, and the test split decides nothing."""
-    services.record("test_look_refused", subject, {"commit": commit}, reason=why, key=f"test_look_refused:{commit}")
+    data = {"commit": commit, "code": code}
+    services.record("test_look_refused", subject, data, reason=why, key=f"test_look_refused:{commit}")
     services.progress.say(f"[STATUS] no test score for {subject}: {why}")

@@ -60,7 +60,8 @@ def _yaml(services: Services, item: Hypothesis) -> str:
         )
         if value and item.status in {"promoted", "archived", "parked"}
     }
-    return dump_hypothesis(item, decided=decided)
+    notes = services.history.gap_notes.get(item.id, {}) if item.status == "archived" else {}
+    return dump_hypothesis(item, decided=decided, gap_analysis=notes.get("notes", ()))
 
 
 def wrote(services: Services, path: Path, content: bytes) -> bool:
@@ -109,6 +110,7 @@ def results(services: Services, test: Test) -> None:
             "production": test.production,
             "gate": test.gate,
             "last_look": test.last_look,
+            "gap_analysis": services.history.gap_notes.get(test.hypothesis),
         },
     )
 
@@ -198,12 +200,21 @@ def _projected(services: Services, records: list[RunRecord]) -> dict[str, Any]:
 
 
 def current_score(services: Services, board: str) -> None:
-    """Our score on a board, spliced into the registry; every other byte stays."""
+    """Our score on a board, spliced into the registry; every other byte stays.
+
+    Where production moved away from the score, the file says null, unless a person wrote another score there.
+    """
     from registry import competitive_text
 
     path = services.workspace.competitive_registry
     text = path.read_text()
-    new = competitive_text.with_current_score(text, board, round(services.history.scores[board], 6))
+    score = services.history.scores.get(board)
+    if score is None:
+        written = services.competitive().our_solution.current_scores.get(board)
+        _, last = services.history.scored[board]
+        if written is None or round(written, 6) != round(last, 6):
+            return
+    new = competitive_text.with_current_score(text, board, None if score is None else round(score, 6))
     if new != text:
         write_atomically(path, new)
 

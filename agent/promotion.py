@@ -37,8 +37,8 @@ def promote(services: Services, hypothesis: str) -> None:
     title = services.history.hypotheses[hypothesis].title
     services.progress.say(f"PROMOTED {hypothesis}: {title} (fresh gain {verdict.data['gain']:+.4f})")
     projections.changelog(services, hypothesis)
-    review.write(services, hypothesis)
     _submit(services, hypothesis, test)
+    review.write(services, hypothesis)  # last, because it tells how the submission went
     _supersede(services, hypothesis)
     closing.close(services, hypothesis)
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.account import Account
+from agent.answers import submissions
+from agent.answers.sentences import in_its_unit
 from agent.services import Services
 from registry.durable import write_atomically
 from registry.errors import BadInput, Problem
 from registry.workspace import Workspace
 
 if TYPE_CHECKING:
+    from agent.readers import Reader
     from tools.patches import FileChange
-    from tools.pull_requests import CostChange, Gain, PullRequest
+    from tools.pull_requests import CommitLine, CostChange, EarlierPromotion, Gain, PullRequest
 
 CONFIDENCE = 0.95
 
@@ -29,17 +33,41 @@ def write(services: Services, hypothesis: str) -> None:
     from agent.readers import Reader
     from tools import pull_requests, trees
 
-    account = Reader(services.workspace).account(hypothesis)
+    reader = Reader(services.workspace)
+    account = reader.account(hypothesis)
     if account.patch is None or account.gate is None:
         raise ValueError(f"{hypothesis} has no patch or no gate in the log")
     data = account.patch.data
     changed = trees.changed_files(services.solution.repository, account.gate.data["production"], data["commit"])
-    text = pull_requests.pull_request_text(
-        request(account, services.target.solution.base, str(services.workspace.root), tuple(changed))
-    )
+    base = services.target.solution.base
+    earlier, brought = _stacked(services, reader, data["commit"], base)
+    asked = request(account, base, str(services.workspace.root), tuple(changed))
+    text = pull_requests.pull_request_text(replace(asked, earlier=earlier, brought=brought))
     path = path_of(services.workspace, hypothesis)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, text)
+
+
+def _stacked(
+    services: Services, reader: Reader, commit: str, base: str
+) -> tuple[tuple[EarlierPromotion, ...], tuple[CommitLine, ...]]:
+    """Promotions and commits, oldest first, that the branch contains beside its own and that the base has not."""
+    from tools import branches, pull_requests
+
+    between = branches.commits_between(services.solution.repository, base, commit)
+    own = [(name, subject) for name, subject in between if name != commit]
+    here = {name for name, _ in own}
+    earlier = tuple(
+        pull_requests.EarlierPromotion(
+            event.subject,
+            services.history.hypotheses[event.subject].title,
+            event.data["branch"],
+            event.data["commit"],
+        )
+        for event in reader.events()
+        if event.kind == "promoted" and event.data["commit"] in here
+    )
+    return earlier, tuple(pull_requests.CommitLine(name, subject) for name, subject in own)
 
 
 def request(account: Account, base: str, workspace: str, files: tuple[FileChange, ...]) -> PullRequest:
@@ -58,13 +86,14 @@ def request(account: Account, base: str, workspace: str, files: tuple[FileChange
         source=hypothesis.source,
         branch=patch.data["branch"],
         base=base,
-        commits=(pr.CommitLine(patch.data["commit"], f"{hypothesis.id}: {hypothesis.title}"),),
+        commit=pr.CommitLine(patch.data["commit"], f"{hypothesis.id}: {hypothesis.title}"),
         files=files,
         policy=look["policy"]["name"],
         criteria=tuple(
-            pr.Criterion(row["name"], row["requirement"], shown(row["value"]), row["result"] == "passed")
+            pr.Criterion(
+                row["name"], row["requirement"], in_its_unit(row), row["result"].replace("_", " "), row["binding"]
+            )
             for row in look["rows"]
-            if row["binding"] and row["result"] != "not_applicable"
         ),
         gain=_gain(account),
         seeds=tuple(
@@ -130,9 +159,6 @@ def _notes(account: Account) -> tuple[str, ...]:
     if account.test_look is not None:
         data = account.test_look.data
         notes.append(f"test split, look {data['look']} of {data['of']}: {data['mean']:.4f} (never used to decide)")
+    if account.submission is not None:
+        notes.append(f"submission: {submissions.told(account.submission)}")
     return tuple(notes)
-
-
-def shown(value: float | None) -> str:
-    """A criterion's value for people."""
-    return "–" if value is None else f"{value:.4g}"

@@ -44,6 +44,8 @@ class History:
         self.why: dict[str, str] = {}
         """Hypothesis → why it has the status it has."""
         self.decided_at: dict[str, str] = {}
+        self.gap_notes: dict[str, Data] = {}
+        """Hypothesis → where its last rejection stands against production and the board."""
         self.tests: dict[str, Test] = {}
         self.verdicts: list[Verdict] = []
         self.productions: list[Production] = []
@@ -66,6 +68,9 @@ class History:
         self.defences = 0
         self.test_looks = 0
         self.scores: dict[str, float] = {}
+        """Board → the score of today's production there; a board is missing where that is not known."""
+        self.scored: dict[str, tuple[str, float]] = {}
+        """Board → the commit that had the last score, and the score, which may be an earlier production's."""
         self.noise: Data | None = None
         """The latest measurement of production's noise (event `noise_measured`)."""
         self.tried_trees: dict[str, str] = {}
@@ -154,6 +159,9 @@ class History:
                     seq=event.seq,
                 )
             )
+
+    def _on_gap_noted(self, event: EventLike) -> None:
+        self.gap_notes[event.subject] = event.data
 
     def _on_results_written(self, event: EventLike) -> None:
         """A closed test's records are not needed any more; a parked one's are."""
@@ -263,6 +271,8 @@ class History:
             )
         )
         self.baseline, self.first_baseline = {}, {}
+        same = {each.commit for each in self.productions if each.tree == event.data["tree"]}
+        self.scores = {board: score for board, (of, score) in self.scored.items() if of in same}
 
     def _on_test_look(self, _event: EventLike) -> None:
         self.test_looks += 1
@@ -275,6 +285,8 @@ class History:
         self.defences = event.data["number"]
 
     def _on_board_score(self, event: EventLike) -> None:
+        commit = event.data["commit"] or (self.production.commit if self.production is not None else "")
+        self.scored[event.subject] = (commit, float(event.data["score"]))
         self.scores[event.subject] = float(event.data["score"])
 
     def _on_promoted(self, event: EventLike) -> None:

@@ -19,11 +19,18 @@ def ranked(hypotheses: Sequence[Hypothesis]) -> list[Hypothesis]:
     return sorted(hypotheses, key=lambda h: (h.tier == "low", -h.priority_score, int(h.id.removeprefix("H-"))))
 
 
-def dump_hypothesis(hypothesis: Hypothesis, decided: Mapping[str, str] | None = None) -> str:
-    """`experiments/*/H-042.yaml`: the documents' fields in their order, then ours; below them when and why decided."""
+def dump_hypothesis(
+    hypothesis: Hypothesis, decided: Mapping[str, str] | None = None, gap_analysis: Sequence[str] = ()
+) -> str:
+    """`experiments/*/H-042.yaml`: the documents' fields in their order, then ours.
+
+    Below them when and why it was decided, and of a rejection the notes that place it.
+    """
     text = "hypothesis:\n" + "".join(f"  {line}\n" for line in _lines(hypothesis))
     if decided:
         text += "decided:\n" + "".join(f"  {key}: {_quoted(value)}\n" for key, value in decided.items())
+    if gap_analysis:
+        text += "gap_analysis:\n" + "".join(f"  - {_quoted(line)}\n" for line in gap_analysis)
     return text
 
 

@@ -15,6 +15,8 @@ from agent.ask import NO_RECORD, answer
 from agent.readers import Reader
 from agent.verification import verify
 from registry.audit_events import Event
+from registry.blobs import Blobs
+from registry.standings import Entry, Snapshot
 from registry.workspace import Workspace
 
 CITED = re.compile(r"\[event (\d+)\]")
@@ -70,6 +72,12 @@ QUESTIONS = [
     "which seeds?",
     "what about the season?",
     "crash ValueError",
+    "what is the test score?",
+    "which hypotheses crashed?",
+    "what is running now?",
+    "which seeds were used?",
+    "how many false promotions?",
+    "what is the latency of production?",
     "event 12",
 ]
 
@@ -307,3 +315,98 @@ def test_an_answer_is_the_same_every_time(reader: Reader) -> None:
     first = [answer(reader, question) for question in QUESTIONS]
     assert first == [answer(reader, question) for question in QUESTIONS]
     assert json.dumps([found.text for found in first])
+
+
+def test_the_test_score_is_productions_own_look(reader: Reader) -> None:
+    looks = [event for event in reader.events() if event.kind == "test_look"]
+    for question in ("what is the test score?", "what is our test score?", "what is the test accuracy of production?"):
+        text = ask(reader, question)
+        assert text.startswith("The test score of production (commit ")
+        assert f"is {looks[-1].data['mean']:.4f}" in text.splitlines()[0]
+
+
+def test_a_production_nobody_looked_at_has_no_test_score(nights: Nights) -> None:
+    nights.start_night()
+    nights.make_production("base", "production starts here")
+    nights.score("production", nights.production, 0.91)
+    nights.make_production("moved", "base merged")
+    text = ask(Reader(nights.workspace), "what is the test score?")
+    assert "is not known: it was not looked at on the test split" in text.splitlines()[0]
+
+
+def test_crashes_are_listed_and_counted(reader: Reader) -> None:
+    text = ask(reader, "which hypotheses crashed?")
+    assert text.startswith("1 hypothesis had runs that crashed or were ended; 1 of ")
+    assert "H-004" in text
+    assert "H-001" not in text
+
+
+def test_what_runs_is_told_during_a_night_and_after_it(nights: Nights) -> None:
+    nights.start_night()
+    nights.make_production("base", "production starts here")
+    nights.propose(hypothesis("H-001", "A wider layer", model__hidden=64))
+    nights.start_cycle()
+    nights.start_test("H-001")
+    reader = Reader(nights.workspace)
+    during = ask(reader, "what is running now?")
+    assert during.startswith("N-0001 has been open since ")
+    assert "H-001 is under test: A wider layer, 0 runs so far" in during
+    nights.end_night("out of ideas")
+    assert ask(reader, "what is running?").startswith("Nothing is running. N-0001 ended ")
+
+
+def test_the_seeds_that_were_used_are_told_apart_from_those_set_aside(nights: Nights) -> None:
+    nights.start_night()
+    nights.make_production("base", "production starts here")
+    nights.open_season()
+    nights.propose(hypothesis("H-001", "A harmful layer", model__hidden=64))
+    nights.judge("H-001", nights.start_test("H-001"), (-0.02,))
+    (gate,) = [event for event in nights.log.events() if event.kind == "gate_entered"]
+    text = ask(Reader(nights.workspace), "which seeds were used?")
+    assert f"deciding {gate.data['stage_seeds'][0]} (1 of 40 set aside); fresh none (0 of 5 set aside)" in text
+    assert str(gate.data["stage_seeds"][1]) not in text
+
+
+def test_false_promotions_are_answered_with_what_is_controlled(reader: Reader) -> None:
+    text = ask(reader, "how many false promotions?")
+    assert "the log cannot know" in text
+    assert "at most alpha = 5%; season 1 has promoted 1 of 3 candidates" in text
+
+
+def test_the_leader_is_named_with_its_score_of_the_last_reading(nights: Nights) -> None:
+    entries = [Entry(name=name, scores={"accuracy": score}) for name, score in (("A", 0.9), ("B", 0.99), ("C", 0.97))]
+    snapshot = Snapshot(
+        board=BOARD, track="", metric="accuracy", higher_is_better=True, taken_at="", raw_sha256="", entries=entries
+    )
+    data = {"slot": "x", "status": "read", "delta": None, "alerts": [], "entries": 3, "raw": "", "track": ""}
+    address = Blobs(nights.workspace.blobs).put(snapshot.model_dump_json().encode())
+    nights.record("board_read", BOARD, {**data, "snapshot": address})
+    nights.stand(3, -0.04, 0.95)
+    for question in ("who is first?", "who is #1?", f"who leads {BOARD}?"):
+        text = ask(Reader(nights.workspace), question)
+        assert text.startswith(
+            f"{BOARD}: B with 0.9900 is first; we are #3 with 0.9500; ahead of us too: C with 0.9700"
+        )
+    assert ask(Reader(nights.workspace), "who is first in the olympics?") == NO_RECORD
+
+
+def test_latency_and_memory_of_production_are_those_of_its_runs(reader: Reader) -> None:
+    text = ask(reader, "what is the latency of production?")
+    assert text.startswith("Production's latency is 0.0202 ms, the mean over ")
+    assert "memory" not in text
+    assert ask(reader, "how much memory does production use?").startswith("Production's memory is 60 MB")
+    assert ask(reader, "what is the memory of an elephant?") == NO_RECORD
+
+
+def test_what_it_took_and_who_proposed_it_are_told_in_plain_words(nights: Nights) -> None:
+    nights.start_night()
+    nights.make_production("base", "production starts here")
+    by_hand = hypothesis("H-001", "A wider layer", model__hidden=64).model_copy(update={"source": "a person"})
+    data = {"hypothesis": by_hand.model_dump(mode="json"), "sha256": "0" * 64}
+    nights.record("hypothesis_taken_in", "H-001", data, "from H-001.yaml")
+    commit = nights.start_test("H-001")
+    for seed in (1, 2):
+        nights.run("H-001", "candidate", "validation", commit, seed, 0.0, status="crash", why="no such mode")
+    text = ask(Reader(nights.workspace), "why was H-001 archived?")
+    assert "It took 2 runs and 3 s of run time; all 2 of them failed" in text
+    assert "It was proposed by a person; effort" in text

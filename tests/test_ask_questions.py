@@ -42,6 +42,50 @@ def test_a_question_is_understood_by_its_words(text: str, kind: str) -> None:
     assert understand(text).kind == kind
 
 
+@pytest.mark.parametrize(
+    ("text", "narrow"),
+    [
+        ("what is the test score?", "test_score"),
+        ("what is our test accuracy?", "test_score"),
+        ("what did we score on the test split?", "test_score"),
+        ("which hypotheses crashed?", "crashes"),
+        ("how many runs crashed?", "crashes"),
+        ("did anything crash last night?", "crashes"),
+        ("what is running now?", "running"),
+        ("is anything running?", "running"),
+        ("what is under test?", "running"),
+        ("what are you doing?", "running"),
+        ("how many false promotions?", "false_promotions"),
+        ("are any of the promotions false?", "false_promotions"),
+        ("who is first?", "leader"),
+        ("who is #1?", "leader"),
+        ("who leads the board?", "leader"),
+        ("who is ahead of us?", "leader"),
+        ("what is the latency of production?", "costs"),
+        ("how much memory does it need?", "costs"),
+        ("what is our rank?", None),
+        ("which ideas about dropout were tried?", None),
+        ("who won the world cup?", None),
+    ],
+)
+def test_a_question_for_one_fact_is_known_by_its_words(text: str, narrow: str | None) -> None:
+    asked = understand(text)
+    assert asked.narrow == narrow
+    assert asked.names == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("who is first on Digits?", ("digits",)),
+        ("what is the memory of an elephant?", ("elephant",)),
+        ("ValueError train crashed", ("valueerror", "train")),
+    ],
+)
+def test_what_else_a_question_for_one_fact_names_is_kept_to_be_looked_up(text: str, names: tuple[str, ...]) -> None:
+    assert understand(text).names == names
+
+
 @pytest.mark.parametrize("written", ["H-042", "h-42", "H42", "h 42", "hypothesis 42", "H-0042"])
 def test_an_id_is_known_however_it_is_written(written: str) -> None:
     assert understand(f"why was {written} archived?").hypotheses == ("H-042",)

@@ -5,6 +5,7 @@ Real processes, real signals, the real sandbox; the target's values follow from 
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -118,8 +119,22 @@ def test_ctrl_c_ends_within_seconds_and_says_how_to_go_on(tmp_path: Path, enviro
     assert time.monotonic() - pressed < 5
     assert process.returncode == 130
     assert f"Go on with: agent run --workspace {slow.workspace.root}" in out
-    assert "Traceback" not in out + err
+    assert err == ""
+    assert "Traceback" not in out
     assert nights.leftovers(slow, []) == []
+
+
+def test_ctrl_c_with_json_prints_one_document_with_the_way_on(tmp_path: Path, environment: Path) -> None:
+    slow = tiny_target.make(tmp_path / "slow", environment=environment, sleep=30.0)
+    with nights.started(slow.workspace, "run", "--json") as process:
+        assert nights.wait_for(slow.workspace, process, "run_started", 2)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+    assert (process.returncode, err) == (130, "")
+    document = json.loads(out)
+    assert document["interrupted"] is True
+    assert document["night"] == "N-0001"
+    assert document["go_on"] == f"agent run --workspace {slow.workspace.root}"
 
 
 def test_a_second_run_is_refused_with_the_first_ones_pid(tmp_path: Path, environment: Path) -> None:

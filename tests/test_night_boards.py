@@ -80,6 +80,8 @@ def test_a_gap_that_widens_past_the_threshold_asks_for_research_before_its_slot(
 def test_a_gap_above_five_points_gives_people_a_brief_once_and_the_loop_goes_on(tiny: Tiny) -> None:
     result = tiny.night(Goal(cycles=2))
     (escalated,) = tiny.events("escalated")
+    (alert,) = [line for line in tiny.progress.lines if "a brief for people is in" in line]
+    assert alert.startswith("[ALERT] Tiny: the gap is above 5 % and nothing queued is projected to close it; ")
     brief = (tiny.workspace.root / escalated.data["file"]).read_text()
     for fact in (BOARD, "Rival", "model.depth", "accuracy"):
         assert fact in brief

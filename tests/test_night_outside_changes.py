@@ -195,6 +195,12 @@ def test_one_hypothesis_alone_is_taken_to_its_verdict_before_better_ones(tiny: T
     assert [event.subject for event in tiny.events("verdict")] == ["H-042"]
 
 
+def test_one_hypothesis_that_never_reached_the_gate_is_not_said_to_have_its_verdict(tiny: Tiny) -> None:
+    tiny.put_into_queue("H-042", settings={"model.mode": "crash"}, estimated_gain=0.001)
+    result = tiny.night(Goal(only="H-042"))
+    assert result.reason.startswith("H-042 was archived without a verdict of the gate: fast validation failed: ")
+
+
 def test_what_is_under_test_counts_among_the_ten_of_the_queue(tiny: Tiny) -> None:
     _interrupted(tiny, "  H-001 1 seed")
     for number in range(12):

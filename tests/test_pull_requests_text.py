@@ -17,6 +17,7 @@ from tools.pull_requests import (
     CommitLine,
     CostChange,
     Criterion,
+    EarlierPromotion,
     Gain,
     PullRequest,
     SeedsUsed,
@@ -33,10 +34,10 @@ REQUEST = PullRequest(
     source="arXiv:2602.01234v2",
     branch="agent/H-042-longer-training",
     base="main",
-    commits=(CommitLine("ab" * 20, "H-042: Longer training"),),
+    commit=CommitLine("ab" * 20, "H-042: Longer training"),
     files=(FileChange("configs/production.yaml", 1, 1), FileChange("blob.bin", None, None)),
     policy="e-night",
-    criteria=(Criterion("gain", "log E ≥ 4.6", "5.31", True), Criterion("latency", "≤ +10 %", "+2 %", True)),
+    criteria=(Criterion("gain", "log E ≥ 4.6", "5.31", "passed"), Criterion("rank", "#1", "2", "failed", False)),
     gain=Gain("accuracy", 0.925, 0.952, 0.027, 0.019, 0.035, 0.95),
     seeds=(SeedsUsed("gate", (11, 12, 13)), SeedsUsed("fresh", tuple(range(100, 150)))),
     audit_head="cd" * 32,
@@ -88,14 +89,16 @@ def filled_with(text: str) -> PullRequest:
         branch=text,
         workspace=text,
         policy=text,
-        commits=(CommitLine(text, text),),
+        commit=CommitLine(text, text),
         files=(FileChange(text, 1, 2),),
-        criteria=(Criterion(text, text, text, True),),
+        criteria=(Criterion(text, text, text, text),),
         gain=dataclasses.replace(REQUEST.gain, metric=text),
         seeds=(SeedsUsed(text, (1,)),),
         quotes=(CitedPassage(text, 1, text, True),),
         costs=(CostChange(text, 1.0, 1.0, 0.1),),
         notes=(text,),
+        earlier=(EarlierPromotion("H-001", text, text, text),),
+        brought=(CommitLine(text, text),),
         audit_head=text,
     )
 
@@ -112,9 +115,10 @@ def test_all_of_the_evidence_is_in_the_text() -> None:
         "arXiv:2602.01234v2",
         "found word for word in `A paper`, page 4",
         "**not verified** against `B`",
-        "| `gain` | `log E ≥ 4.6` | `5.31` | yes |",
-        "| `latency_ms` | 10 | 10.2 | +2.0% | +10% |",
-        "| `memory_mb` | 0 | 5 | no baseline | +15% |",
+        "| `gain` | `log E ≥ 4.6` | `5.31` | passed | yes |",
+        "| `rank` | `#1` | `2` | **failed** | no |",
+        "| `latency_ms` | 10 ms | 10.2 ms | +2.0% | +10% |",
+        "| `memory_mb` | 0 MB | 5 MB | no baseline | +15% |",
         "`gate`: 3 on each arm (11, 12, 13)",
         "`fresh`: 50 on each arm",
         "| `configs/production.yaml` | +1 | -1 |",
@@ -124,15 +128,15 @@ def test_all_of_the_evidence_is_in_the_text() -> None:
         "cd" * 32,
         "Events: 101, 117",
         "git merge --no-ff agent/H-042-longer-training",
-        "git revert -m 1",
+        "git revert " + "ab" * 20,
         "ab" * 20,
     ):
         assert expected in text
 
 
 def test_a_criterion_that_was_not_met_is_said_so() -> None:
-    failed = dataclasses.replace(REQUEST, criteria=(Criterion("gain", "≥ 1", "0", False),))
-    assert "| `gain` | `≥ 1` | `0` | **no** |" in pull_request_text(failed)
+    failed = dataclasses.replace(REQUEST, criteria=(Criterion("gain", "≥ 1", "0", "failed"),))
+    assert "| `gain` | `≥ 1` | `0` | **failed** | yes |" in pull_request_text(failed)
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -160,3 +164,24 @@ def test_what_is_shown_is_bounded_and_without_control_characters() -> None:
     assert "\u202e" not in code("a\u202eb")
     many = dataclasses.replace(REQUEST, files=tuple(FileChange(f"f{i}", 1, 1) for i in range(60)))
     assert "and 10 more files" in pull_request_text(many)
+
+
+def test_notes_are_a_list_of_their_own_and_no_rows_of_the_table_before_them() -> None:
+    text = pull_request_text(dataclasses.replace(REQUEST, notes=("first", "second")))
+    names = [token.type for token in MARKDOWN.parse(text)]
+    cells = [token.content for token in MARKDOWN.parse(text) if token.type == "inline" and "Note" in token.content]
+    assert cells == ["Note: `first`", "Note: `second`"]
+    assert names.index("table_close") < len(names) - names[::-1].index("bullet_list_open")
+
+
+def test_a_branch_on_earlier_promotions_names_them_their_commits_and_the_order() -> None:
+    earlier = tuple(EarlierPromotion(f"H-00{n}", f"idea {n}", f"agent/H-00{n}-idea", str(n) * 40) for n in (1, 2))
+    brought = tuple(CommitLine(str(n) * 40, f"H-00{n}: idea {n}") for n in (1, 2))
+    text = pull_request_text(dataclasses.replace(REQUEST, earlier=earlier, brought=brought))
+    merges = [line for line in text.splitlines() if line.startswith("git merge")]
+    assert merges == [
+        f"git merge --no-ff agent/{name}" for name in ("H-001-idea", "H-002-idea", "H-042-longer-training")
+    ]
+    for n in (1, 2):
+        assert f"H-00{n}: `idea {n}`, commit `{str(n) * 12}`, branch `agent/H-00{n}-idea`" in text
+    assert "git revert -m" not in text

@@ -86,6 +86,22 @@ def test_experiments_are_counted_in_the_documents_words(workspace: Workspace) ->
     assert "- 3 experiments completed | 1 failed fast validation | 1 promoted" in shown
 
 
+def test_a_crash_and_a_superseded_test_are_no_rejections_of_the_gate(nights: Nights) -> None:
+    nights.propose(*(hypothesis(f"H-00{n}", f"idea {n}", model__hidden=64 * n) for n in (1, 2, 3)))
+    nights.open_season()
+    for n, reason in ((1, "crash"), (2, "superseded"), (3, "futility")):
+        data = {"outcome": "archive", "reason": reason, "commit": nights.start_test(f"H-00{n}"), "gain": None}
+        nights.record("verdict", f"H-00{n}", {**data, "production": nights.production}, "it ended")
+    shown = section(of(nights), "Experiments Run This Week")
+    assert "- 1 experiment completed | 0 failed fast validation | 0 promoted" in shown
+    assert "- 1 rejected by the gate | 1 crashed | 0 parked | 1 superseded, refused or dropped" in shown
+
+
+def test_one_experiment_more_is_one(nights: Nights) -> None:
+    nights.propose(*(hypothesis(f"H-00{n}", f"idea {n}", model__hidden=64 * n) for n in range(1, 7)))
+    assert "- 1 more experiment is queued" in section(of(nights), "Next Actions (Automated)")
+
+
 def test_next_actions_are_the_best_of_the_queue_and_the_schedule(workspace: Workspace) -> None:
     shown = section(text_of(workspace), "Next Actions (Automated)")
     assert "- Experiment H-005 (Weight decay 0.001) queued for Digits — est. gain +0.007" in shown
@@ -149,6 +165,33 @@ def test_what_needs_a_person_is_listed(nights: Nights) -> None:
     assert "reports/brief-digits-abc.md" in shown
     assert "Production has become worse" in shown
     assert "A night stopped — N-0001: disk full" in shown
+
+
+def escalate(nights: Nights, board: str = BOARD) -> int:
+    data = {"file": f"reports/brief-{board.lower()}-{nights.production[:12]}.md", "commit": nights.production}
+    return nights.record("escalated", board, data, "the gap is above 5 % and nothing queued is projected to close it")
+
+
+def test_a_brief_is_listed_while_the_boards_latest_standing_asks_for_it_and_no_longer(nights: Nights) -> None:
+    nights.stand(4, -0.062, 0.9)
+    escalate(nights)
+    assert "it is 6.20 points now (reports/brief-digits-" in section(of(nights), "Needs a Person")
+    nights.stand(2, -0.017, 0.97)
+    assert section(of(nights), "Needs a Person").split("*Written")[0].strip() == "Nothing."
+    nights.stand(2, -0.055, 0.93)
+    assert "it is 5.50 points now" in section(of(nights), "Needs a Person")
+
+
+def test_only_the_latest_brief_of_each_board_is_listed(nights: Nights) -> None:
+    escalate(nights)
+    nights.make_production("better", "promoted H-001")
+    second, other = escalate(nights), escalate(nights, "Letters")
+    nights.stand(4, -0.08, 0.9)
+    nights.stand(4, -0.09, 0.9, board="Letters")
+    shown = section(of(nights), "Needs a Person")
+    assert shown.count("Brief for people") == 2
+    assert f"(event {second})" in shown
+    assert f"(event {other})" in shown
 
 
 def test_an_empty_log_gives_every_section_a_sentence() -> None:

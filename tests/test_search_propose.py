@@ -331,3 +331,27 @@ def test_a_night_of_proposals_is_declared_new_deterministic_and_ends(
         if verdict == "promote":
             now = configuration
     pytest.fail("the search space has fewer configurations than this many cycles")
+
+
+def test_no_idea_claims_an_improvement_of_nothing() -> None:
+    tried = [archived({"model.hidden": 64}, -0.05)]
+    ideas = propose(SPACE, NOW, tried, (), 2.0, limit=1000, metric="accuracy").ideas
+    assert {idea.estimated_gain == 0.0 for idea in ideas} == {True, False}
+    for idea in ideas:
+        assert "+0.0000" not in idea.claim
+        if idea.estimated_gain == 0.0:
+            assert "is an ablation" in idea.claim
+            assert "nothing better is left" in idea.claim
+            assert "improves" not in idea.claim
+        else:
+            assert "improves accuracy by about +" in idea.claim
+
+
+def test_an_idea_from_an_unverified_passage_claims_no_gain() -> None:
+    unverified = (technique("data.shifts", 4, verified=False),)
+    tried = [archived({"data.shifts": 1}, -0.05)]
+    ideas = propose(SPACE, NOW, tried, unverified, 2.0, limit=1000, metric="accuracy").ideas
+    (found,) = [idea for idea in ideas if idea.quotes]
+    assert found.estimated_gain == 0.0
+    assert "not found word for word" in found.claim
+    assert "improves" not in found.claim

@@ -144,6 +144,14 @@ def diff_between(repository: SolutionRepository, older: str, newer: str) -> str:
     return repository.run("diff-tree", *options, *prefixes, *ids).decode(errors="replace")
 
 
+def commits_between(repository: SolutionRepository, base: str, tip: str) -> list[tuple[str, str]]:
+    """(commit, subject) of everything that merging `tip` into the branch `base` would bring, oldest first."""
+    tips = (f"refs/heads/{base}", repository.commit_id(tip))
+    listed = repository.run("log", "--reverse", "--topo-order", "--format=%H %s", f"{tips[0]}..{tips[1]}")
+    lines = listed.decode(errors="replace").splitlines()
+    return [(line.partition(" ")[0], line.partition(" ")[2]) for line in lines]
+
+
 def cleanup_worktrees(repository: SolutionRepository, worktrees: Path) -> tuple[str, ...]:
     """Remove what a killed process left: its private indexes, and locks on the agent's own branches.
 

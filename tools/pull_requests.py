@@ -17,6 +17,9 @@ from tools.patches import FileChange
 
 MAX_LINE, MAX_BLOCK = 300, 2000
 MAX_FILES = 50
+MAX_COMMITS = 50
+UNITS = {"_ms": " ms", "_mb": " MB"}
+RESULTS = {"passed": "passed", "failed": "**failed**"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +29,10 @@ class Criterion:
     name: str
     required: str
     found: str
-    passed: bool
+    result: str
+    """`passed`, `failed` or `not applicable`."""
+    binding: bool = True
+    """Whether a failure would have kept it from being promoted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +84,16 @@ class CommitLine:
 
 
 @dataclass(frozen=True, slots=True)
+class EarlierPromotion:
+    """A promotion that the branch stands on and that the base did not contain when the text was written."""
+
+    hypothesis_id: str
+    title: str
+    branch: str
+    commit: str
+
+
+@dataclass(frozen=True, slots=True)
 class PullRequest:
     """Everything the text says; gathered from the audit log and the decision, never recomputed here."""
 
@@ -88,7 +104,8 @@ class PullRequest:
     source: str
     branch: str
     base: str
-    commits: tuple[CommitLine, ...]
+    commit: CommitLine
+    """The change itself: one commit with one parent."""
     files: tuple[FileChange, ...]
     policy: str
     criteria: tuple[Criterion, ...]
@@ -101,6 +118,10 @@ class PullRequest:
     costs: tuple[CostChange, ...] = ()
     workspace: str = ""
     notes: tuple[str, ...] = ()
+    earlier: tuple[EarlierPromotion, ...] = ()
+    """Oldest first."""
+    brought: tuple[CommitLine, ...] = ()
+    """Every other commit that merging the branch brings into the base, oldest first."""
 
 
 def pull_request_text(request: PullRequest) -> str:
@@ -178,16 +199,23 @@ def _measurement(request: PullRequest) -> str:
         rows = [
             (
                 cell(cost.metric),
-                f"{cost.production:.4g}",
-                f"{cost.candidate:.4g}",
+                _in_unit(cost.production, cost.metric),
+                _in_unit(cost.candidate, cost.metric),
                 _increase(cost),
                 f"{cost.limit:+.0%}",
             )
             for cost in request.costs
         ]
         lines += ["", _table(("Cost", "Production", "Candidate", "Change", "Limit"), rows)]
-    lines += [f"- Note: {code(note)}" for note in request.notes]
+    if request.notes:
+        lines += ["", *(f"- Note: {code(note)}" for note in request.notes)]
     return "\n".join(lines)
+
+
+def _in_unit(value: float, metric: str) -> str:
+    """With the unit that ends the metric's name."""
+    unit = next((unit for ending, unit in UNITS.items() if metric.endswith(ending)), "")
+    return f"{value:.4g}{unit}"
 
 
 def _increase(cost: CostChange) -> str:
@@ -201,20 +229,54 @@ def _seed_list(seeds: Sequence[int]) -> str:
 
 def _decision(request: PullRequest) -> str:
     rows = [
-        (cell(row.name), cell(row.required), cell(row.found), "yes" if row.passed else "**no**")
+        (
+            cell(row.name),
+            cell(row.required),
+            cell(row.found),
+            RESULTS.get(row.result, cell(row.result)),
+            "yes" if row.binding else "no",
+        )
         for row in request.criteria
     ]
-    table = _table(("Criterion", "Required", "Found", "Met"), rows)
-    return f"## Decision\n\nPolicy {code(request.policy)}; every criterion must be met.\n\n{table}"
+    table = _table(("Criterion", "Required", "Found", "Result", "Binding"), rows)
+    rule = "every binding criterion must be met; the others are shown for information."
+    return f"## Decision\n\nPolicy {code(request.policy)}; {rule}\n\n{table}"
 
 
 def _changes(request: PullRequest) -> str:
-    commits = "\n".join(f"- `{_hex(line.commit)[:12]}` {code(line.subject)}" for line in request.commits)
     shown = request.files[:MAX_FILES]
     rows = [(cell(file.path), _count(file.added, "+"), _count(file.removed, "-")) for file in shown]
     more = f"\n\n… and {len(request.files) - MAX_FILES} more files" if len(request.files) > MAX_FILES else ""
     table = _table(("File", "Added", "Removed"), rows)
-    return f"## Changes\n\nBranch {code(request.branch)}:\n\n{commits}\n\n{table}{more}"
+    parts = [
+        f"## Changes\n\nBranch {code(request.branch)}. This change is one commit:\n\n{_commit(request.commit)}",
+        f"Its files:\n\n{table}{more}",
+    ]
+    return "\n\n".join([*parts, *_stacked(request)])
+
+
+def _commit(line: CommitLine) -> str:
+    return f"- `{_hex(line.commit)[:12]}` {code(line.subject)}"
+
+
+def _stacked(request: PullRequest) -> list[str]:
+    """What else the branch brings along, where it stands on promotions that were not merged."""
+    parts = []
+    if request.earlier:
+        names = "\n".join(
+            f"- {each.hypothesis_id}: {code(each.title)}, commit `{_hex(each.commit)[:12]}`, branch {code(each.branch)}"
+            for each in request.earlier
+        )
+        parts.append(
+            f"**The branch contains earlier promotions** that {code(request.base)} did not contain when this was "
+            f"written, because this change was tested on top of them:\n\n{names}"
+        )
+    if request.brought:
+        shown = "\n".join(map(_commit, request.brought[:MAX_COMMITS]))
+        left = len(request.brought) - MAX_COMMITS
+        more = f"\n\n… and {left} more commits" if left > 0 else ""
+        parts.append(f"Merging the branch brings these commits into {code(request.base)} too:\n\n{shown}{more}")
+    return parts
 
 
 def _count(lines: int | None, sign: str) -> str:
@@ -237,13 +299,26 @@ def _checking(request: PullRequest) -> str:
 
 
 def _merging(request: PullRequest) -> str:
-    base, branch = _argument(request.base), _argument(request.branch)
-    commits = " ".join(_hex(line.commit) for line in request.commits)
+    base, commit = _argument(request.base), _hex(request.commit.commit)
+    branches = [*(each.branch for each in request.earlier), request.branch]
+    merges = "\n".join(f"git merge --no-ff {_argument(branch)}" for branch in branches)
+    order = ""
+    if request.earlier:
+        names = ", ".join(each.hypothesis_id for each in request.earlier)
+        order = (
+            f"Merge in this order, the earlier promotions first ({names}). The last merge alone would bring all of "
+            f"them in at once. What was merged meanwhile is already up to date and changes nothing.\n\n"
+        )
+    stays = " The earlier promotions stay." if request.earlier else ""
     return (
         "## How to merge, and how to take it back\n\n"
-        f"```sh\ngit switch {base}\ngit merge --no-ff {branch}\n```\n\n"
-        f"To take it back after merging:\n\n```sh\ngit revert -m 1 <the merge commit>\n```\n\n"
-        f"Commits of this change: `{commits or 'none'}`. The agent never moves {code(request.base)}."
+        f"{order}```sh\ngit switch {base}\n{merges}\n```\n\n"
+        f"To take back this change alone after merging, however it was merged, revert its commit:\n\n"
+        f"```sh\ngit switch {base}\ngit revert {commit}\n```\n\n"
+        f"The settings of this change are then as they were before it.{stays} Do not revert a merge commit of a branch "
+        f"that contains earlier promotions: that takes those back too. Where a later promotion changed the same lines, "
+        f"take that one back first.\n\n"
+        f"The agent never moves {code(request.base)}."
     )
 
 

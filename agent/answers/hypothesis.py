@@ -9,7 +9,19 @@ import math
 from collections.abc import Iterator
 
 from agent.account import Account
-from agent.answers.sentences import Sentence, duration, exponential, fact, listed, plural, safe, signed, when
+from agent.answers import overviews, submissions
+from agent.answers.sentences import (
+    Sentence,
+    duration,
+    exponential,
+    fact,
+    in_its_unit,
+    listed,
+    plural,
+    safe,
+    signed,
+    when,
+)
 from registry.audit_events import Event
 
 VERBS = {"promoted": "promoted", "archived": "archived", "parked": "parked"}
@@ -21,8 +33,8 @@ def story(account: Account, events: list[Event], outcome: str = "", aspect: str 
     `outcome` is what the question takes for granted; where it is not so, the headline says so.
     """
     everything = [*_headline(account, outcome), *_earlier(account, events), *_idea(account)]
-    everything += [*_numbers(account), *_criteria(account)]
-    everything += [*_seeds(account), *_runs(events), *_source(account), *_patch(account), *_after(account)]
+    everything += [*_gap(account), *_numbers(account), *_criteria(account)]
+    everything += [*_seeds(account, events), *_runs(events), *_source(account), *_patch(account), *_after(account)]
     chosen = [sentence for sentence in everything if sentence.section in {"headline", aspect}]
     return everything if not aspect or len(chosen) < 2 else chosen
 
@@ -63,9 +75,11 @@ def _code(account: Account) -> str:
 def _idea(account: Account) -> Iterator[Sentence]:
     idea = account.hypothesis
     by = f"proposed by {safe(account.researcher, 80)}" if account.researcher else "proposed"
+    if idea.source.strip().lower() != account.researcher.strip().lower():
+        by += f" from {safe(idea.source)}"
     yield fact(f"Idea: {safe(idea.title)} — {safe(idea.implementation.change)}.", account.proposed)
     yield fact(
-        f"It was {by} from {safe(idea.source)}; effort {idea.implementation.effort}, estimated gain "
+        f"It was {by}; effort {idea.implementation.effort}, estimated gain "
         f"{signed(idea.estimated_gain)}, priority {idea.priority_score:g}.",
         account.proposed,
         section="source",
@@ -73,6 +87,12 @@ def _idea(account: Account) -> Iterator[Sentence]:
     if settings := idea.implementation.settings:
         values = "; ".join(f"{safe(path, 100)} = {safe(str(value), 100)}" for path, value in settings.items())
         yield fact(f"It sets {values}.", account.proposed, section="patch")
+
+
+def _gap(account: Account) -> Iterator[Sentence]:
+    if account.gap_note is not None:
+        for line in account.gap_note.data["notes"]:
+            yield fact(f"Gap analysis: {safe(line, 400)}", account.gap_note, section="gap")
 
 
 def _numbers(account: Account) -> Iterator[Sentence]:
@@ -117,10 +137,10 @@ def _criteria(account: Account) -> Iterator[Sentence]:
     policy = safe(event.data["policy"]["name"], 40)
     yield fact(f"Criteria of the policy {policy}:", event)
     for row in account.rows:
-        value = "–" if row["value"] is None else f"{float(row['value']):.5g}"
         result = row["result"].replace("_", " ")
         binding = "" if row["binding"] else " (not binding)"
-        text = f"- {safe(row['name'], 40)}: {result}{binding}; value {value}, required {safe(row['requirement'], 120)}"
+        required = f"value {in_its_unit(row)}, required {safe(row['requirement'], 120)}"
+        text = f"- {safe(row['name'], 40)}: {result}{binding}; {required}"
         why = f"; {safe(row['why'], 200).rstrip('.')}" if row["why"] else ""
         costs = "costs" if row["name"] in event.data["evidence"]["cost_limits"] else ""
         yield fact(f"{text}{why}.", event, section=costs)
@@ -128,13 +148,13 @@ def _criteria(account: Account) -> Iterator[Sentence]:
         yield fact(f"Flag: {safe(str(flag), 80)}.", event)
 
 
-def _seeds(account: Account) -> Iterator[Sentence]:
+def _seeds(account: Account, events: list[Event]) -> Iterator[Sentence]:
     for title, line in (("Deciding", "stage"), ("Fresh", "fresh"), ("Cost", "costs")):
         if seeds := [pair["seed"] for pair in account.pairs(line)]:
             yield fact(f"{title} seeds: {listed(seeds, 40)}.", account.looks[-1], section="seeds")
     if not account.looks and account.gate is not None:
-        seeds = account.gate.data["stage_seeds"]
-        yield fact(f"Deciding seeds, in the order they are used: {listed(seeds)}.", account.gate, section="seeds")
+        used = overviews.seeds_used(account.gate, events)
+        yield fact(used.text.removeprefix("- "), *used.events, section="seeds")
 
 
 def _runs(events: list[Event]) -> Iterator[Sentence]:
@@ -143,8 +163,10 @@ def _runs(events: list[Event]) -> Iterator[Sentence]:
         return
     seconds = sum(phase["wall_s"] for event in runs for phase in event.data["phases"].values())
     failed = sum(event.data["status"] != "ok" for event in runs)
-    ended = f", {failed} of them not to their end" if failed else ""
-    text = f"It took {plural(len(runs), 'run')}{ended} and {duration(seconds)} of run time"
+    text = f"It took {plural(len(runs), 'run')} and {duration(seconds)} of run time"
+    if failed:
+        which = "it" if len(runs) == 1 else f"all {failed} of them" if failed == len(runs) else f"{failed} of them"
+        text += f"; {which} failed"
     yield fact(f"{text} (the first and the last of them are cited).", runs[0], runs[-1], section="costs")
 
 
@@ -173,4 +195,4 @@ def _after(account: Account) -> Iterator[Sentence]:
         text = f"Test split, look {data['look']} of {data['of']}: {data['mean']:.4f}; it decided nothing."
         yield fact(text, account.test_look)
     if account.submission is not None:
-        yield fact(f"Submission: {safe(account.submission.reason)}.", account.submission)
+        yield fact(f"Submission: {submissions.told(account.submission)}.", account.submission)

@@ -5,15 +5,28 @@ Called by `agent.ask` with the chronicle; every function returns no sentence whe
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from agent.account import Account
-from agent.answers.sentences import Sentence, duration, fact, listed, plural, safe, signed, when
+from agent.answers.sentences import (
+    SHOWN_SEEDS,
+    Sentence,
+    duration,
+    fact,
+    listed,
+    plural,
+    safe,
+    score_unknown,
+    signed,
+    when,
+)
 from agent.chronicle import Chronicle, NightSpan
 from registry.audit_events import Event
 
 MOST = 20
 """Lines of one list; what is left out is counted."""
+LATEST = 5
+"""Tests whose seeds are told."""
 INSTEAD = 5
 """Rejections that are shown where nothing was promoted."""
 
@@ -88,8 +101,7 @@ def production(known: Chronicle) -> list[Sentence]:
         )
     sentences += [
         fact(f"Its test score is {look.data['mean']:.4f} (look {look.data['look']} of {look.data['of']}).", look)
-        for look in known.test_looks
-        if look.data["commit"] == data["commit"]
+        for look in known.looks_at_production()[-1:]
     ]
     return sentences
 
@@ -106,6 +118,11 @@ def rank(known: Chronicle, words: tuple[str, ...], ours: bool = True) -> list[Se
     for board in named or known.standings:
         event = known.standings[board]
         data = event.data
+        if unknown := score_unknown(known.history, board):
+            sentences.append(
+                fact(f"{safe(board, 100)}: our score and rank are {unknown}.", event, *known.productions[-1:])
+            )
+            continue
         if data["rank"] is None:
             sentences.append(
                 fact(f"{safe(board, 100)}: no rank; the board does not list us and no score is known.", event)
@@ -214,16 +231,23 @@ def cycle(events: list[Event], number: int) -> list[Sentence]:
     return sentences
 
 
-def seeds(known: Chronicle) -> list[Sentence]:
-    """Which seed lists the latest tests were given."""
+def seeds(known: Chronicle, events_of: Callable[[str], list[Event]]) -> list[Sentence]:
+    """Which seeds the latest tests used, of how many that were set aside for them."""
     entered = sorted((a.gate for a in known.accounts.values() if a.gate is not None), key=lambda event: -event.seq)
-    sentences = []
-    for event in entered[:5]:
-        data = event.data
-        deciding, fresh = listed(data["stage_seeds"]), listed(data["fresh_seeds"])
-        place = f"candidate {data['t']} of season {data['season']}"
-        sentences.append(fact(f"- {event.subject}, {place}: deciding {deciding}; fresh {fresh}.", event))
-    return sentences
+    return [seeds_used(gate, events_of(gate.subject)) for gate in entered[:LATEST]]
+
+
+def seeds_used(gate: Event, events: list[Event], limit: int = SHOWN_SEEDS) -> Sentence:
+    """Seeds of one test that were run, by purpose."""
+    data = gate.data
+    runs = [e for e in events if e.kind == "run_finished" and e.seq > gate.seq and e.data["commit"] == data["commit"]]
+    used = []
+    for name, purpose, reserved in (("deciding", "gate", "stage_seeds"), ("fresh", "fresh", "fresh_seeds")):
+        found = dict.fromkeys(e.data["key"]["seed"] for e in runs if e.data["purpose"] == purpose)
+        shown = f"{listed(found, limit)} ({len(found)}" if found else "none (0"
+        used.append(f"{name} {shown} of {len(data[reserved])} set aside)")
+    place = f"candidate {data['t']} of season {data['season']}"
+    return fact(f"- {gate.subject}, {place}, used: {'; '.join(used)}.", gate, *runs[-1:])
 
 
 def an_event(event: Event) -> Sentence:

@@ -11,7 +11,7 @@ from typing import Literal
 
 Kind = Literal[
     "hypothesis", "event", "cycle", "night", "outcomes", "production", "rank", "queue", "papers", "season", "counts",
-    "seeds", "ideas", "search",
+    "seeds", "ideas", "search", "test_score", "crashes", "running", "false_promotions", "leader", "costs",
 ]  # fmt: skip
 MAX_QUESTION = 2000
 MAX_IDS = 5
@@ -40,6 +40,48 @@ _KINDS: list[tuple[Kind, frozenset[str]]] = [
                         "board", "score", "ahead", "behind", "winning", "first"})),
     ("seeds", frozenset({"seed", "seeds"})),
 ]  # fmt: skip
+NARROW: dict[Kind, tuple[tuple[frozenset[str], ...], frozenset[str]]] = {
+    "test_score": (
+        (
+            frozenset({"test"}),
+            frozenset({"score", "scores", "scored", "accuracy", "result", "value", "performance", "split"}),
+        ),
+        frozenset({"production", "best", "model", "solution", "set"}),
+    ),
+    "crashes": (
+        (frozenset({"crash", "crashed", "crashes", "crashing", "oom"}),),
+        frozenset({"hypothesis", "hypotheses", "idea", "ideas", "experiment", "experiments", "run", "runs", "candidate",
+                   "candidates", "change", "changes", "patch", "patches", "failed", "ones", "number", "tried",
+                   "validation", "fast", "training"}),
+    ),
+    "running": (
+        (frozenset({"running", "progress", "underway", "doing", "being", "under"}),),
+        frozenset({"test", "tested", "run", "tried", "way", "night", "agent", "hypothesis", "hypotheses", "idea",
+                   "experiment", "experiments", "moment", "there", "right", "just", "present", "process", "loop"}),
+    ),
+    "false_promotions": (
+        (
+            frozenset({"false", "wrong", "spurious", "bogus", "mistaken", "fluke", "flukes"}),
+            frozenset({"promotion", "promotions", "promoted", "positive", "positives", "discovery", "discoveries",
+                       "rate", "winners"}),
+        ),
+        frozenset({"number", "share", "expected", "likely", "season", "there", "chance", "probability"}),
+    ),
+    "leader": (
+        (
+            frozenset({"who", "whose", "leader", "leaders", "leads"}),
+            frozenset({"first", "leads", "leader", "leaders", "leading", "ahead", "winning", "top", "best", "number",
+                       "one", "wins", "1"}),
+        ),
+        frozenset({"place", "rank", "board", "leaderboard", "position", "score", "ranked", "system"}),
+    ),
+    "costs": (
+        (frozenset({"latency", "memory", "latencies", "speed", "slow", "footprint"}),),
+        frozenset({"production", "model", "solution", "baseline", "usage", "prediction", "predictions", "cost", "costs",
+                   "need", "take", "needs", "takes", "high", "fast", "large", "ms", "mb"}),
+    ),
+}  # fmt: skip
+"""Questions with one fact for an answer: a word of every group, and beside them no word but these and names."""
 _COUNTED = frozenset({"run", "runs", "cycle", "cycles", "hour", "hours", "night", "nights", "experiment", "experiments",
                       "looks", "time", "minutes", "long", "ideas", "hypotheses", "tried"})  # fmt: skip
 _IDEAS = frozenset(
@@ -70,12 +112,16 @@ class Question:
     outcome: str = ""
     """`promoted`, `archived` or `parked`, where the question names one."""
     aspect: str = ""
-    """The part of a story that is asked for: `seeds`, `costs`, `source`, `patch`; empty for all of it."""
+    """The part of a story that is asked for: `seeds`, `costs`, `source`, `patch`, `gap`; empty for all of it."""
     last_night: bool = False
     ours: bool = False
     """Whether it speaks of us."""
     topic: tuple[str, ...] = ()
     """Words left that say what it is about."""
+    narrow: Kind | None = None
+    """The one fact it seems to ask for; `kind` is how it is read where that has no answer."""
+    names: tuple[str, ...] = ()
+    """Words that a narrow question must find among the names of boards and metrics."""
 
 
 def understand(text: str) -> Question:
@@ -102,7 +148,22 @@ def understand(text: str) -> Question:
         used |= _COUNTED
     topic = tuple(dict.fromkeys(word for word in words if word not in used and len(word) > 1))
     ours = bool(known & {"we", "us", "our"})
-    return Question(text, kind, outcome=outcome, aspect=aspect, last_night=last_night, ours=ours, topic=topic)
+    narrow, names = _narrow(words, "#1" in text)
+    return Question(
+        text, kind, outcome=outcome, aspect=aspect, last_night=last_night, ours=ours, topic=topic, narrow=narrow,
+        names=names,
+    )  # fmt: skip
+
+
+def _narrow(words: list[str], first: bool) -> tuple[Kind | None, tuple[str, ...]]:
+    """The narrow question whose words these are, and the words left."""
+    known = set(words) | ({"first"} if first else set())
+    for kind, (groups, beside) in NARROW.items():
+        if all(known & group for group in groups):
+            used = _STOP.union(beside, *groups)
+            left = tuple(dict.fromkeys(word for word in words if word not in used and len(word) > 1))
+            return kind, left
+    return None, ()
 
 
 def _kind(text: str, known: set[str], outcome: str, last_night: bool) -> Kind:
@@ -128,6 +189,7 @@ def _aspect(known: set[str]) -> str:
         ("costs", {"cost", "costs", "latency", "memory"}),
         ("source", {"source", "quote", "paper", "page"}),
         ("patch", {"commit", "branch", "patch", "diff"}),
+        ("gap", {"gap"}),
     ):
         if known & names:
             return aspect

@@ -7,10 +7,12 @@ acts on a screen and nothing that looks like one of our citations.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from registry.audit_events import Event
+from registry.history import History
 from sandbox.outputs import plain_text
 
 SHOWN_SEEDS = 12
@@ -52,12 +54,32 @@ def signed(value: float | None) -> str:
     return "–" if value is None else f"{value:+.4f}"
 
 
+def in_its_unit(row: Mapping[str, Any]) -> str:
+    """The value of a criterion's row: as a share where its requirement is one, else as a number."""
+    if row["value"] is None:
+        return "–"
+    value, requirement = float(row["value"]), str(row["requirement"])
+    if requirement.startswith("increase") and "%" in requirement:
+        return f"{value:+.1%}"
+    return f"{value:.2%}" if "%" in requirement else f"{value:.4g}"
+
+
+def score_unknown(history: History, board: str) -> str:
+    """That our score on a board is an earlier production's; empty where it is today's, or there never was one."""
+    if board in history.scores or board not in history.scored:
+        return ""
+    commit, score = history.scored[board]
+    return f"unknown since production moved (last known {score:.4f}, of commit {commit[:12]})"
+
+
 def plural(count: int, word: str) -> str:
     return f"{count} {word}" + ("" if count == 1 else "s")
 
 
 def duration(seconds: float) -> str:
     """Seconds as the unit a person would say."""
+    if 0 < seconds < 1:
+        return "less than 1 s"
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from agent.services import Services
     from registry.workspace import Workspace
 
+INTERRUPTED = 130
+"""Exit status of a night that a person stopped."""
+
 
 @click.command("run")
 @click.option("--cycles", type=click.IntRange(1), default=None, help="Stop after this many cycles.")
@@ -66,14 +69,30 @@ def a_night(workspace: Workspace, goal: Goal, silent: bool, name: str = "run") -
         stack.enter_context(stopping(services))
         try:
             return night.run(services, goal)
-        except Interrupted:
+        except (Interrupted, KeyboardInterrupt) as error:
+            how = "at a safe point" if isinstance(error, Interrupted) else "at once"
             null = " --null" if goal.null and not goal.only else ""
-            where = f"agent {name}{null} --workspace {shlex.quote(str(workspace.root))}"
-            line = f"Stopped at a safe point. Go on with: {where}"
-            progress.say(line)
-            if silent:  # its one document is not there, so the way on goes where errors go
-                click.echo(line, err=True)
-            raise
+            _interrupted(services, workspace, how, f"agent {name}{null}", silent)
+            raise click.exceptions.Exit(INTERRUPTED) from error
+
+
+def _interrupted(services: Services, workspace: Workspace, how: str, command: str, silent: bool) -> None:
+    """That the night was stopped and how to go on: a line, or the one document of `--json`."""
+    go_on = f"{command} --workspace {shlex.quote(str(workspace.root))}"
+    night = services.history.night
+    if silent:
+        print_json(
+            {
+                "interrupted": True,
+                "night": night.id if night is not None else "",
+                "cycles": night.cycles if night is not None else 0,
+                "runs": night.runs if night is not None else 0,
+                "go_on": go_on,
+                "workspace": str(workspace.root),
+            }
+        )
+    else:
+        services.progress.say(f"Stopped {how}. Go on with: {go_on}")
 
 
 def report(workspace: Workspace, result: NightResult, as_json: bool, null: bool = False) -> None:

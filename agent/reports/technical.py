@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from agent.account import Account
-from agent.answers.sentences import duration, exponential, plural, safe, signed, when
+from agent.answers.sentences import duration, exponential, in_its_unit, plural, safe, score_unknown, signed, when
 from agent.chronicle import Chronicle, Data
 from agent.experience import configuration_table, escaped, queue_table, table
 from registry.audit_events import Event
@@ -75,6 +75,9 @@ def _summary(known: Chronicle) -> str:
 
 def _positions(known: Chronicle) -> Iterator[str]:
     for board, event in known.standings.items():
+        if unknown := score_unknown(known.history, board):
+            yield f"{escaped(safe(board, 100))} {unknown}"
+            continue
         gap = f", gap {event.data['gap']:+.4f}" if event.data["gap"] is not None else ""
         yield f"{escaped(safe(board, 100))} #{event.data['rank'] or '–'}{gap}"
 
@@ -132,6 +135,7 @@ def _experiment(account: Account) -> str:
         ),
         f"- **Source:** {escaped(safe(idea.source))} ({_rating(account)})",
         *_metrics(account),
+        *_gap(account),
         *_rationale(account),
         f"- **Cost:** {plural(account.runs, 'run')}, {duration(account.run_seconds)}",
         f"- **Events:** {', '.join(map(str, account.event_numbers()))}",
@@ -144,7 +148,8 @@ def _rating(account: Account) -> str:
     idea = account.hypothesis
     by = escaped(safe(account.researcher, 60))
     gain, rank = signed(idea.estimated_gain), f"{idea.priority_score:g}"
-    return f"by {by}; effort {idea.implementation.effort}, estimated {gain}, priority {rank}"
+    by = f"by {by}" if by.lower() != escaped(safe(idea.source, 60)).lower() else "by hand"
+    return f"{by}; effort {idea.implementation.effort}, estimated {gain}, priority {rank}"
 
 
 def _code(value: object) -> str:
@@ -170,6 +175,11 @@ def _metrics(account: Account) -> Iterator[str]:
         yield f"- **Test:** {data['mean']:.4f} (look {data['look']} of {data['of']}; never used to decide)"
 
 
+def _gap(account: Account) -> Iterator[str]:
+    if account.gap_note is not None:
+        yield f"- **Gap analysis:** {escaped(safe(account.gap_note.reason, 800))}"
+
+
 def _rationale(account: Account) -> Iterator[str]:
     judged = [row for row in account.rows if row["result"] in RESULTS]
     if judged:
@@ -183,7 +193,7 @@ def _rationale(account: Account) -> Iterator[str]:
 
 
 def _row(row: Data) -> str:
-    value = "" if row["value"] is None else f" {float(row['value']):.4g}"
+    value = "" if row["value"] is None else f" {in_its_unit(row)}"
     mark = "✓" if row["result"] == "passed" else "✗"
     asked = escaped(row["requirement"]) + ("" if row["binding"] else ", not binding")
     return f"{mark} {escaped(row['name'])}{value} ({asked})"

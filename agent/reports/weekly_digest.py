@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 from agent import experience
 from agent.account import Account
-from agent.answers.sentences import duration, plural, safe, signed
+from agent.answers import submissions
+from agent.answers.sentences import duration, plural, safe, score_unknown, signed
 from agent.chronicle import Chronicle
 from agent.experience import escaped
+from agent.reports import needs_a_person
 from registry.audit_events import Event
 
 if TYPE_CHECKING:
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 CHANGES = 12
 """Lines about other people's changes; what is left out is counted."""
 NEXT = 5
+CRASH = "crash"
+NO_RESULT = frozenset({CRASH, "superseded"})
+"""Verdicts that say nothing about the idea: its runs failed, or production moved on during the test."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +55,7 @@ def digest(known: Chronicle, now: datetime, schedule: Schedule | None = None) ->
         _section("Experiments Run This Week", _experiments(known, week), "No experiment was run."),
         "## Promotions: Gain on Test Against Gain on Dev\n\n" + _promotions(known, week),
         _section("Season", _season(known), "No season has been opened."),
-        _section("Needs a Person", _alerts(known, week), "Nothing."),
+        _section("Needs a Person", needs_a_person.lines(known, week.holds), "Nothing."),
         _colophon(known, now),
     ]
     return "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
@@ -65,6 +70,9 @@ def _positions(known: Chronicle) -> Iterator[str]:
     for board, event in known.standings.items():
         data = event.data
         name = escaped(safe(board, 100))
+        if unknown := score_unknown(known.history, board):
+            yield f"{name}: ⚠️ our score and rank are {unknown}"
+            continue
         if data["rank"] is None:
             yield f"{name}: not ranked ⚠️ (our score: {_score(data['score'])})"
             continue
@@ -90,6 +98,9 @@ def _changes(known: Chronicle, week: Week) -> Iterator[str]:
         boards = ", ".join(escaped(board) for board in account.hypothesis.target_leaderboards) or "no board"
         gain = f"{event.data['gain']:+.3f} on {boards} (dev, fresh seeds; event {event.seq})"
         yield f"Promoted {account.hypothesis.id} ({_title(account)}): {gain}"
+        if account.submission is not None and submissions.accepted(account.submission):
+            told = escaped(submissions.told(account.submission))
+            yield f"Submission of {account.hypothesis.id}: {told} (event {account.submission.seq})"
     for event in known.productions[1:]:
         if week.holds(event) and not event.reason.startswith("promoted"):
             yield f"Production moved to {event.data['commit'][:12]}: {escaped(safe(event.reason))} (event {event.seq})"
@@ -141,7 +152,8 @@ def _next(known: Chronicle, now: datetime, schedule: Schedule | None) -> Iterato
         gain = f"est. gain {hypothesis.estimated_gain:+.3f}"
         yield f"Experiment {hypothesis.id} ({escaped(safe(hypothesis.title, 120))}) {verb} for {boards} — {gain}"
     if len(waiting) > NEXT:
-        yield f"{len(waiting) - NEXT} more experiments are queued"
+        more = len(waiting) - NEXT
+        yield "1 more experiment is queued" if more == 1 else f"{more} more experiments are queued"
     if schedule is not None:
         yield f"Research ingest scheduled for {_moment(schedule.research_ingest, now)}"
         yield f"Leaderboards read {_moment(schedule.leaderboard_scrape, now)}"
@@ -157,19 +169,29 @@ def _moment(expression: str | None, now: datetime) -> str:
 
 def _experiments(known: Chronicle, week: Week) -> Iterator[str]:
     closed = [account for account in known.accounts.values() if week.holds(account.closing)]
-    judged = [account for account in closed if account.verdict is not None]
-    invalid = [a for a in closed if a.archived is not None and a.archived.data.get("code") == "validation"]
-    promoted = [account for account in closed if account.promoted is not None]
+    judged = [account for account in closed if account.verdict is not None and _ended(account) not in NO_RESULT]
+    crashed = sum(_ended(account) == CRASH for account in closed)
+    invalid = sum(_ended(account) == "validation" for account in closed)
+    promoted = sum(account.promoted is not None for account in closed)
     if closed:
-        yield f"{len(judged)} experiments completed | {len(invalid)} failed fast validation | {len(promoted)} promoted"
+        completed = plural(len(judged), "experiment")
+        yield f"{completed} completed | {invalid} failed fast validation | {promoted} promoted"
         parked = sum(account.status == "parked" for account in closed)
-        other = len(closed) - len(judged) - len(invalid)
-        rejected = len(judged) - len(promoted) - parked
-        yield f"{rejected} rejected by the gate | {parked} parked | {other} superseded, refused or dropped"
+        other = len(closed) - len(judged) - invalid - crashed
+        rejected = len(judged) - promoted - parked
+        ends = f"{rejected} rejected by the gate | {crashed} crashed | {parked} parked"
+        yield f"{ends} | {other} superseded, refused or dropped"
     nights = [night for night in known.nights if week.holds(night.ended or night.started)]
     if nights:
         runs, seconds = sum(night.runs for night in nights), sum(night.run_seconds for night in nights)
         yield f"{plural(len(nights), 'night')}: {plural(runs, 'run')}, {duration(seconds)} of run time"
+
+
+def _ended(account: Account) -> str:
+    """The code of what ended it: the gate's, or that of an end before the gate."""
+    if account.verdict is not None:
+        return str(account.verdict.data["reason"])
+    return str(account.archived.data.get("code", "")) if account.archived is not None else ""
 
 
 # -- what stands behind the figures -------------------------------------------------------------------------
@@ -239,29 +261,6 @@ def _noise(known: Chronicle) -> str | None:
         return None
     spread = f"{stdev(values):.4f} in {escaped(safe(metric, 60))} (sd over {len(values)} seeds)"
     return f"Noise: one run of production varies by {spread}"
-
-
-def _alerts(known: Chronicle, week: Week) -> Iterator[str]:
-    words = {
-        "escalated": "Brief for people",
-        "defended": "Production has become worse",
-        "test_look_refused": "No test score",
-        "night_ended": "A night stopped",
-        "input_refused": "A file was not taken in",
-    }
-    for event in known.alerts:
-        if week.holds(event):
-            file = f" ({escaped(event.data['file'])})" if event.kind == "escalated" else ""
-            about = f" — {escaped(safe(event.subject, 100))}" if event.subject else ""
-            yield f"{words[event.kind]}{about}: {escaped(safe(event.reason))}{file} (event {event.seq})"
-    for account in known.accounts.values():
-        if (
-            account.submission is not None
-            and week.holds(account.submission)
-            and not account.submission.data["accepted"]
-        ):
-            why = f"{escaped(safe(account.submission.reason))} (event {account.submission.seq})"
-            yield f"Submission of {account.hypothesis.id} not accepted: {why}"
 
 
 def _colophon(known: Chronicle, now: datetime) -> str:

@@ -19,6 +19,7 @@ from agent.researcher.combinations import combinations
 from agent.researcher.contract import Idea, Proposals, Strategy, Trial
 from agent.researcher.history import COMBINATION, Known, expected_gain, family_of, resting, settings_key
 from agent.researcher.reading import by_priority
+from agent.researcher.wording import claim
 from registry.hypotheses import EFFORT_SCORES, Scalar, priority
 from registry.papers import Technique
 from registry.target import Parameter
@@ -281,7 +282,7 @@ def _idea(situation: _Situation, draft: _Draft, gap_points: float | None, metric
     return Idea(
         settings=draft.settings,
         title=title[:200],
-        claim=f"Changing {' and '.join(moves)} improves {metric} by about {draft.gain:+.4f}",
+        claim=claim(moves, draft.gain, metric, unverified=technique is not None and not technique.quote.verified),
         change=f"Set {' and '.join(moves)} in the configuration",
         source=f"{origin} + gap analysis ({gap})",
         family=family_of(situation.space, draft.settings),

@@ -1,0 +1,50 @@
+"""What the digest asks a person for: briefs, regressions, stopped nights, submissions. Called by the digest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from agent.answers import submissions
+from agent.answers.sentences import safe
+from agent.chronicle import Chronicle
+from agent.escalation import ESCALATE_ABOVE
+from agent.experience import escaped
+from registry.audit_events import Event
+
+_WORDS = {
+    "escalated": "Brief for people",
+    "defended": "Production has become worse",
+    "test_look_refused": "No test score",
+    "night_ended": "A night stopped",
+    "input_refused": "A file was not taken in",
+}
+
+
+def lines(known: Chronicle, holds: Callable[[Event | None], bool]) -> Iterator[str]:
+    """One line for each thing; `holds` says whether an event belongs to the span that is told."""
+    yield from _briefs(known)
+    for event in known.alerts:
+        if event.kind != "escalated" and holds(event):
+            about = f" — {escaped(safe(event.subject, 100))}" if event.subject else ""
+            yield f"{_WORDS[event.kind]}{about}: {escaped(safe(event.reason))} (event {event.seq})"
+    for account in known.accounts.values():
+        handed_in = account.submission
+        if handed_in is not None and holds(handed_in) and not submissions.accepted(handed_in):
+            told = escaped(submissions.told(handed_in))
+            yield f"Submission of {account.hypothesis.id}: {told} (event {handed_in.seq})"
+
+
+def _briefs(known: Chronicle) -> Iterator[str]:
+    """The latest brief of each board whose gap still asks for one, however long ago it was written."""
+    latest = {event.subject: event for event in known.alerts if event.kind == "escalated"}
+    for board, event in latest.items():
+        standing = known.standings.get(board)
+        if standing is None or _still_asked(standing):
+            points = f"; it is {standing.data['gap_points']:.2f} points now" if standing is not None else ""
+            why = f"{escaped(safe(event.reason))}{points} ({escaped(event.data['file'])})"
+            yield f"{_WORDS['escalated']} — {escaped(safe(board, 100))}: {why} (event {event.seq})"
+
+
+def _still_asked(standing: Event) -> bool:
+    gap, points = standing.data["gap"], standing.data["gap_points"]
+    return gap is not None and gap < 0 and points is not None and points > ESCALATE_ABOVE
