@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from agent import rivals
 from agent.services import Services
 from registry.competitive import CompetitiveRegistry, Leaderboard
-from registry.durable import write_atomically
 from registry.errors import BadInput, RateLimited, Retryable
 from registry.facts import BoardState
 from registry.standings import Delta, Position, Snapshot, TrackChanged
@@ -57,8 +57,8 @@ def read(services: Services, registry: CompetitiveRegistry, board: Leaderboard, 
     )
     for line in data.get("alerts", []):
         services.progress.say(line)
-    if status == "read":
-        _update_competitors(services, board)
+    if status == "read" and (snapshot := snapshot_of(services, board.name)) is not None:
+        rivals.update(services, board, snapshot)
     elif why:
         services.progress.say(f"[STATUS] {board.name}: {status} — {why}")
     return status
@@ -103,29 +103,11 @@ def _facts(services: Services, registry: CompetitiveRegistry, board: Leaderboard
     if old is None:
         return facts
     delta = deltas.compare(with_our_score(old, ours, score), with_our_score(snapshot, ours, score), ours)
-    facts["alerts"] = [line for line in report_lines.alerts(delta, ours) if not line.startswith("[STATUS] Our rank")]
+    said_by_stand = report_lines.status_line(delta.after)
+    facts["alerts"] = [line for line in report_lines.alerts(delta, ours) if line != said_by_stand]
     if not isinstance(delta, TrackChanged):
         facts["delta"] = delta.model_dump(mode="json")
     return facts
-
-
-def _update_competitors(services: Services, board: Leaderboard) -> None:
-    """Write what the board says about known competitors into the registry, in place."""
-    from registry import competitive_text
-
-    snapshot = snapshot_of(services, board.name)
-    if snapshot is None:
-        return
-    path = services.workspace.competitive_registry
-    before = text = path.read_text()
-    scores = {entry.name: entry.scores.get(snapshot.metric) for entry in snapshot.entries}
-    for competitor in services.competitive().competitors:
-        score = scores.get(competitor.aliases.get(board.name, competitor.name))
-        if competitor.source == board.name and score is not None and score != competitor.latest_score:
-            today = services.clock().date()
-            text = competitive_text.with_competitor_score(text, competitor.name, board.name, score, today)
-    if text != before:
-        write_atomically(path, text)
 
 
 # -- where we stand -----------------------------------------------------------------------------------------
@@ -158,9 +140,11 @@ def stand(services: Services, registry: CompetitiveRegistry, board: Leaderboard,
         "victory": trigger.won,
     }
     why = "; ".join(trigger.reasons)
+    stood = (before.rank, before.gap) if before.stood else None  # taken now: `record` changes `before`
     services.record("standing", board.name, data, reason=why, key=key)
-    if (position.rank, position.gap_to_first) != (before.rank, before.gap):
-        services.progress.say(report_lines.status_line(position))
+    if (position.rank, position.gap_to_first) != stood:
+        where = f" | {board.name}" if len(registry.target_leaderboards) > 1 else ""
+        services.progress.say(report_lines.status_line(position) + where)
     return kind
 
 
@@ -250,7 +234,8 @@ def spec_of(board: Leaderboard) -> BoardSpec:
     columns, table = board.columns, board.table
     selector = ""
     if table is not None:
-        selector = next(str(value) for value in (table.caption, table.id, table.path, table.index) if value is not None)
+        counted = None if table.index is None else table.index + 1  # the registry counts from 0, a selector from 1
+        selector = next(str(value) for value in (table.caption, table.id, table.path, counted) if value is not None)
     return sources.BoardSpec(
         name=board.name,
         url=board.url,

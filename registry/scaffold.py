@@ -69,8 +69,9 @@ def competitive_registry(domain: str, name: str, boards: Sequence[BoardValues], 
         # victory {{rank: 1, margin: 0.0, sustained_cycles: 1}} and widen_threshold.
         target_leaderboards:{boards}
 
-        # Rivals and what they scored when last seen; monitoring adds and updates them. Where a rival goes by
-        # another name on some board, say so: aliases: {{Board: name there}}.
+        # Rivals and what they scored when last seen, which monitoring keeps up. It adds the ten best of each board;
+        # write down others that you want to follow. Where a rival goes by another name on some board, say so:
+        # aliases: {{Board: name there}}.
         competitors:
 
         our_solution:
