@@ -5,6 +5,7 @@ Called by `agent.doctor.checkup`. Every problem of every file is told, with its 
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -39,6 +40,7 @@ class Documents:
         yield from found or [ok("competitive_registry.yaml", self._boards_in_words())]
         self.research, found = _load(self.workspace.research_config, load_research)
         yield from found or [ok("research_config.yaml", self._sources_in_words())]
+        yield from self._folders()
         if self.workspace.experiment_queue.exists():
             _, found = _load(self.workspace.experiment_queue, load_queue)
             yield from found
@@ -61,6 +63,21 @@ class Documents:
         sources = self.research.research_sources
         queries, folders = len(sources.arxiv_queries), len(sources.local_folders) + len(sources.recorded_arxiv)
         return f"{queries} searches, {folders} folders"
+
+    def _folders(self) -> Iterator[Finding]:
+        """Places of papers that are not there; a night says so and goes on without them."""
+        if self.research is None:
+            return
+        sources = self.research.research_sources
+        named = [("local_folders", folder) for folder in sources.local_folders]
+        named += [("recorded_arxiv", place) for place in sources.recorded_arxiv]
+        for key, place in named:
+            path = self.workspace.root / place
+            if path.is_dir() or (key == "recorded_arxiv" and path.is_file()):
+                continue
+            found = f"{key}: {place} is no folder" if path.exists() else f"{key}: there is no {path}"
+            fix = f"mkdir -p {shlex.quote(str(path))}, or mend {key} in research_config.yaml"
+            yield warn("research_config.yaml", found, fix)
 
     def _agreement(self) -> Iterator[Finding]:
         """Names that one document says and another must know."""
