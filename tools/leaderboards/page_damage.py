@@ -46,15 +46,15 @@ def find_cuts(body: bytes) -> Cuts:
     count, position, inside = 0, 0, ""
     stack: list[int] = []
     while (match := _TOKEN.search(text, position)) is not None:
-        token, position = match[0].lower(), match.end()
-        if token == "<table":
+        piece, position = match[0].lower(), match.end()
+        if piece == "<table":
             stack.append(count)
             count += 1
-        elif token.startswith("</"):
+        elif piece.startswith("</"):
             if stack:
                 stack.pop()
         else:
-            name = "comment" if token == "<!--" else token[1:]
+            name = "comment" if piece == "<!--" else piece[1:]
             end = _ENDS[name].search(text, position)
             if end is None:
                 inside = name
