@@ -16,6 +16,7 @@ from registry.facts import BoardState
 from registry.standings import Delta, Position, Snapshot, TrackChanged
 
 if TYPE_CHECKING:
+    from tools.leaderboards.robots import Robots
     from tools.leaderboards.sources import BoardSpec
     from tools.leaderboards.triggers import Trigger
 
@@ -39,7 +40,15 @@ def snapshot_of(services: Services, board: str) -> Snapshot | None:
 # -- reading ------------------------------------------------------------------------------------------------
 
 
-def read(services: Services, registry: CompetitiveRegistry, board: Leaderboard, slot: str) -> str:
+def read_all(services: Services, registry: CompetitiveRegistry, slot: str) -> dict[str, str]:
+    """One pass over every board, which asks each site for its robots.txt once; board → its word for the record."""
+    from tools.leaderboards.robots import Robots
+
+    robots = Robots()
+    return {board.name: read(services, registry, board, slot, robots) for board in registry.target_leaderboards}
+
+
+def read(services: Services, registry: CompetitiveRegistry, board: Leaderboard, slot: str, robots: Robots) -> str:
     """Read one board if its slot is new, or was not read when it was tried; its word for the cycle's record."""
     known, cycle = services.history.boards.get(board.name, BoardState()), services.history.cycles
     key = f"board:{board.name}:{slot}"
@@ -47,7 +56,7 @@ def read(services: Services, registry: CompetitiveRegistry, board: Leaderboard, 
         return "not_due"
     if services.log.find(key) is not None:
         return "not_due"  # the log is asked too: a clock that was set back names an old slot again
-    status, data, why = _read(services, registry, board)
+    status, data, why = _read(services, registry, board, robots)
     services.record(
         "board_read",
         board.name,
@@ -64,7 +73,9 @@ def read(services: Services, registry: CompetitiveRegistry, board: Leaderboard, 
     return status
 
 
-def _read(services: Services, registry: CompetitiveRegistry, board: Leaderboard) -> tuple[str, Data, str]:
+def _read(
+    services: Services, registry: CompetitiveRegistry, board: Leaderboard, robots: Robots
+) -> tuple[str, Data, str]:
     """(status, facts for the event, why). A page that cannot be read keeps the old snapshot and says what it saw."""
     from tools.leaderboards import fetching, reading
     from tools.leaderboards.fetch_cache import FetchCache
@@ -72,7 +83,7 @@ def _read(services: Services, registry: CompetitiveRegistry, board: Leaderboard)
     spec = spec_of(board)
     cache = FetchCache(services.workspace.cache / "fetch")
     try:
-        fetched = fetching.obtain(spec, cache, put=services.blobs.put, base=services.workspace.root)
+        fetched = fetching.obtain(spec, cache, put=services.blobs.put, base=services.workspace.root, robots=robots)
         if fetched.status == "rate_limited":
             return "rate_limited", {}, "the board asked for patience; the next cycle tries again"
         taken_at = services.clock().isoformat()
@@ -254,4 +265,6 @@ def spec_of(board: Leaderboard) -> BoardSpec:
         our_entry=board.our_entry or "",
         victory=sources.Victory(board.victory.rank, board.victory.margin, board.victory.sustained_cycles),
         widen_threshold=board.widen_threshold,
+        scale=board.scale,
+        values=dict(board.values),
     )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -206,3 +208,71 @@ def test_whatever_a_board_says_the_registry_keeps_every_other_byte(rows: list[tu
     assert after.endswith(REGISTRY[tail:])
     assert "   # kept\n    source: Tiny\n" in after
     assert _updated(after, _snapshot(*entries))[0] == after
+
+
+# -- the registry's keys, as a board is read by them ---------------------------------------------------------
+
+
+def _monitored(tiny: Tiny) -> dict[str, float | None]:
+    said = tiny.agent("monitor")
+    assert said.returncode == 0, said.stdout + said.stderr
+    return _rivals(tiny)
+
+
+def test_scores_typed_into_the_registry_are_a_board(tiny: Tiny) -> None:
+    tiny.write_registry(url="https://example.org/board", method="manual", more="    values: {Rival: 0.7, A b: 0.65}")
+    assert _monitored(tiny) == {"Rival": 0.7, "A b": 0.65}
+
+
+def test_scores_typed_in_for_a_board_that_is_fetched_are_refused(tiny: Tiny) -> None:
+    tiny.write_registry(more="    values: {Rival: 0.7}")
+    said = tiny.agent("monitor")
+    assert said.returncode == 2
+    assert "competitive_registry.yaml:4" in said.stderr
+    assert "values are read with scrape_method manual only" in said.stderr
+
+
+def test_a_board_in_per_cent_is_brought_into_our_unit(tiny: Tiny) -> None:
+    tiny.write_board(Rival=84.7, Other=0.1)
+    tiny.write_registry(more="    scale: 0.01")
+    assert _monitored(tiny) == {"Rival": 0.847, "Other": 0.001}
+
+
+def test_a_table_is_chosen_by_its_place_from_0(tiny: Tiny) -> None:
+    tables = [
+        f"<table><tr><th>Model</th><th>accuracy</th></tr><tr><td>Rival</td><td>0.{n}</td></tr></table>" for n in "78"
+    ]
+    (tiny.workspace.root / "page.html").write_text("".join(tables))
+    tiny.write_registry(url="page.html", method="manual", more="    table: {index: 0}")
+    assert _monitored(tiny) == {"Rival": 0.7}
+    tiny.write_registry(url="page.html", method="manual", more="    table: {index: 1}")
+    assert _monitored(tiny) == {"Rival": 0.8}
+
+
+def test_one_look_at_five_boards_of_a_site_asks_for_its_robots_txt_once(tiny: Tiny) -> None:
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            body = b"" if self.path == "/robots.txt" else b'{"Rival": 0.7}'
+            self.send_response(404 if self.path == "/robots.txt" else 200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *words: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        site = f"http://127.0.0.1:{server.server_port}"
+        rest = "scrape_method: api, primary_metric: accuracy, higher_is_better: true"
+        more = "".join(f'  - {{name: B{number}, url: "{site}/{number}", {rest}}}\n' for number in range(4))
+        tiny.write_registry(url=f"{site}/main", method="api", more=more)
+        said = tiny.agent("monitor")
+        server.shutdown()
+        thread.join()
+    assert said.returncode == 0, said.stderr
+    assert sorted(asked) == ["/0", "/1", "/2", "/3", "/main", "/robots.txt"]

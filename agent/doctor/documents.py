@@ -97,6 +97,10 @@ class Documents:
             found = f"higher_is_better: {metric.higher_is_better} here and {board.higher_is_better} on {board.name}"
             fix = "make target.yaml and competitive_registry.yaml agree"
             yield Finding("target.yaml", "fail", found, fix, configuration=True)
+        ours, gate = self.competitive.our_solution.promotion_threshold, self.target.gate.threshold
+        if ours != gate:
+            found = f"gate.threshold is {gate:g}, and promotion_threshold in competitive_registry.yaml is {ours:g}"
+            yield warn("target.yaml", found, "make them agree; the gate goes by gate.threshold")
         if not self.target.search_space:
             yield warn("target.yaml", "search_space is empty, so the offline researcher has nothing to try", "fill it")
 
