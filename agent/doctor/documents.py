@@ -7,20 +7,29 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from agent.doctor.findings import STUMBLES, Finding, complaints, fail, ok, warn
+from agent.doctor.findings import STUMBLES, Finding, complaints, ok, warn
 from registry.audit_chain import verify_chain
 from registry.competitive import CompetitiveRegistry
 from registry.documents import load_competitive, load_queue, load_research, load_target
-from registry.errors import Problem
+from registry.errors import BadInput
 from registry.locks import Busy, workspace_lock
 from registry.research import ResearchConfig
 from registry.target import Target
 from registry.workspace import Workspace
+from registry.yaml_nodes import NodePath
+from registry.yaml_parsing import read
 
 Document = TypeVar("Document")
+_RESTORE = {
+    "target.yaml": "restore {path} from a copy, or take one from a new workspace (`agent init` with --workspace)",
+    "competitive_registry.yaml": "restore {path} from a copy, or write it as docs/registry.md shows",
+    "research_config.yaml": "echo 'research_sources: {{}}' > {path}",
+}
+"""What mends a document that is not there; `agent init` refuses a workspace that has something in it."""
 
 
 class Documents:
@@ -64,6 +73,9 @@ class Documents:
         queries, folders = len(sources.arxiv_queries), len(sources.local_folders) + len(sources.recorded_arxiv)
         return f"{queries} searches, {folders} folders"
 
+    def _in_target(self, found: str, expected: str, path: NodePath, fix: str) -> Finding:
+        return complaints("target.yaml", BadInput(read(self.workspace.target).problem(path, found, expected, fix)))[0]
+
     def _folders(self) -> Iterator[Finding]:
         """Places of papers that are not there; a night says so and goes on without them."""
         if self.research is None:
@@ -88,15 +100,17 @@ class Documents:
         boards = [one.name for one in self.competitive.target_leaderboards]
         if metric.leaderboard and board is None:
             known = f"one of the boards: {', '.join(boards)}" if boards else "a board of competitive_registry.yaml"
-            problem = Problem(str(self.workspace.target), metric.leaderboard, known, "metrics.primary.leaderboard")
-            yield Finding("target.yaml", "fail", str(problem), "add the board, or mend the name", configuration=True)
+            fix = "add the board to competitive_registry.yaml, or mend the name"
+            yield self._in_target(
+                f'the board "{metric.leaderboard}"', known, ("metrics", "primary", "leaderboard"), fix
+            )
         elif not metric.leaderboard:
             found = "metrics.primary names no leaderboard, so there is no rank to reach"
             yield warn("target.yaml", found, "add leaderboard: <name of a board> to metrics.primary")
         elif board is not None and board.higher_is_better != metric.higher_is_better:
-            found = f"higher_is_better: {metric.higher_is_better} here and {board.higher_is_better} on {board.name}"
+            found = f"{metric.higher_is_better} here and {board.higher_is_better} on {board.name}".lower()
             fix = "make target.yaml and competitive_registry.yaml agree"
-            yield Finding("target.yaml", "fail", found, fix, configuration=True)
+            yield self._in_target(found, "one direction", ("metrics", "primary", "higher_is_better"), fix)
         ours, gate = self.competitive.our_solution.promotion_threshold, self.target.gate.threshold
         if ours != gate:
             found = f"gate.threshold is {gate:g}, and promotion_threshold in competitive_registry.yaml is {ours:g}"
@@ -109,7 +123,12 @@ def _load(path: Path, load: Callable[[Path], Document]) -> tuple[Document | None
     try:
         return load(path), []
     except STUMBLES as error:
-        return None, complaints(path.name, error)
+        found = complaints(path.name, error)
+        if not path.exists():
+            found = [
+                replace(one, fix=_RESTORE.get(path.name, one.fix).format(path=shlex.quote(str(path)))) for one in found
+            ]
+        return None, found
 
 
 def log(workspace: Workspace) -> Iterator[Finding]:
@@ -119,7 +138,13 @@ def log(workspace: Workspace) -> Iterator[Finding]:
         return
     report = verify_chain(workspace.audit)
     for problem in report.problems:
-        yield fail("audit log", str(problem), "restore the file from a copy; `agent audit verify` tells more")
+        file, line = str(workspace.audit), problem.line
+        said = str(replace(problem, fix=""))
+        if problem.fix:  # a last line that a crash cut off, which no reader takes for an event
+            yield Finding("audit log", "warn", said, f"nothing: {problem.fix}", file=file, line=line)
+            continue
+        fix = "restore the file from a copy; `agent audit verify` tells more"
+        yield Finding("audit log", "fail", said, fix, file=file, line=line)
     if report.ok:
         yield ok("audit log", f"{report.events} events, head {report.head.hash[:16]}")
 
