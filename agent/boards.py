@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from agent import rivals
 from agent.services import Services
 from registry.competitive import CompetitiveRegistry, Leaderboard
-from registry.durable import write_atomically
 from registry.errors import BadInput, RateLimited, Retryable
 from registry.facts import BoardState
 from registry.standings import Delta, Position, Snapshot, TrackChanged
 
 if TYPE_CHECKING:
+    from tools.leaderboards.robots import Robots
     from tools.leaderboards.sources import BoardSpec
     from tools.leaderboards.triggers import Trigger
 
@@ -39,7 +40,15 @@ def snapshot_of(services: Services, board: str) -> Snapshot | None:
 # -- reading ------------------------------------------------------------------------------------------------
 
 
-def read(services: Services, registry: CompetitiveRegistry, board: Leaderboard, slot: str) -> str:
+def read_all(services: Services, registry: CompetitiveRegistry, slot: str) -> dict[str, str]:
+    """One pass over every board, which asks each site for its robots.txt once; board → its word for the record."""
+    from tools.leaderboards.robots import Robots
+
+    robots = Robots()
+    return {board.name: read(services, registry, board, slot, robots) for board in registry.target_leaderboards}
+
+
+def read(services: Services, registry: CompetitiveRegistry, board: Leaderboard, slot: str, robots: Robots) -> str:
     """Read one board if its slot is new, or was not read when it was tried; its word for the cycle's record."""
     known, cycle = services.history.boards.get(board.name, BoardState()), services.history.cycles
     key = f"board:{board.name}:{slot}"
@@ -47,7 +56,7 @@ def read(services: Services, registry: CompetitiveRegistry, board: Leaderboard, 
         return "not_due"
     if services.log.find(key) is not None:
         return "not_due"  # the log is asked too: a clock that was set back names an old slot again
-    status, data, why = _read(services, registry, board)
+    status, data, why = _read(services, registry, board, robots)
     services.record(
         "board_read",
         board.name,
@@ -57,14 +66,16 @@ def read(services: Services, registry: CompetitiveRegistry, board: Leaderboard, 
     )
     for line in data.get("alerts", []):
         services.progress.say(line)
-    if status == "read":
-        _update_competitors(services, board)
+    if status == "read" and (snapshot := snapshot_of(services, board.name)) is not None:
+        rivals.update(services, board, snapshot)
     elif why:
         services.progress.say(f"[STATUS] {board.name}: {status} — {why}")
     return status
 
 
-def _read(services: Services, registry: CompetitiveRegistry, board: Leaderboard) -> tuple[str, Data, str]:
+def _read(
+    services: Services, registry: CompetitiveRegistry, board: Leaderboard, robots: Robots
+) -> tuple[str, Data, str]:
     """(status, facts for the event, why). A page that cannot be read keeps the old snapshot and says what it saw."""
     from tools.leaderboards import fetching, reading
     from tools.leaderboards.fetch_cache import FetchCache
@@ -72,7 +83,7 @@ def _read(services: Services, registry: CompetitiveRegistry, board: Leaderboard)
     spec = spec_of(board)
     cache = FetchCache(services.workspace.cache / "fetch")
     try:
-        fetched = fetching.obtain(spec, cache, put=services.blobs.put, base=services.workspace.root)
+        fetched = fetching.obtain(spec, cache, put=services.blobs.put, base=services.workspace.root, robots=robots)
         if fetched.status == "rate_limited":
             return "rate_limited", {}, "the board asked for patience; the next cycle tries again"
         taken_at = services.clock().isoformat()
@@ -103,29 +114,11 @@ def _facts(services: Services, registry: CompetitiveRegistry, board: Leaderboard
     if old is None:
         return facts
     delta = deltas.compare(with_our_score(old, ours, score), with_our_score(snapshot, ours, score), ours)
-    facts["alerts"] = [line for line in report_lines.alerts(delta, ours) if not line.startswith("[STATUS] Our rank")]
+    said_by_stand = report_lines.status_line(delta.after)
+    facts["alerts"] = [line for line in report_lines.alerts(delta, ours) if line != said_by_stand]
     if not isinstance(delta, TrackChanged):
         facts["delta"] = delta.model_dump(mode="json")
     return facts
-
-
-def _update_competitors(services: Services, board: Leaderboard) -> None:
-    """Write what the board says about known competitors into the registry, in place."""
-    from registry import competitive_text
-
-    snapshot = snapshot_of(services, board.name)
-    if snapshot is None:
-        return
-    path = services.workspace.competitive_registry
-    before = text = path.read_text()
-    scores = {entry.name: entry.scores.get(snapshot.metric) for entry in snapshot.entries}
-    for competitor in services.competitive().competitors:
-        score = scores.get(competitor.aliases.get(board.name, competitor.name))
-        if competitor.source == board.name and score is not None and score != competitor.latest_score:
-            today = services.clock().date()
-            text = competitive_text.with_competitor_score(text, competitor.name, board.name, score, today)
-    if text != before:
-        write_atomically(path, text)
 
 
 # -- where we stand -----------------------------------------------------------------------------------------
@@ -158,9 +151,11 @@ def stand(services: Services, registry: CompetitiveRegistry, board: Leaderboard,
         "victory": trigger.won,
     }
     why = "; ".join(trigger.reasons)
+    stood = (before.rank, before.gap) if before.stood else None  # taken now: `record` changes `before`
     services.record("standing", board.name, data, reason=why, key=key)
-    if (position.rank, position.gap_to_first) != (before.rank, before.gap):
-        services.progress.say(report_lines.status_line(position))
+    if (position.rank, position.gap_to_first) != stood:
+        where = f" | {board.name}" if len(registry.target_leaderboards) > 1 else ""
+        services.progress.say(report_lines.status_line(position) + where)
     return kind
 
 
@@ -250,7 +245,8 @@ def spec_of(board: Leaderboard) -> BoardSpec:
     columns, table = board.columns, board.table
     selector = ""
     if table is not None:
-        selector = next(str(value) for value in (table.caption, table.id, table.path, table.index) if value is not None)
+        counted = None if table.index is None else table.index + 1  # the registry counts from 0, a selector from 1
+        selector = next(str(value) for value in (table.caption, table.id, table.path, counted) if value is not None)
     return sources.BoardSpec(
         name=board.name,
         url=board.url,
@@ -269,4 +265,6 @@ def spec_of(board: Leaderboard) -> BoardSpec:
         our_entry=board.our_entry or "",
         victory=sources.Victory(board.victory.rank, board.victory.margin, board.victory.sustained_cycles),
         widen_threshold=board.widen_threshold,
+        scale=board.scale,
+        values=dict(board.values),
     )

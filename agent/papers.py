@@ -6,6 +6,7 @@ the log; the cycle goes on and the next one asks again.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -13,10 +14,11 @@ from agent import proposals
 from agent.services import Services
 from registry.durable import write_atomically
 from registry.errors import BadInput, Retryable
+from registry.hypotheses import Scalar
 from registry.papers import Paper, Reading
 
 if TYPE_CHECKING:
-    from tools.papers import PaperQuery, PaperSource
+    from tools.papers import PaperQuery, PaperSource, Unreadable
 
 
 def sources(services: Services) -> Iterator[tuple[PaperSource, PaperQuery]]:
@@ -41,32 +43,55 @@ def sources(services: Services) -> Iterator[tuple[PaperSource, PaperQuery]]:
 
 def list_new(services: Services, slot: str) -> str:
     """Ask every source; papers without a reading go into the log to be read. Says what came."""
+    from tools.papers import PaperBatch
+
     found: dict[str, dict[str, object]] = {}
     statuses: list[dict[str, object]] = []
+    soft: list[tuple[str, str]] = []
     for source, query in sources(services):
         try:
             batch = source.find(query)
         except BadInput as error:
-            statuses.append({"source": source.name, "status": "refused", "notes": [str(error)], "papers": 0})
-            continue
-        notes = list(batch.notes)
-        statuses.append({"source": batch.source, "status": batch.status, "notes": notes, "papers": len(batch.papers)})
+            batch = PaperBatch(source.name, (), status="refused", notes=(str(error),))
+        bad = [{"name": one.name, "why": one.why} for one in batch.unreadable]
+        statuses.append(
+            {
+                "source": batch.source,
+                "status": batch.status,
+                "notes": list(batch.notes),
+                "papers": len(batch.papers),
+                "unreadable": bad,
+            }
+        )
         for paper in batch.papers:
             if paper.key not in services.history.readings:
                 found[paper.key] = {"source": source.name, "paper": paper.model_dump(mode="json")}
+        for one in batch.unreadable:
+            _tell_unreadable(services, source.name, one)
+        if batch.status != "ok":
+            why = f"{len(bad)} that cannot be read" if bad else "; ".join(batch.notes)
+            soft.append((f"{batch.source}: {batch.status}", f" — {why}" if why else ""))
     limit = services.research().max_papers_per_cycle
     chosen = dict(list(found.items())[:limit])
-    soft = [f"{item['source']}: {item['status']}" for item in statuses if item["status"] != "ok"]
     services.record(
         "papers_listed",
         "papers",
         {"slot": slot, "papers": chosen, "sources": statuses, "left_for_later": len(found) - len(chosen)},
-        reason="; ".join(soft),
+        reason="; ".join(status + why for status, why in soft),
         key=f"papers:{slot}:{services.history.papers_asked}",
     )
-    for line in soft:
-        services.progress.say(f"[STATUS] papers: {line}")
-    return f"{len(chosen)} new" + (f" ({'; '.join(soft)})" if soft else "")
+    for status, why in soft:
+        services.progress.say(f"[STATUS] papers: {status}{why}")
+    return f"{len(chosen)} new" + (f" ({'; '.join(status for status, _ in soft)})" if soft else "")
+
+
+def _tell_unreadable(services: Services, source: str, file: Unreadable) -> None:
+    """Record a file that is no readable paper, once for each reason, and say so each time that it is met."""
+    paper = Paper(key=f"file:{file.name}", title=file.name, url=file.name)
+    digest = hashlib.sha256(file.why.encode()).hexdigest()[:16]
+    data = {"paper": paper.model_dump(mode="json"), "source": source}
+    services.record("paper_unreadable", paper.key, data, file.why, key=f"unreadable:{paper.key}:{digest}")
+    services.progress.say(f"[STATUS] not readable: {file.why}")
 
 
 def read_listed(services: Services) -> int:
@@ -75,7 +100,7 @@ def read_listed(services: Services) -> int:
     if not waiting:
         return 0
     by_name = {source.name: source for source, _ in sources(services)}
-    asked = proposals.situation(services)
+    asked = proposals.situation(services, configuration=_before_the_first_night(services))
     count = 0
     for key, item in waiting.items():
         paper = Paper.model_validate(item["paper"])
@@ -93,6 +118,15 @@ def read_listed(services: Services) -> int:
             continue
         _record(services, services.researcher.read(paper, text, asked))
     return count
+
+
+def _before_the_first_night(services: Services) -> tuple[str, dict[str, Scalar]] | None:
+    """What stands for production while none is recorded: the base that the first night starts from."""
+    if services.history.production is not None:
+        return None
+    base = services.target.solution.base
+    commit = services.solution.repository.branch_tip(base) or ""
+    return commit, services.solution.settings(commit)
 
 
 def _record(services: Services, reading: Reading) -> None:

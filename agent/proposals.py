@@ -14,7 +14,7 @@ from agent.queueing import null_night
 from agent.researcher.contract import NULL, Idea, Situation, Trial
 from agent.services import Services
 from registry.history import History
-from registry.hypotheses import Hypothesis, Implementation, Tier, Urgency, priority
+from registry.hypotheses import Hypothesis, Implementation, Scalar, Tier, Urgency, priority
 
 BATCH = 6
 """Ideas asked for at a time: few, because a verdict changes what is worth trying."""
@@ -22,20 +22,27 @@ LOW_TIER_SHARE = 0.4
 """Ideas estimated below this share of the promotion threshold go to the low tier."""
 
 
-def situation(services: Services, limit: int = BATCH) -> Situation:
-    """What the researcher is told. A pure reading of the history, so that a crash changes no proposal."""
+def situation(
+    services: Services, limit: int = BATCH, *, configuration: tuple[str, dict[str, Scalar]] | None = None
+) -> Situation:
+    """What the researcher is told. A pure reading of the history, so that a crash changes no proposal.
+
+    `configuration` (commit, values) stands for production where none is recorded yet; proposals need a recorded one.
+    """
     history, target = services.history, services.target
-    production = history.production
-    if production is None:
-        raise ValueError("proposals are made for a production that is recorded")
+    if configuration is None:
+        if history.production is None:
+            raise ValueError("proposals are made for a production that is recorded")
+        configuration = history.production.commit, history.production.configuration
+    commit, values = configuration
     board = target.metrics.primary.leaderboard
     gap = history.boards[board].gap_points if board in history.boards else None
     techniques = [technique for reading in history.readings.values() for technique in reading.techniques]
     return Situation(
         target=target,
         boards=[board] if board is not None else [],
-        production=dict(production.configuration),
-        production_commit=production.commit,
+        production=dict(values),
+        production_commit=commit,
         gap_points=gap,
         trials=_trials(history),
         techniques=techniques,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import os
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -25,7 +26,11 @@ MAX_ID = 200
 def read_metrics(out: Path, primary: str) -> dict[str, float]:
     """Metrics in `out/metrics.json`; raises BadInput unless it is one flat object of finite numbers with `primary`."""
     where = "metrics.json"
-    document = strict_json(read_output(out, where, MAX_METRICS_BYTES), where)
+    if not os.path.lexists(out / where):
+        raise BadInput(
+            Problem(where, "nothing: evaluate left no metrics.json", f"that file with {primary!r} in {{out}}")
+        )
+    document = strict_json(_content(out, where, MAX_METRICS_BYTES), where)
     if not isinstance(document, dict) or len(document) > MAX_METRICS:
         raise BadInput(Problem(where, _kind(document), f"one object of at most {MAX_METRICS} numbers"))
     problems = [
@@ -49,7 +54,7 @@ def read_items(out: Path) -> Items | None:
     """
     if not os.path.lexists(out / EXAMPLES):
         return None
-    lines = read_output(out, EXAMPLES, MAX_EXAMPLES_BYTES).split(b"\n")
+    lines = _content(out, EXAMPLES, MAX_EXAMPLES_BYTES).split(b"\n")
     while lines and not lines[-1].strip():
         lines.pop()
     document = strict_json(b"[" + b",\n".join(lines) + b"]", EXAMPLES)
@@ -63,6 +68,14 @@ def read_items(out: Path) -> Items | None:
     if any(clusters) and not all(clusters):
         raise BadInput(Problem(EXAMPLES, "a cluster on some lines only", "a cluster on every line, or on none"))
     return Items(ids, tuple(score for _, score, _ in items), clusters if any(clusters) else ())
+
+
+def _content(out: Path, name: str, most: int) -> bytes:
+    """A file's bytes; a complaint names the file and not the folder that the host had made for it."""
+    try:
+        return read_output(out, name, most)
+    except BadInput as error:
+        raise BadInput(*(replace(problem, where=name) for problem in error.problems)) from error
 
 
 def _item(value: object, line: int) -> tuple[str, float, str]:

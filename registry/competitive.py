@@ -157,17 +157,26 @@ class Leaderboard(Section):
     exclude: Exclusion = Exclusion()
     our_entry: Name | None = None
     """Our name on this board where it is not `our_solution.name`."""
+    values: dict[Name, Number] = Field(default_factory=dict, max_length=1000)
+    """For `manual`: name → score, typed in here instead of kept in a file."""
     unit: Label = ""
+    """The unit, for people; nothing reads it."""
     scale: Annotated[Number, Field(gt=0)] = 1.0
     """What the board's numbers are multiplied by to be in our metric's unit (0.01 for per cent)."""
     victory: Victory = Victory()
     widen_threshold: Annotated[Number, Field(ge=0)] | None = None
-    """Growth of the gap to #1 that triggers a research ingest; None never does."""
+    """Growth of the gap to #1 in points that triggers a research ingest; None never does."""
 
     @model_validator(mode="after")
     def _url_fits_the_method(self) -> Leaderboard:
         if self.scrape_method not in LOCAL_METHODS or re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", self.url):
             web_address(self.url)
+        return self
+
+    @model_validator(mode="after")
+    def _values_are_typed_in_by_hand(self) -> Leaderboard:
+        if self.values and self.scrape_method != "manual":
+            raise ValueError("values are read with scrape_method manual only, remove them or change the method")
         return self
 
 

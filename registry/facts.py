@@ -83,6 +83,8 @@ class BoardState:
     tried_slot: str = ""
     tried_cycle: int = 0
     """The latest attempt, read or not; a board that was not read is tried again in the next cycle."""
+    stood: bool = False
+    """Whether our standing was drawn at least once; rank and gap may be None even then."""
     rank: int | None = None
     gap: float | None = None
     gap_points: float | None = None

@@ -305,6 +305,7 @@ class History:
 
     def _on_standing(self, event: EventLike) -> None:
         board = self.boards.setdefault(event.subject, BoardState())
+        board.stood = True
         board.rank, board.gap, board.gap_points = event.data["rank"], event.data["gap"], event.data["gap_points"]
         board.trigger, board.at_top_cycles = event.data["trigger"], event.data["at_top_cycles"]
         board.delta, board.strategy = None, event.data["strategy"]

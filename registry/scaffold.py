@@ -65,12 +65,13 @@ def competitive_registry(domain: str, name: str, boards: Sequence[BoardValues], 
         domain: {domain}  # for example memory, retrieval, reasoning, vision
 
         # One entry a board. scrape_method: html_table, embedded_json, api, csv, git_file, manual or rss.
-        # Further keys where a board needs them: columns, table, track, exclude, our_entry, unit, scale,
-        # victory {{rank: 1, margin: 0.0, sustained_cycles: 1}} and widen_threshold.
+        # Further keys where a board needs them: columns, table, track, exclude, our_entry, values, unit, scale,
+        # victory {{rank: 1, margin: 0.0, sustained_cycles: 1}} and widen_threshold (docs/registry.md has each).
         target_leaderboards:{boards}
 
-        # Rivals and what they scored when last seen; monitoring adds and updates them. Where a rival goes by
-        # another name on some board, say so: aliases: {{Board: name there}}.
+        # Rivals and what they scored when last seen, which monitoring keeps up. It adds the ten best of each board;
+        # write down others that you want to follow. Where a rival goes by another name on some board, say so:
+        # aliases: {{Board: name there}}.
         competitors:
 
         our_solution:

@@ -24,7 +24,7 @@ class Entry(Frozen):
     qualifier: str = ""
     """Date or folder that tells two entries of one name apart, where the board has one."""
     scores: dict[str, float | None]
-    """Metric → value in the board's own unit; None where the board shows no number."""
+    """Metric → value, the primary metric in our unit (`scale`) and others in the board's; None where none is shown."""
     excluded: str = ""
     """Why the entry never sets the gap (unverified, excluded by the board or by us); empty when it counts."""
 

@@ -55,7 +55,7 @@ Bytes = Annotated[int, BeforeValidator(parse_size)]
 def _relative(value: str) -> str:
     parts = value.split("/")
     if not value or value.startswith(("/", "~")) or ".." in parts or "\0" in value:
-        raise ValueError("a path inside the repository is expected (relative, without ..)")
+        raise ValueError("a path inside the repository, relative and without .., is expected")
     return value
 
 

@@ -219,6 +219,10 @@ def default_for(repository: Path) -> Path:
 def _not_a_workspace(folder: Path, missing: list[str]) -> Problem:
     found = f"no {' and no '.join(missing)}" if folder.is_dir() else "no such folder"
     fix = "`agent init` in the solution's repository makes a workspace and prints where it is"
+    if folder.is_dir() and missing == [TARGET_FILE]:
+        fix = f"restore {TARGET_FILE} from a copy, or make a new workspace with --workspace and take its {TARGET_FILE}"
+    elif folder.is_dir() and missing == [f"{AGENT_FOLDER}/"]:
+        fix = f"restore {AGENT_FOLDER}/ (the record) from a copy, or make a new workspace and copy your documents there"
     return Problem(str(folder), found, f"a workspace: a folder with {TARGET_FILE} and {AGENT_FOLDER}/", fix=fix)
 
 

@@ -367,6 +367,8 @@ def test_a_model_endpoint_is_reached_or_told(
             "found": f"127.0.0.1:{port} answers",
             "fix": "",
             "configuration": False,
+            "file": "",
+            "line": None,
         }
     status, found = examined(workspace, capsys, "--no-baseline")
     assert (status, found["model endpoint"][0]["status"]) == (1, "fail")

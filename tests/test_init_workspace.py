@@ -326,3 +326,16 @@ def test_a_terminal_is_asked_for_what_is_missing(tmp_path: Path, solution_python
     target = load_target(tmp_path / "tiny-agent" / "target.yaml")
     assert (target.metrics.primary.name, target.metrics.primary.higher_is_better) == ("goodness", True)
     assert target.environment.python == str(solution_python)
+
+
+def test_a_launcher_as_interpreter_is_refused_with_what_to_give_instead(
+    solution: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shim = tmp_path / "shims" / "python"
+    shim.parent.mkdir()
+    shim.write_text('#!/bin/sh\nexec pyenv exec python "$@"\n')
+    shim.chmod(0o755)
+    said = agent(capsys, "init", str(solution), "--python", str(shim))
+    assert said.status == 2
+    assert "a script (a launcher or a shim)" in said.err
+    assert "`pyenv which python` names it" in said.err

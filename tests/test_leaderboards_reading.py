@@ -135,7 +135,7 @@ def test_control_characters_in_a_page_are_no_hindrance() -> None:
 
 def test_sloppy_rows_that_a_parser_mends_are_read_whole() -> None:
     rows = "".join(f"<TR><TD><p>m{number}<TD ALIGN=right><font color=red>{number}</font></TR>" for number in range(300))
-    assert len(read(f"<table><tr><th>Model<th>Accuracy{rows}").entries) == 300
+    assert len(read(f"<table><tr><th>Model<th>Accuracy{rows}</table>").entries) == 300
 
 
 def test_a_span_of_a_billion_columns_is_bounded() -> None:

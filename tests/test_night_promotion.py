@@ -110,14 +110,16 @@ def test_only_production_moves_and_the_checkout_index_stash_and_branch_stay(fini
     assert changed == "configs/production.yaml"
 
 
-def test_the_registry_changes_in_its_scores_and_in_no_other_byte(finished: Finished) -> None:
+def test_the_registry_changes_in_its_scores_and_its_new_rival_and_in_no_other_byte(finished: Finished) -> None:
     tiny = finished.tiny
     after = tiny.workspace.competitive_registry.read_text()
     score = tiny.events("board_score", BOARD)[-1].data["score"]
     assert f"    Tiny: {round(score, 6)}     # our test score\n" in after
     day = re.search(r"last_updated: (\d{4}-\d\d-\d\d)", after)[0]
     back = after.replace(f"Tiny: {round(score, 6)} ", "Tiny: null ").replace(f", {day}", "")
-    assert back.replace("latest_score: 0.9,", "latest_score: null,") == finished.registry_before
+    new = "  - {name: Other, latest_score: 0.5, source: Tiny}\n"
+    assert new in back
+    assert back.replace(new, "").replace("latest_score: 0.9,", "latest_score: null,") == finished.registry_before
 
 
 def test_the_score_on_the_board_is_the_test_score_and_decides_nothing(finished: Finished) -> None:

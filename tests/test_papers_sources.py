@@ -91,10 +91,11 @@ def test_a_folder_gives_each_readable_pdf_once_and_says_what_it_left_out(tmp_pat
     source: PaperSource = FolderSource(tmp_path)
     batch = source.find(PaperQuery())
     assert [paper.url for paper in batch.papers] == ["a.pdf", "c.PDF"]
-    assert batch.status == "ok"
-    assert len(batch.notes) == 2
-    assert any("broken.pdf" in note and "not a paper" in note for note in batch.notes)
-    assert any(note == "b.pdf: the same file as a.pdf" for note in batch.notes)
+    assert batch.status == "incomplete"
+    assert batch.notes == ("b.pdf: the same file as a.pdf",)
+    (broken,) = batch.unreadable
+    assert broken.name == "broken.pdf"
+    assert "not a paper" in broken.why
     first = batch.papers[0]
     assert first.key == f"file:{first.file_sha256[:16]}"
     assert first.title == "A title"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +20,9 @@ from registry.papers import Paper
 from tools import pdf_text
 from tools.pdf_text import PdfText
 
-Status = Literal["ok", "rate_limited", "unreachable", "refused"]
-"""`refused`: the other side says that the query itself is wrong; asking again will not help."""
+Status = Literal["ok", "incomplete", "rate_limited", "unreachable", "refused"]
+"""`refused`: the other side says that the query itself is wrong; asking again will not help. `incomplete`: it answered,
+and something that looks like a paper could not be read."""
 
 MAX_RESULTS = 1000
 MAX_FILES = 1000
@@ -40,6 +42,16 @@ class PaperQuery:
 
 
 @dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Something that should be a paper and is none."""
+
+    name: str
+    """Of the file, as it may be shown."""
+    why: str
+    """What was found and what was expected instead."""
+
+
+@dataclass(frozen=True, slots=True)
 class PaperBatch:
     """A source's answer: papers, each once and in its newest version, and how the asking went."""
 
@@ -49,6 +61,7 @@ class PaperBatch:
     notes: tuple[str, ...] = ()
     """What was left out and why, one line each."""
     retry_after_s: float | None = None
+    unreadable: tuple[Unreadable, ...] = ()
 
 
 class PaperSource(Protocol):
@@ -67,7 +80,7 @@ class PaperSource(Protocol):
 
 
 class FolderSource:
-    """Every PDF of one local folder. Files that cannot be read are notes, the others are papers."""
+    """Every PDF of one local folder. What is called one and cannot be read is told, the others are papers."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -78,22 +91,31 @@ class FolderSource:
         return f"folder:{self._folder.name}"
 
     def find(self, query: PaperQuery) -> PaperBatch:
-        files = sorted(path for path in self._entries() if path.suffix.lower() == ".pdf" and path.is_file())
+        files = sorted(path for path in self._entries() if path.suffix.lower() == ".pdf")
         notes = [f"{len(files) - MAX_FILES} file(s) beyond the first {MAX_FILES} left out"] if files[MAX_FILES:] else []
         papers: dict[str, Paper] = {}
+        unreadable: list[Unreadable] = []
         for path in files[:MAX_FILES]:
+            name = pdf_text.plain(path.name, _LINE)
             try:
-                text = pdf_text.pages(path)
+                _refuse_what_is_no_file(path, name)
+                text = pdf_text.pages(path, name)
             except BadInput as error:
-                notes.append(str(error))
+                unreadable.append(Unreadable(name, str(error)))
                 continue
             paper = self._paper(path, text)
             if paper.key in papers:
-                notes.append(f"{pdf_text.plain(path.name, _LINE)}: the same file as {papers[paper.key].url}")
+                notes.append(f"{name}: the same file as {papers[paper.key].url}")
             else:
                 papers[paper.key] = paper
                 self._texts[paper.key] = text
-        return PaperBatch(self.name, tuple(papers.values())[: query.limit], notes=tuple(notes))
+        return PaperBatch(
+            self.name,
+            tuple(papers.values())[: query.limit],
+            status="incomplete" if unreadable else "ok",
+            notes=tuple(notes),
+            unreadable=tuple(unreadable),
+        )
 
     def text(self, paper: Paper) -> PdfText:
         if paper.key not in self._texts:
@@ -126,6 +148,20 @@ class FolderSource:
             file_sha256=text.sha256,
             pages=len(text.pages),
         )
+
+
+def _refuse_what_is_no_file(path: Path, name: str) -> None:
+    """BadInput for folders, pipes, devices and links that lead nowhere; opening some of them would wait for ever."""
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        found = f"a link that leads nowhere ({reason})" if path.is_symlink() else reason
+    else:
+        if stat.S_ISREG(mode):
+            return
+        found = "a folder" if stat.S_ISDIR(mode) else "a pipe" if stat.S_ISFIFO(mode) else "no regular file"
+    raise BadInput(Problem(name, found, "a PDF file", fix="remove it or put the paper there"))
 
 
 def abstract_text(paper: Paper) -> PdfText:

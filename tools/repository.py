@@ -12,12 +12,16 @@ import errno
 import io
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
+
+# GitPython looks for git when it is imported and fails there; without a git, `attempt` says so in our own words.
+os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 
 from git.cmd import Git
 from git.exc import GitCommandNotFound
@@ -257,5 +261,13 @@ def _failure(command: str, status: int, stderr: str) -> AgentError:
     return GitFailed(command, status, stderr)
 
 
+def require_git() -> None:
+    """BadInput where no git is on PATH, for callers that make something before they use it."""
+    if shutil.which("git") is None:
+        raise _no_git()
+
+
 def _no_git() -> BadInput:
-    return BadInput(Problem(where="PATH", found="no git", expected="git 2.38 or newer", fix="apt-get install git"))
+    return BadInput(
+        Problem(where="PATH", found="no git on PATH", expected="git 2.38 or newer", fix="apt-get install git")
+    )

@@ -100,9 +100,13 @@ def _check_base(repository: SolutionRepository, base: str) -> None:
             f"base {base!r}", "the name of your own branch, such as main", "correct solution.base", "solution.base"
         )
     if repository.branch_tip(base) is None:
-        names = repository.text("for-each-ref", "--count=10", "--format=%(refname:short)", "refs/heads").split()
+        listed = repository.text("for-each-ref", "--sort=-committerdate", "--format=%(refname:short)", "refs/heads")
+        names = [name for name in listed.split() if not name.startswith("agent/")][:10]
         raise repository.complaint(
-            f"no branch {base!r}", f"one of {', '.join(names)}", "correct solution.base", "solution.base"
+            f"no branch {base!r}",
+            f"one of {', '.join(names)}" if names else "a branch of yours",
+            "correct solution.base",
+            "solution.base",
         )
     if repository.branch_tip("agent") is not None:
         raise repository.complaint(

@@ -41,7 +41,9 @@ def command(folder: Path, environments: Path | None, cycles: int | None, as_json
     from agent.night import Goal
     from agent.readers import Reader
     from sandbox.backends import choose
+    from tools.repository import require_git
 
+    require_git()
     say: Say = quiet if as_json else click.echo
     with TemporaryDirectory() as probe:
         choose(Path(probe))  # no isolation: exit 2 with the reasons, before anything is made or downloaded

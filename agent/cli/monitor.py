@@ -21,7 +21,7 @@ def command(workspace_dir: Path | None, as_json: bool) -> int:
     with progress_on(as_json) as progress, open_services(workspace, progress, "agent monitor") as services:
         registry = services.competitive()
         slot = f"asked {services.clock().isoformat()}"
-        statuses = {b.name: boards.read(services, registry, b, slot) for b in registry.target_leaderboards}
+        statuses = boards.read_all(services, registry, slot)
         for board in registry.target_leaderboards:
             boards.stand(services, registry, board, f"asked-{services.log.head().seq}")
         matrix = boards.matrix(services)

@@ -24,7 +24,7 @@ def command() -> None:
 def ingest(workspace_dir: Path | None, as_json: bool) -> int:
     """Ask every source now, whatever the schedule says, and read what is new.
 
-    Exit status 1: a source did not answer.
+    Exit status 1: a source did not answer, or holds something that cannot be read.
     """
     from agent import papers
     from agent.cli.run import progress_on
@@ -40,6 +40,9 @@ def ingest(workspace_dir: Path | None, as_json: bool) -> int:
         print_json({"listed": listed, "read": count, "sources": sources, "event": last.seq})
     else:
         click.echo(f"{listed}; {count} read (event {last.seq})")
+        for source in sources:
+            for note in source["notes"] if source["status"] == "ok" else ():
+                click.echo(f"  {source['source']}: {note}")
     return 0 if all(source["status"] == "ok" for source in sources) else 1
 
 
@@ -60,6 +63,8 @@ def list_papers(workspace_dir: Path | None, as_json: bool) -> int:
         click.echo(
             f"{when(event)[:10]}  {safe(row['key'], 40):24} {state:13} {techniques:24} {safe(row['title'], 100)}"
         )
+        if row["status"] == "unreadable":
+            click.echo(f"            {safe(row['why'], 300)}")
     if not events:
         click.echo("Nothing has been read yet.")
     return 0
@@ -98,7 +103,17 @@ def _known(workspace_dir: Path | None) -> Chronicle:
 
 
 def _latest(known: Chronicle) -> dict[str, Event]:
-    return {event.subject: event for event in known.papers}
+    """The last word on each paper; a file that could not be read and could later, under its own name, is only read."""
+    mended = {}
+    latest = {event.subject: event for event in known.papers}
+    for event in latest.values():
+        if event.kind == "paper_read":
+            mended[event.data["reading"]["paper"]["url"]] = event.seq
+    return {
+        subject: event
+        for subject, event in latest.items()
+        if event.kind == "paper_read" or mended.get(event.data["paper"]["url"], 0) < event.seq
+    }
 
 
 def _row(event: Event) -> dict[str, Any]:

@@ -54,6 +54,7 @@ def examine(wish: Wish) -> Iterator[Finding]:
     wish.tell("reading the workspace")
     yield from isolated
     yield from guarded("GPUs", lambda: machine.gpus(target))
+    yield from guarded("CPUs, memory", lambda: machine.capacity(target))
     yield from guarded("model endpoint", machine.model_endpoint)
     yield from guarded("disk", lambda: machine.disk(folder, target))
     yield from guarded("clock", lambda: machine.clock(workspace.audit if workspace is not None else None, wish.clock))

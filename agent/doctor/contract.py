@@ -7,7 +7,7 @@ nothing of the solution.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from tools.repository import SolutionRepository
 
 _PHASES = ("train", "predict", "evaluate")
+_PLACES = {"repository": ("solution", "repository"), "interpreter": ("environment",)}
+_FIXES = {"fast": "correct the path in fast.overrides"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ class Contract:
         try:
             self.opened = self._open()
         except STUMBLES as error:
-            yield from complaints("repository", error)
+            yield from self._complaints("repository", error)
             return
         yield from self._repository(self.opened)
         for name, examine in (
@@ -60,7 +62,7 @@ class Contract:
             try:
                 found = list(examine(self.opened))
             except STUMBLES as error:
-                found = complaints(name, error)
+                found = self._complaints(name, error)
             yield from found
 
     def _open(self) -> Opened:
@@ -199,8 +201,43 @@ class Contract:
         data = opened.solution.digest(opened.commit, [f"{path}/**" for path in self._data().values()])
         yield ok("digests", f"protected {evaluator[:12]}, committed data {data[:12]}")
 
+    # -- places in target.yaml ------------------------------------------------------------------------------
+
     def _problem(self, found: str, expected: str, place: str, fix: str = "") -> Problem:
-        return Problem(str(self.workspace.target), found, expected, place, fix=fix)
+        return Problem(str(self.workspace.target), found, expected, place, self._line(tuple(place.split("."))), fix)
+
+    def _complaints(self, check: str, error: Exception) -> list[Finding]:
+        """Failures that name the place in target.yaml which led to them, whatever else they are about."""
+        if not isinstance(error, BadInput):
+            return complaints(check, error)
+        target = str(self.workspace.target)
+        found = []
+        for problem in error.problems:
+            (one,) = complaints(check, BadInput(problem))
+            if problem.where != target and (path := self._place(check, problem)):
+                place, line = ".".join(path), self._line(path)
+                fix = _FIXES.get(check) or problem.fix or f"correct {place} in target.yaml"
+                one = replace(one, found=f"{target}:{line}: {place}: {one.found}", fix=fix, file=target, line=line)
+            found.append(one)
+        return found
+
+    def _place(self, check: str, problem: Problem) -> tuple[str, ...]:
+        """The key that a check's trouble elsewhere comes from; `problem.place` is a path in the configuration."""
+        if check == "settings":
+            named = [name for name, one in self.target.search_space.items() if one.path == problem.place]
+            return ("search_space", named[0], "path") if named else ("solution", "config")
+        if check == "fast":
+            known = problem.place in self.target.fast.overrides
+            return ("fast", "overrides", problem.place) if known else ("fast", "overrides")
+        if problem.place == "solution.base":
+            return ("solution", "base")
+        return _PLACES.get(check, ())
+
+    def _line(self, path: tuple[str, ...]) -> int | None:
+        """Line of a key of target.yaml, or of the nearest thing around it."""
+        from registry.yaml_parsing import read
+
+        return read(self.workspace.target).line(path)
 
 
 def _kind(value: Scalar) -> str:

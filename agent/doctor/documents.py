@@ -5,22 +5,32 @@ Called by `agent.doctor.checkup`. Every problem of every file is told, with its 
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 from agent.continuity import lost_log
-from agent.doctor.findings import STUMBLES, Finding, complaints, fail, ok, warn
+from agent.doctor.findings import STUMBLES, Finding, complaints, ok, warn
 from registry.audit_chain import verify_chain
 from registry.competitive import CompetitiveRegistry
 from registry.documents import load_competitive, load_queue, load_research, load_target
-from registry.errors import Problem
+from registry.errors import BadInput
 from registry.locks import Busy, workspace_lock
 from registry.research import ResearchConfig
 from registry.target import Target
 from registry.workspace import Workspace
+from registry.yaml_nodes import NodePath
+from registry.yaml_parsing import read
 
 Document = TypeVar("Document")
+_RESTORE = {
+    "target.yaml": "restore {path} from a copy, or take one from a new workspace (`agent init` with --workspace)",
+    "competitive_registry.yaml": "restore {path} from a copy, or write it as docs/registry.md shows",
+    "research_config.yaml": "echo 'research_sources: {{}}' > {path}",
+}
+"""What mends a document that is not there; `agent init` refuses a workspace that has something in it."""
 
 
 class Documents:
@@ -40,6 +50,7 @@ class Documents:
         yield from found or [ok("competitive_registry.yaml", self._boards_in_words())]
         self.research, found = _load(self.workspace.research_config, load_research)
         yield from found or [ok("research_config.yaml", self._sources_in_words())]
+        yield from self._folders()
         if self.workspace.experiment_queue.exists():
             _, found = _load(self.workspace.experiment_queue, load_queue)
             yield from found
@@ -63,6 +74,24 @@ class Documents:
         queries, folders = len(sources.arxiv_queries), len(sources.local_folders) + len(sources.recorded_arxiv)
         return f"{queries} searches, {folders} folders"
 
+    def _in_target(self, found: str, expected: str, path: NodePath, fix: str) -> Finding:
+        return complaints("target.yaml", BadInput(read(self.workspace.target).problem(path, found, expected, fix)))[0]
+
+    def _folders(self) -> Iterator[Finding]:
+        """Places of papers that are not there; a night says so and goes on without them."""
+        if self.research is None:
+            return
+        sources = self.research.research_sources
+        named = [("local_folders", folder) for folder in sources.local_folders]
+        named += [("recorded_arxiv", place) for place in sources.recorded_arxiv]
+        for key, place in named:
+            path = self.workspace.root / place
+            if path.is_dir() or (key == "recorded_arxiv" and path.is_file()):
+                continue
+            found = f"{key}: {place} is no folder" if path.exists() else f"{key}: there is no {path}"
+            fix = f"mkdir -p {shlex.quote(str(path))}, or mend {key} in research_config.yaml"
+            yield warn("research_config.yaml", found, fix)
+
     def _agreement(self) -> Iterator[Finding]:
         """Names that one document says and another must know."""
         if self.target is None or self.competitive is None:
@@ -72,15 +101,21 @@ class Documents:
         boards = [one.name for one in self.competitive.target_leaderboards]
         if metric.leaderboard and board is None:
             known = f"one of the boards: {', '.join(boards)}" if boards else "a board of competitive_registry.yaml"
-            problem = Problem(str(self.workspace.target), metric.leaderboard, known, "metrics.primary.leaderboard")
-            yield Finding("target.yaml", "fail", str(problem), "add the board, or mend the name", configuration=True)
+            fix = "add the board to competitive_registry.yaml, or mend the name"
+            yield self._in_target(
+                f'the board "{metric.leaderboard}"', known, ("metrics", "primary", "leaderboard"), fix
+            )
         elif not metric.leaderboard:
             found = "metrics.primary names no leaderboard, so there is no rank to reach"
             yield warn("target.yaml", found, "add leaderboard: <name of a board> to metrics.primary")
         elif board is not None and board.higher_is_better != metric.higher_is_better:
-            found = f"higher_is_better: {metric.higher_is_better} here and {board.higher_is_better} on {board.name}"
+            found = f"{metric.higher_is_better} here and {board.higher_is_better} on {board.name}".lower()
             fix = "make target.yaml and competitive_registry.yaml agree"
-            yield Finding("target.yaml", "fail", found, fix, configuration=True)
+            yield self._in_target(found, "one direction", ("metrics", "primary", "higher_is_better"), fix)
+        ours, gate = self.competitive.our_solution.promotion_threshold, self.target.gate.threshold
+        if ours != gate:
+            found = f"gate.threshold is {gate:g}, and promotion_threshold in competitive_registry.yaml is {ours:g}"
+            yield warn("target.yaml", found, "make them agree; the gate goes by gate.threshold")
         if not self.target.search_space:
             yield warn("target.yaml", "search_space is empty, so the offline researcher has nothing to try", "fill it")
 
@@ -89,20 +124,31 @@ def _load(path: Path, load: Callable[[Path], Document]) -> tuple[Document | None
     try:
         return load(path), []
     except STUMBLES as error:
-        return None, complaints(path.name, error)
+        found = complaints(path.name, error)
+        if not path.exists():
+            found = [
+                replace(one, fix=_RESTORE.get(path.name, one.fix).format(path=shlex.quote(str(path)))) for one in found
+            ]
+        return None, found
 
 
 def log(workspace: Workspace) -> Iterator[Finding]:
     """Whether the log's chain holds."""
     if (lost := lost_log(workspace)) is not None:
-        yield fail("audit log", f"{lost.found}, expected {lost.expected}", lost.fix)
+        yield from complaints("audit log", BadInput(lost))
         return
     if not workspace.audit.exists():
         yield warn("audit log", "there is none yet; the first night starts one")
         return
     report = verify_chain(workspace.audit)
     for problem in report.problems:
-        yield fail("audit log", str(problem), "restore the file from a copy; `agent audit verify` tells more")
+        file, line = str(workspace.audit), problem.line
+        said = str(replace(problem, fix=""))
+        if problem.fix:  # a last line that a crash cut off, which no reader takes for an event
+            yield Finding("audit log", "warn", said, f"nothing: {problem.fix}", file=file, line=line)
+            continue
+        fix = "restore the file from a copy; `agent audit verify` tells more"
+        yield Finding("audit log", "fail", said, fix, file=file, line=line)
     if report.ok:
         yield ok("audit log", f"{report.events} events, head {report.head.hash[:16]}")
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from registry.errors import AgentError, BadInput
+from registry.errors import AgentError, BadInput, Problem
 
 Status = Literal["ok", "warn", "fail"]
 STUMBLES = (AgentError, OSError, ValueError, subprocess.SubprocessError)
@@ -28,6 +28,10 @@ class Finding:
     fix: str = ""
     configuration: bool = False
     """A failure that people mend in a file: exit status 2 instead of 1."""
+    file: str = ""
+    """The file that it is about, where it is about one."""
+    line: int | None = None
+    """1-based line in that file, where known."""
 
 
 def ok(check: str, found: str) -> Finding:
@@ -46,11 +50,31 @@ def complaints(check: str, error: Exception) -> list[Finding]:
     """An error as failures, one for each problem that it names."""
     if isinstance(error, BadInput):
         return [
-            Finding(check, "fail", str(replace(problem, fix="")), problem.fix, configuration=True)
+            Finding(
+                check,
+                "fail",
+                str(replace(problem, fix="")),
+                problem.fix or _edit(problem),
+                configuration=True,
+                file=_file(problem),
+                line=problem.line,
+            )
             for problem in error.problems
         ]
     first, *rest = str(error).strip().splitlines() or [type(error).__name__]
     return [fail(check, "; ".join([first, *rest]))]
+
+
+def _file(problem: Problem) -> str:
+    return problem.where if "/" in problem.where else ""
+
+
+def _edit(problem: Problem) -> str:
+    """What mends a problem that names no remedy of its own: an edit of the place that it names."""
+    if not _file(problem):
+        return ""
+    line = f", line {problem.line}" if problem.line is not None else ""
+    return f"edit {problem.where}{line}: {problem.expected} is wanted there"
 
 
 def guarded(check: str, examine: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:

@@ -180,6 +180,25 @@ def model_endpoint() -> Iterator[Finding]:
     yield ok("model endpoint", f"{parts.hostname}:{port} answers")
 
 
+def capacity(target: Target | None) -> Iterator[Finding]:
+    """CPUs and memory of this machine against what one run is declared to use."""
+    cpus = len(os.sched_getaffinity(0))
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    found = f"{cpus} CPUs and {_size(memory)}"
+    if target is None:
+        yield ok("CPUs, memory", found)
+        return
+    wanted, room = target.resources.cpus, target.resources.memory
+    if wanted > cpus:
+        fix = f"set resources.cpus in target.yaml to {cpus} or fewer"
+        yield warn("CPUs, memory", f"{cpus} CPUs, and resources.cpus asks for {wanted}: runs take longer", fix)
+    if room > memory:
+        fix = f"set resources.memory in target.yaml to less than {_size(memory)}"
+        yield warn("CPUs, memory", f"{_size(memory)}, and resources.memory allows a run {_size(room)}", fix)
+    if wanted <= cpus and room <= memory:
+        yield ok("CPUs, memory", f"{found}; a run may use {wanted} and {_size(room)}")
+
+
 def disk(folder: Path, target: Target | None) -> Iterator[Finding]:
     """Free space against what the runs of a night may leave."""
     free = shutil.disk_usage(folder).free

@@ -11,12 +11,12 @@ def run(services: Services, state: State) -> State:
     """Fetch due boards, compare them with what was read before, and draw the triggers from the result."""
     registry = services.competitive()
     slot = schedule.slot(registry.schedule.leaderboard_scrape, services.clock(), state["cycle"])
-    statuses = [boards.read(services, registry, board, slot) for board in registry.target_leaderboards]
+    statuses = boards.read_all(services, registry, slot)
     triggers = {
         board.name: boards.stand(services, registry, board, state["cycle"]) for board in registry.target_leaderboards
     }
     return {
-        "monitor": ", ".join(dict.fromkeys(statuses)) or "no boards",
+        "monitor": ", ".join(dict.fromkeys(statuses.values())) or "no boards",
         "urgent": "urgent" in triggers.values(),
         "defend": bool(triggers) and set(triggers.values()) == {"defend"},
     }

@@ -111,11 +111,12 @@ def find_interpreter(root: Path) -> Interpreter:
 def refusal(python: Path) -> str:
     """Why an interpreter cannot run the solution; empty where it can."""
     if python.exists() and is_our_own(python):
-        return "the environment that this program itself runs in, which no candidate may see"
+        return "the environment that this program itself runs in, which no candidate may see (python3 -m venv .venv)"
     try:
         discover(python)
     except BadInput as error:
-        return error.problems[0].found
+        problem = error.problems[0]
+        return f"{problem.found} ({problem.fix})" if problem.fix else problem.found
     return ""
 
 

@@ -1,7 +1,9 @@
 """Boards in comma, semicolon, tab or bar separated text: `scrape_method: csv`.
 
 The first line names the columns; an unnamed first column holds the names. A row of another width is a file that was
-cut or is no such table, and is refused.
+cut or is no such table, and is refused; so is a last line that has no line end and no last value. What cannot be told
+is a file that was cut within its last value (`A,0` of `A,0.9123`): a whole file may end like that too. Over HTTP the
+announced length guards against it; a file on disk should be written under another name and then renamed.
 """
 
 from __future__ import annotations
@@ -46,6 +48,13 @@ def tables(document: Document, spec: BoardSpec) -> Findings:
                 fix="the file was cut short, or a value holds an unquoted separator",
             )
         cells.append(tuple(row))
+    if body and not text.endswith(("\n", "\r")) and not body[-1][1][-1].strip():
+        raise document.unreadable(
+            "a last line without a last value and without a line end",
+            "a whole file",
+            line=body[-1][0],
+            fix="the file was cut short; if its last value is meant to be empty, end the file with a line end",
+        )
     table = Table((spec.table or "file",), columns, tuple(cells))
     return Findings((table,), "a file of separated values")
 

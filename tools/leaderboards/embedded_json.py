@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import re
 
-from tools.leaderboards import json_tables
-from tools.leaderboards.html_table import described_page, looks_like_markup, parse_page
+from tools.leaderboards import json_tables, page_damage
+from tools.leaderboards.html_table import CUT_EXPECTED, described_page, looks_like_markup, parse_page
 from tools.leaderboards.json_tables import Json
 from tools.leaderboards.sources import BoardSpec, Document, Findings, Table
 
@@ -28,6 +28,8 @@ def tables(document: Document, spec: BoardSpec) -> Findings:
         raise document.unreadable(
             "an answer that is no page", "a page with embedded JSON", place=spec.name, fix="try scrape_method api"
         )
+    if page_damage.find_cuts(document.body).inside == "script":
+        raise document.unreadable("a page that ends within a script", CUT_EXPECTED, place=spec.name)
     blobs = _blobs(document)
     saw = described_page(document) + (f", holding {', '.join(name for name, _ in blobs[:8])}" if blobs else "")
     if spec.table:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from lxml import etree, html
 
 from registry.errors import BadInput
+from tools.leaderboards import page_damage
 from tools.leaderboards.cells import Cell
 from tools.leaderboards.names import printable
 from tools.leaderboards.sources import (
@@ -27,15 +28,8 @@ from tools.leaderboards.sources import (
 
 MOST_TABLES = 200
 LONGEST_TEXT = 2_000
+CUT_EXPECTED = "a page that was not cut short"
 LONGEST_FOOTNOTE = 40
-_PLACES = {
-    "td": ("tr",),
-    "th": ("tr",),
-    "tr": ("table", "thead", "tbody", "tfoot"),
-    "thead": ("table",),
-    "tbody": ("table",),
-    "tfoot": ("table",),
-}
 _HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
 _INVISIBLE = ("script", "style", "template", "noscript", "svg", "button", "select")
 _BADGES = ("span", "sup", "small", "b", "em", "i", "label", "mark", "strong", "div")
@@ -95,8 +89,8 @@ def described_page(document: Document) -> str:
     return " with ".join((parts[0], ", ".join(parts[1:])))
 
 
-def tables(document: Document, _spec: BoardSpec) -> Findings:
-    """Every table of the page."""
+def tables(document: Document, spec: BoardSpec) -> Findings:
+    """Every table of the page that is whole."""
     saw = described_page(document)
     hint = ""
     if "embedded JSON" in saw:
@@ -106,8 +100,9 @@ def tables(document: Document, _spec: BoardSpec) -> Findings:
     root = parse_page(document)
     if root is None:
         return Findings((), saw, hint)
+    cut = _cut_tables(root, document, spec)
     _tidy(root)
-    broken = _broken_tables(root)
+    broken = page_damage.broken_tables(root, MOST_TABLES)
     found: list[Table] = []
     refused: list[BadInput] = []
     heading = ""
@@ -116,6 +111,8 @@ def tables(document: Document, _spec: BoardSpec) -> Findings:
             heading = _text(element)
         elif element.tag == "table" and len(found) < MOST_TABLES:
             try:
+                if element in cut:
+                    raise document.unreadable(f"a table under “{heading}” without its end tag", CUT_EXPECTED)
                 if element in broken:
                     raise document.unreadable(f"broken markup in a table under “{heading}”", "rows inside tables")
                 found.extend(_read_table(element, heading, document))
@@ -128,24 +125,20 @@ def tables(document: Document, _spec: BoardSpec) -> Findings:
     return Findings(tuple(found), saw, hint)
 
 
-def _broken_tables(root: html.HtmlElement) -> list[html.HtmlElement]:
-    """Tables with rows or cells in places where a table has none, as unclosed tags leave them.
-
-    The parser does not mend those as a browser does, and reading what is in place would lose the entries that are not.
-    """
-    broken: list[html.HtmlElement] = []
-    misplaced = 0
-    for element in root.iter(*_PLACES):
-        parent = element.getparent()
-        if parent is None or parent.tag in _PLACES[str(element.tag)]:
-            continue
-        table = next(element.iterancestors("table"), None)
-        misplaced += 1
-        if table is not None and table not in broken:
-            broken.append(table)
-        if misplaced > MOST_TABLES:
-            break
-    return broken
+def _cut_tables(root: html.HtmlElement, document: Document, spec: BoardSpec) -> list[html.HtmlElement]:
+    """Tables without an end tag. Where none is asked for by name, one of them makes the page no base for a choice."""
+    cuts = page_damage.find_cuts(document.body)
+    if not cuts.open_tables:
+        return []
+    if not spec.table:
+        raise document.unreadable(
+            f"{len(cuts.open_tables)} of {cuts.tables} tables without an end tag (</table>)",
+            CUT_EXPECTED,
+            place=spec.name,
+            fix="the page was cut short; if it always looks like this, name the table that is meant: table",
+        )
+    elements = list(root.iter("table"))
+    return [one for number, one in enumerate(elements) if number in cuts.open_tables or len(elements) != cuts.tables]
 
 
 def _tidy(root: html.HtmlElement) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass
+from decimal import Decimal
 
 from registry.errors import BadInput, Problem
 from registry.standings import Entry
@@ -159,7 +160,8 @@ def entries(table: Table, mapped: Mapped, spec: BoardSpec, document: Document) -
         scores: dict[str, float | None] = {}
         for metric, index in mapped.metrics.items():
             try:
-                scores[metric] = read_number(row[index])
+                number_shown = read_number(row[index])
+                scores[metric] = scaled(number_shown, spec.scale) if metric == spec.primary_metric else number_shown
             except ValueError as error:
                 found = f"“{printable(str(row[index]))[:80]}” ({error})"
                 problems.append(Problem(document.where, found, f"a number or nothing for {metric}", place=place))
@@ -170,6 +172,13 @@ def entries(table: Table, mapped: Mapped, spec: BoardSpec, document: Document) -
     if problems:
         raise BadInput(*problems[:MOST_PROBLEMS])
     return read
+
+
+def scaled(value: float | None, scale: float) -> float | None:
+    """The product as decimals make it: 84.7 at a scale of 0.01 is 0.847, and not the nearest product of two floats."""
+    if value is None or scale == 1:
+        return value
+    return float(Decimal(repr(value)) * Decimal(repr(scale)))
 
 
 def _exclusion(name: str, row: tuple[Cell, ...], mapped: Mapped, spec: BoardSpec) -> str:

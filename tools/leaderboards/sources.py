@@ -74,6 +74,8 @@ class BoardSpec:
     our_entry: str = ""
     victory: Victory = field(default_factory=Victory)
     widen_threshold: float | None = None
+    scale: float = 1.0
+    """What the board's numbers for the primary metric are multiplied by to be in our metric's unit."""
     values: Mapping[str, float] = field(default_factory=dict)
     """For `manual`: name → score typed into the registry instead of a file."""
 
