@@ -60,7 +60,7 @@ def _yaml(services: Services, item: Hypothesis) -> str:
         )
         if value and item.status in {"promoted", "archived", "parked"}
     }
-    notes = services.history.gap_notes.get(item.id, {}) if item.status == "archived" else {}
+    notes = _gap_note(services, item.id) if item.status == "archived" else {}
     return dump_hypothesis(item, decided=decided, gap_analysis=notes.get("notes", ()))
 
 
@@ -110,7 +110,7 @@ def results(services: Services, test: Test) -> None:
             "production": test.production,
             "gate": test.gate,
             "last_look": test.last_look,
-            "gap_analysis": services.history.gap_notes.get(test.hypothesis),
+            "gap_analysis": _gap_note(services, test.hypothesis) or None,
         },
     )
 
@@ -156,6 +156,12 @@ def metrics_of(records: Iterable[RunRecord]) -> dict[str, Any]:
         for name, found in values.items()
     }
     return {"aggregate": aggregate, "runs": runs}
+
+
+def _gap_note(services: Services, name: str) -> dict[str, Any]:
+    """The gap analysis of a rejection, read from the log; empty where there is none."""
+    seq = services.history.gap_notes.get(name)
+    return {} if seq is None else next(services.log.read_new(seq - 1)).data
 
 
 def _train_log(services: Services, records: list[RunRecord]) -> str:

@@ -44,8 +44,8 @@ class History:
         self.why: dict[str, str] = {}
         """Hypothesis → why it has the status it has."""
         self.decided_at: dict[str, str] = {}
-        self.gap_notes: dict[str, Data] = {}
-        """Hypothesis → where its last rejection stands against production and the board."""
+        self.gap_notes: dict[str, int] = {}
+        """Hypothesis → the event that has the gap analysis of its rejection."""
         self.tests: dict[str, Test] = {}
         self.verdicts: list[Verdict] = []
         self.productions: list[Production] = []
@@ -161,7 +161,7 @@ class History:
             )
 
     def _on_gap_noted(self, event: EventLike) -> None:
-        self.gap_notes[event.subject] = event.data
+        self.gap_notes[event.subject] = event.seq
 
     def _on_results_written(self, event: EventLike) -> None:
         """A closed test's records are not needed any more; a parked one's are."""
