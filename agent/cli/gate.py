@@ -143,7 +143,9 @@ def _print_recomputed(account: Account, broken: dict[int, list[str]]) -> None:
 
     console = Console()
     if not broken:
-        text = f"Recomputed from event {account.looks[-1].seq}: all {len(account.looks)} looks reproduce."
+        count = len(account.looks)
+        looks = "its one look reproduces" if count == 1 else f"all {count} looks reproduce"
+        text = f"Recomputed from event {account.looks[-1].seq}: {looks}."
         console.print(Text(text, style="dim"))
     for event, found in broken.items():
         for line in found:
