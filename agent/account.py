@@ -100,34 +100,39 @@ class Account:
         return [self.proposed, *sorted({event.seq for event in known if event is not None})]
 
 
-def accounts(events: Iterable[Event], brief: bool = False) -> dict[str, Account]:
-    """Accounts of every hypothesis the events speak of, by id. One pass; needs the proposals among the events.
-
-    Where `brief`, only the last look of each keeps its data; of the earlier ones their number is what is shown.
-    """
+def accounts(events: Iterable[Event]) -> dict[str, Account]:
+    """Accounts of every hypothesis the events speak of, by id. One pass; needs the proposals among the events."""
     found: dict[str, Account] = {}
     for event in events:
-        if event.kind == "hypotheses_proposed":
-            for item in event.data["hypotheses"]:
-                hypothesis = Hypothesis.model_validate(item)
-                found[hypothesis.id] = Account(hypothesis, event.seq, event.data["researcher"])
-        elif event.kind == "hypothesis_taken_in":
-            hypothesis = Hypothesis.model_validate(event.data["hypothesis"])
-            found[hypothesis.id] = Account(hypothesis, event.seq, "a person")
-        elif event.subject in found:
-            account = found[event.subject]
-            if brief and event.kind == "look" and account.looks:
-                account.looks[-1] = replace(account.looks[-1], data={})
-            _add(account, event)
+        found.update((account.hypothesis.id, account) for account in proposed(event))
+        if event.subject in found:
+            add(found[event.subject], event)
     return found
 
 
-def _add(account: Account, event: Event) -> None:
+def proposed(event: Event) -> list[Account]:
+    """Accounts that begin with this event, each with nothing in it but its hypothesis."""
+    if event.kind == "hypotheses_proposed":
+        items, by = event.data["hypotheses"], event.data["researcher"]
+    elif event.kind == "hypothesis_taken_in":
+        items, by = [event.data["hypothesis"]], "a person"
+    else:
+        return []
+    return [Account(Hypothesis.model_validate(item), event.seq, by) for item in items]
+
+
+def add(account: Account, event: Event, brief: bool = False) -> None:
+    """Take one event of this hypothesis in.
+
+    Where `brief`, only the last look keeps its data; of the earlier ones their number is what is shown.
+    """
     if event.kind == "run_finished":
         account.runs += 1
         account.failed_runs += event.data["status"] != "ok"
         account.run_seconds += sum(phase["wall_s"] for phase in event.data["phases"].values())
     elif event.kind == "look":
+        if brief and account.looks:
+            account.looks[-1] = replace(account.looks[-1], data={})
         account.looks.append(event)
     elif event.kind in {"hypothesis_started", "hypothesis_requeued"}:
         reopen(account, event.seq)

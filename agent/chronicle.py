@@ -8,18 +8,17 @@ follows the number of hypotheses and not the number of runs.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from agent.account import Account, accounts
+from agent.account_book import AccountBook
 from registry.audit_events import Event
 from registry.history import History
 
 Data = dict[str, Any]
 BOARD_CHANGES = 200
 """Latest readings with changes that are kept; a board that changes more often is read in the log itself."""
-"""Kinds after which an earlier verdict is no longer the last word (a parked candidate that gets a new test)."""
 _KEPT_LISTS = {
     "board_score": "scores",
     "production_at": "productions",
@@ -45,8 +44,8 @@ class NightSpan:
     cycles: int = 0
     runs: int = 0
     run_seconds: float = 0.0
-    verdicts: list[Event] = field(default_factory=list)
-    promoted: list[Event] = field(default_factory=list)
+    decided: dict[str, None] = field(default_factory=dict)
+    """Hypotheses that got a verdict or were archived in it, in that order."""
 
     @property
     def id(self) -> str:
@@ -79,7 +78,7 @@ class Chronicle:
     """What the log tells, for people."""
 
     history: History = field(default_factory=History)
-    accounts: dict[str, Account] = field(default_factory=dict)
+    accounts: AccountBook = field(default_factory=AccountBook)
     nights: list[NightSpan] = field(default_factory=list)
     standings: dict[str, Event] = field(default_factory=dict)
     """Board → its latest standing."""
@@ -108,7 +107,9 @@ class Chronicle:
     def take(self, event: Event) -> None:
         """Take one event in."""
         self.last = event
-        self.history.apply(event)
+        if event.seq > self.history.seq:
+            self.history.apply(event)
+        self.accounts.take(replace(event, data=brief_look(event.data)) if event.kind == "look" else event)
         if event.kind in _KEPT_LISTS:
             getattr(self, _KEPT_LISTS[event.kind]).append(event)
         elif event.kind == "run_finished":
@@ -158,10 +159,8 @@ class Chronicle:
             night.resumed += 1
         elif event.kind == "cycle_finished":
             night.cycles += 1
-        elif event.kind in {"verdict", "hypothesis_archived"}:
-            night.verdicts.append(event)
-        elif event.kind == "promoted":
-            night.promoted.append(event)
+        elif event.kind in {"verdict", "hypothesis_archived", "promoted"}:
+            night.decided.setdefault(event.subject)
 
     def looks_at_production(self) -> list[Event]:
         """Looks at the test split of today's production, or of an earlier one with the same files."""
@@ -175,17 +174,12 @@ class Chronicle:
         return sum(self.run_outcomes.values())
 
 
-def chronicle(events: Iterable[Event]) -> Chronicle:
-    """Read the events once, in order."""
-    found = Chronicle()
-    found.accounts = accounts(_watched(events, found), brief=True)
-    return found
-
-
-def _watched(events: Iterable[Event], found: Chronicle) -> Iterator[Event]:
+def chronicle(events: Iterable[Event], history: History | None = None) -> Chronicle:
+    """Read the events once, in order. A history already folded from them is used as it is."""
+    found = Chronicle() if history is None else Chronicle(history)
     for event in events:
         found.take(event)
-        yield replace(event, data=brief_look(event.data)) if event.kind == "look" else event
+    return found
 
 
 def brief_look(look: Data) -> Data:

@@ -205,8 +205,8 @@ def _night(span: NightSpan, known: Chronicle) -> list[Sentence]:
         f"{plural(span.cycles, 'cycle')}, {plural(span.runs, 'run')}, {duration(span.run_seconds)} of run time{again}."
     )
     sentences.append(fact(used, *span.events))
-    decided = {event.subject: event for event in (*span.verdicts, *span.promoted) if event.subject in known.accounts}
-    sentences += [verdict_line(known.accounts[name]) for name in list(decided)[:MOST]]
+    decided = [name for name in span.decided if name in known.accounts]
+    sentences += [verdict_line(known.accounts[name]) for name in decided[:MOST]]
     if len(decided) > MOST:
         sentences.append(fact(f"{len(decided) - MOST} further verdicts are not shown.", *span.events))
     return sentences

@@ -35,7 +35,7 @@ def technical_log(known: Chronicle, now: datetime) -> str:
 def write_technical_log(services: Services) -> None:
     """Write `TECHNICAL_LOG.md` anew from the log."""
     with services.technical_log_pace.piece():
-        text = technical_log(chronicle(services.log.events()), services.clock())
+        text = technical_log(chronicle(services.log.events(), services.history), services.clock())
         write_atomically(services.workspace.technical_log, text)
 
 
@@ -58,7 +58,7 @@ def write_digest(services: Services, slot: str) -> None:
         path = services.workspace.root / done.data["file"]
         if path.is_file():
             return
-    text = digest(chronicle(services.log.events()), now, services.competitive().schedule)
+    text = digest(chronicle(services.log.events(), services.history), now, services.competitive().schedule)
     make_folder(path.parent)
     write_atomically(path, text)
     if done is None:

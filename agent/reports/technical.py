@@ -5,7 +5,9 @@ It leads with a table of everything and goes into detail below, newest first.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from agent.account import Account
@@ -13,26 +15,42 @@ from agent.answers.sentences import duration, exponential, in_its_unit, plural, 
 from agent.chronicle import Chronicle, Data
 from agent.experience import configuration_table, escaped, queue_table, table
 from registry.audit_events import Event
-from registry.papers import Reading
+from registry.papers import Reading, Technique
 
 RESULTS = ("passed", "failed")
+OUTCOME_COLUMNS = ("Id", "Change", "Outcome", "Fresh gain", "Seeds", "Why")
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """One decided hypothesis as the log tells it: a line of the table and a section."""
+
+    decided_at: int
+    line: tuple[str, ...]
+    section: str
 
 
 def technical_log(known: Chronicle, now: datetime) -> str:
     """The whole log as Markdown."""
-    decided = sorted(
-        (account for account in known.accounts.values() if account.closing is not None),
-        key=lambda account: -(account.closing.seq if account.closing else 0),
-    )
+    told: list[_Told] = []
+    statuses: dict[str, str] = {}
+    for name, account in known.accounts.items():
+        statuses[name] = account.status
+        if account.closing is not None:
+            told.append(_Told(account.closing.seq, _outcome(account), _experiment(account)))
+    told.sort(key=lambda each: -each.decided_at)
+    outcomes = table(OUTCOME_COLUMNS, (each.line for each in told), "Nothing has been tried yet.")
     parts = [
         "# Technical log\n",
         _head(known, now),
-        "## Summary\n\n" + _summary(known),
-        "## Outcomes\n\n" + _outcomes(decided),
+        "## Summary\n\n" + _summary(known, statuses),
+        "## Outcomes\n\n" + outcomes,
         "## Production\n\n" + configuration_table(known.history) + "\n" + _productions(known),
         "## Queue\n\n" + queue_table(known.history),
-        "## Experiments\n\n" + ("\n".join(map(_experiment, decided)) or "Nothing has been tried yet.\n"),
-        "## Papers\n\n" + ("\n".join(_papers(known)) or "Nothing has been read yet.\n"),
+        "## Experiments\n",
+        *([each.section for each in told] or ["Nothing has been tried yet.\n"]),
+        "## Papers\n",
+        *(list(_papers(known, statuses)) or ["Nothing has been read yet.\n"]),
     ]
     return "\n".join(parts)
 
@@ -45,8 +63,8 @@ def _head(known: Chronicle, now: datetime) -> str:
     )
 
 
-def _summary(known: Chronicle) -> str:
-    statuses = [account.status for account in known.accounts.values()]
+def _summary(known: Chronicle, statuses: Mapping[str, str]) -> str:
+    now = Counter(statuses.values())
     states = ("promoted", "archived", "parked", "under test", "queued")
     rows: list[tuple[str, str]] = [("Position", "; ".join(_positions(known)) or "no board read yet")]
     production = known.history.production
@@ -56,7 +74,7 @@ def _summary(known: Chronicle) -> str:
             f"`{production.commit[:12]}` ({escaped(safe(production.why, 80))})" if production else "none yet",
         )
     )
-    rows.append(("Hypotheses", ", ".join(f"{statuses.count(state)} {state}" for state in states)))
+    rows.append(("Hypotheses", ", ".join(f"{now[state]} {state}" for state in states)))
     ends = ", ".join(f"{count} {status}" for status, count in sorted(known.run_outcomes.items()))
     rows.append(("Runs", f"{known.runs} ({ends})" if known.runs else "none"))
     rows.append(("Run time", f"{known.run_seconds / 3600:.2f} h"))
@@ -91,19 +109,15 @@ def _season(known: Chronicle) -> Iterator[tuple[str, str]]:
         yield "Season", text + (" (closed)" if found.closed else f", until {found.closes_on}")
 
 
-def _outcomes(decided: list[Account]) -> str:
-    rows = (
-        (
-            account.hypothesis.id,
-            escaped(safe(account.hypothesis.title, 80)),
-            account.status,
-            signed(_gain(account)),
-            f"{account.last_look['numbers']['n']}" if account.last_look else "–",
-            escaped(safe(account.reason, 140)),
-        )
-        for account in decided
+def _outcome(account: Account) -> tuple[str, ...]:
+    return (
+        account.hypothesis.id,
+        escaped(safe(account.hypothesis.title, 80)),
+        account.status,
+        signed(_gain(account)),
+        f"{account.last_look['numbers']['n']}" if account.last_look else "–",
+        escaped(safe(account.reason, 140)),
     )
-    return table(("Id", "Change", "Outcome", "Fresh gain", "Seeds", "Why"), rows, "Nothing has been tried yet.")
 
 
 def _gain(account: Account) -> float | None:
@@ -202,10 +216,10 @@ def _row(row: Data) -> str:
 # -- papers -------------------------------------------------------------------------------------------------
 
 
-def _papers(known: Chronicle) -> Iterator[str]:
+def _papers(known: Chronicle, statuses: Mapping[str, str]) -> Iterator[str]:
     latest = {event.subject: event for event in known.papers}
     for event in reversed(list(latest.values())):
-        yield _paper(event, known) if event.kind == "paper_read" else _unread(event)
+        yield _paper(event, known, statuses) if event.kind == "paper_read" else _unread(event)
 
 
 def _unread(event: Event) -> str:
@@ -213,7 +227,7 @@ def _unread(event: Event) -> str:
     return f"### {title}\n\n- **Not read:** {escaped(safe(event.reason))} (event {event.seq})\n"
 
 
-def _paper(event: Event, known: Chronicle) -> str:
+def _paper(event: Event, known: Chronicle, statuses: Mapping[str, str]) -> str:
     reading = Reading.model_validate(event.data["reading"])
     lines = [f"### {escaped(safe(reading.paper.title, 200))}", ""]
     lines.append(
@@ -225,19 +239,19 @@ def _paper(event: Event, known: Chronicle) -> str:
         )
         lines.append(
             f"- **{escaped(technique.name)}:** effort {technique.effort}, impact {technique.impact}; try {values}; "
-            f"{_disposition(known, technique.settings, reading.paper.file_sha256)}"
+            f"{_disposition(known, statuses, technique, reading.paper.file_sha256)}"
         )
     if not reading.techniques:
         lines.append("- **Techniques:** none for us")
     return "\n".join([*lines, ""])
 
 
-def _disposition(known: Chronicle, settings: dict[str, list[bool | int | float | str]], file_sha256: str) -> str:
+def _disposition(known: Chronicle, statuses: Mapping[str, str], technique: Technique, file_sha256: str) -> str:
     """What became of a technique: the ideas that rest on this file and touch its settings."""
     came = [
-        f"{account.hypothesis.id} {account.status}"
-        for account in known.accounts.values()
-        if settings.keys() & account.hypothesis.implementation.settings.keys()
-        and any(quote.file_sha256 == file_sha256 for quote in account.hypothesis.quotes)
+        f"{idea.id} {statuses[idea.id]}"
+        for idea in known.history.hypotheses.values()
+        if technique.settings.keys() & idea.implementation.settings.keys()
+        and any(quote.file_sha256 == file_sha256 for quote in idea.quotes)
     ]
     return ", ".join(came) if came else "no hypothesis yet"
