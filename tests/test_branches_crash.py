@@ -97,5 +97,5 @@ def test_cleaning_up_removes_what_was_left_and_says_so(tmp_path: Path) -> None:
     (worktrees / "H-001-x.abcd" / "index.lock").write_text("")
     (root / ".git" / "refs" / "heads" / "agent" / "production.lock").write_text("")
     gone = branches.cleanup_worktrees(repository, worktrees)
-    assert gone == ("lock refs/heads/agent/production.lock", "private index H-001-x.abcd")
+    assert gone == ("lock refs/heads/agent/production.lock", "worktree H-001-x.abcd")
     assert branches.cleanup_worktrees(repository, worktrees) == ()

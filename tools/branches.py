@@ -1,11 +1,10 @@
 """Branches of the agent in the user's repository: production, and one for each hypothesis.
 
 Called by the nodes that start a night (`ensure_production`), write a patch (`create_candidate`), promote and clean
-up. Each call is idempotent: a crash re-enters it and finds the same commit. Commits are made from git's objects
-with an index of their own in the workspace; there is no second checkout to leave behind, no file is written
-through a filter, and in the user's `.git` nothing changes but objects and `refs/heads/agent/*`.
+up. Each call is idempotent: a crash re-enters it and finds the same commit. In the user's `.git` nothing changes but
+objects, `refs/heads/agent/*`, and the entry of a patch's worktree while that exists.
 
-Not here: how a commit is made (`tools.commits`), what may be edited (`tools.patches`), reading trees
+Not here: how a commit is made (`tools.commits`, `tools.worktrees`), what may be edited (`tools.patches`), reading trees
 (`tools.trees`), opening the repository (`tools.repository_checks`).
 """
 
@@ -20,8 +19,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from registry.errors import BadInput, Problem, Retryable
-from tools.commits import edited_tree, remove_leftover, with_trailers, write_commit
+from tools.commits import edited_tree, with_trailers, write_commit
 from tools.repository import SolutionRepository
+from tools.worktrees import clean_up
 
 PRODUCTION = "agent/production"
 SLUG_LENGTH = 40
@@ -153,17 +153,12 @@ def commits_between(repository: SolutionRepository, base: str, tip: str) -> list
 
 
 def cleanup_worktrees(repository: SolutionRepository, worktrees: Path) -> tuple[str, ...]:
-    """Remove what a killed process left: its private indexes, and locks on the agent's own branches.
+    """Remove what a killed process left: the worktrees of its patches, and locks on the agent's own branches.
 
     The caller holds the workspace's lock, so nothing under `worktrees` is in use. The user's own worktrees and
     locks are left alone. Returns one line for each thing removed.
     """
-    removed = _clear_stale_locks(repository)
-    if worktrees.is_dir():
-        for folder in sorted(worktrees.iterdir()):
-            remove_leftover(folder)
-            removed.append(f"private index {folder.name}")
-    return tuple(removed)
+    return (*_clear_stale_locks(repository), *clean_up(repository, worktrees))
 
 
 def _merge(repository: SolutionRepository, current: str, base_commit: str, base: str) -> str:

@@ -1,14 +1,12 @@
 """Commits made from git's objects: an edited tree, a message for people, trailers for machines.
 
-Called by `tools.branches`. Every tree is built in an index of its own, in the workspace, and compared with what was
+Called by `tools.branches`. Every tree is built in a worktree of its own (`tools.worktrees`) and compared with what was
 asked before it is used, because git leaves out paths it does not like without an error. Moves no branch.
 """
 
 from __future__ import annotations
 
 import re
-import shutil
-import tempfile
 import textwrap
 import unicodedata
 from collections.abc import Mapping
@@ -16,7 +14,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from tools.repository import REGULAR, SUBMODULE, SYMLINK, SolutionRepository, TreeEntry
+from registry.durable import NO_ROOM
+from tools import worktrees
+from tools.repository import EXECUTABLE, REGULAR, SUBMODULE, SYMLINK, SolutionRepository, TreeEntry
+from tools.worktrees import Worktree
 
 PARAGRAPH_LENGTH = 2000
 _HEAD = re.compile(r"[0-9a-f]{64}")
@@ -32,45 +33,44 @@ def commit_message(hypothesis_id: str, title: str, change: str, claim: str, sour
 
 
 def edited_tree(
-    repository: SolutionRepository, worktrees: Path, name: str, parent: str, edits: Mapping[str, bytes | None]
+    repository: SolutionRepository, folder: Path, name: str, parent: str, edits: Mapping[str, bytes | None]
 ) -> str:
-    """Id of the parent's tree with the edits made (None deletes), by way of the private index `worktrees/<name>.…`."""
+    """Id of the parent's tree with the edits made (None deletes), in the worktree `name` of its own below `folder`."""
     before = {entry.path: entry for entry in repository.entries(parent)}
     wanted = {entry.path: (entry.mode, entry.blob) for entry in before.values()}
     for path in sorted(edits):
         _check_edit(repository, path, edits[path], before)
-        wanted.pop(path, None)
-        if (content := edits[path]) is not None:
-            mode = before[path].mode if path in before else REGULAR
-            blob = repository.text("hash-object", "-w", "--no-filters", "--stdin", stdin=content)
-            wanted[path] = (mode, blob)
-    nothing = ("0", "0" * len(parent))
-    lines = [f"{' '.join(wanted.get(path, nothing))}\t{path}\0".encode() for path in sorted(edits)]
-    worktrees.mkdir(parents=True, exist_ok=True)
-    for leftover in list(worktrees.iterdir()):
-        if leftover.name.startswith(f"{name}."):
-            remove_leftover(leftover)
-    with tempfile.TemporaryDirectory(dir=worktrees, prefix=f"{name}.") as folder:
-        own_index = {"GIT_INDEX_FILE": str(Path(folder).resolve() / "index")}
-        repository.run("read-tree", parent, environment=own_index)
-        repository.run("update-index", "-z", "--index-info", stdin=b"".join(lines), environment=own_index)
-        _check_index(repository, repository.run("ls-files", "--stage", "-z", environment=own_index), wanted)
-        return repository.text("write-tree", environment=own_index)
+    with worktrees.opened(repository, folder, name, parent) as worktree:
+        for path in sorted(edits):
+            wanted.pop(path, None)
+            if (content := edits[path]) is not None:
+                mode = before[path].mode if path in before else REGULAR
+                wanted[path] = (mode, _blob(worktree, path, content, mode))
+        nothing = ("0", "0" * len(parent))
+        lines = [f"{' '.join(wanted.get(path, nothing))}\t{path}\0".encode() for path in sorted(edits)]
+        worktree.run("update-index", "-z", "--index-info", stdin=b"".join(lines))
+        _check_index(repository, worktree.run("ls-files", "--stage", "-z"), wanted)
+        return worktree.run("write-tree").decode().strip()
 
 
-def remove_leftover(leftover: Path) -> None:
-    """Remove what a killed process left; what a git that outlived it still writes there goes the next time."""
-    if leftover.is_dir() and not leftover.is_symlink():
-        shutil.rmtree(leftover, ignore_errors=True)
-    else:
-        leftover.unlink(missing_ok=True)
+def _blob(worktree: Worktree, path: str, content: bytes, mode: str) -> str:
+    try:
+        file = worktree.write(path, content, executable=mode == EXECUTABLE)
+    except OSError as error:
+        if error.errno in NO_ROOM:
+            raise
+        raise worktree.repository.complaint(
+            f"the path {path[:200]!r} ({error.strerror})", "one that a file can have here", place="edits"
+        ) from error
+    return worktree.run("hash-object", "-w", "--no-filters", "--", str(file)).decode().strip()
 
 
 def _check_edit(
     repository: SolutionRepository, path: str, content: bytes | None, before: Mapping[str, TreeEntry]
 ) -> None:
-    if "\0" in path:
-        raise repository.complaint(f"the path {path!r}", "a path without NUL", place="edits")
+    parts = path.split("/")
+    if "\0" in path or {"", ".", ".."} & set(parts) or any(part.lower() == ".git" for part in parts):
+        raise repository.complaint(f"the path {path!r}", "one that git takes into a tree", place="edits")
     if path in before and before[path].mode in (SYMLINK, SUBMODULE):
         raise repository.complaint(f"an edit of the link or submodule {path}", "an edit of a regular file", place=path)
     if content is None and path not in before:

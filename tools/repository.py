@@ -59,6 +59,7 @@ _CONFIGURATION = {
     "merge.renormalize": "false",
     "protocol.allow": "never",
     "safe.bareRepository": "explicit",
+    "worktree.useRelativePaths": "false",
 }
 
 
