@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import math
 
+from agent import circumstances, schedule
 from agent import production as productions
-from agent import schedule
 from agent.services import Services
 from experiments import seeds, statistics
 from experiments.plans import Plan
-from registry.runs import RunRecord
 
 RUNS = 5
 ALERT_BELOW = 0.01
@@ -43,7 +42,8 @@ def run(services: Services) -> str:
     change = statistics.mean(after) - statistics.mean(before)
     why = f"{metric.name} {change:+.4f} against its baseline (one-sided p = {p_value:.3g})"
     if regressed:
-        why += f"; {changed_between(baseline[0], again[0])}"
+        circumstances.record(services, production.commit)  # data beside git may have changed since the night began
+        why += f"; {circumstances.difference(services.log.find, baseline[0].key, again[0].key)}"
     services.record(
         "defended",
         "production",
@@ -75,15 +75,3 @@ def probability_of_no_regression(before: list[float], after: list[float]) -> flo
         return 0.0 if change < 0 else 1.0
     freedom = total**2 / (spread**2 / max(len(before) - 1, 1) + spread_after**2 / max(len(after) - 1, 1))
     return statistics.student_t_upper_tail(freedom, -change / math.sqrt(total))
-
-
-def changed_between(before: RunRecord, after: RunRecord) -> str:
-    """Which part of the runs' identity differs, for the alert."""
-    parts = {
-        "environment": before.key.environment != after.key.environment,
-        "data": before.key.data != after.key.data,
-        "evaluator": before.key.evaluator != after.key.evaluator,
-        "settings": before.key.settings != after.key.settings,
-    }
-    changed = [name for name, differs in parts.items() if differs]
-    return f"changed since: {', '.join(changed)}" if changed else "no recorded part has changed: look at the machine"

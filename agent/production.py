@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agent import boards, projections, seasons
+from agent import boards, circumstances, projections, seasons
 from agent.services import Services
 from experiments import seeds
 from experiments.plans import Plan
@@ -26,29 +26,11 @@ SHOWN_BASELINE = 5
 
 def open_for_the_night(services: Services) -> None:
     """Bring production up to its base and record the commit if it is new."""
-    record_environment(services)
     state = services.solution.ensure_production()
     record_commit(
         services, state.commit, "production starts here" if not services.history.productions else "base merged"
     )
-
-
-def record_environment(services: Services) -> None:
-    """The versions that every run of tonight is made with: what its environment's hash in the runs' identity means."""
-    found = services.runner.environment
-    services.record(
-        "environment_recorded",
-        found.sha256[:16],
-        {
-            "sha256": found.sha256,
-            "python": found.python,
-            "machine": found.machine,
-            "packages": dict(found.packages),
-            "variables": dict(found.variables),
-        },
-        reason=f"python {found.python} with {len(found.packages)} packages",
-        key=f"environment:{found.sha256}",
-    )
+    circumstances.record(services, state.commit)
 
 
 def record_commit(services: Services, commit: str, why: str) -> None:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,7 +39,7 @@ class TreeCache:
         self._repository = repository
         self._source = source
         self._digests: dict[tuple[str, str], str] = {}
-        self._untracked: dict[Path, tuple[tuple[tuple[str, int, int, int], ...], str]] = {}
+        self._files: dict[Path, tuple[tuple[tuple[str, int, int, int], ...], dict[str, str]]] = {}
 
     # -- what the candidate's phases see --------------------------------------------------------------------
 
@@ -79,24 +79,32 @@ class TreeCache:
         globs = [f"{name}/**" for name in self._data_paths()]
         tracked = self._digest("data", production, globs)
         untracked = [
-            self._untracked_digest(self._repository / name)
+            _total(self._hashed(self._repository / name))
             for name in self._data_paths()
             if self.data(production, name) == self._repository / name
         ]
         return hashlib.sha256("\n".join([tracked, *untracked]).encode()).hexdigest() if untracked else tracked
 
-    def _untracked_digest(self, folder: Path) -> str:
-        """Hash of a folder's files, read again only where sizes or times say that one of them has changed."""
+    def data_files(self, production: str) -> dict[str, str]:
+        """Every data file the phases use, as `<data path>/<file>`, with its SHA-256."""
+        return {
+            f"{name}/{file}": sha256
+            for name in self._data_paths()
+            for file, sha256 in self._hashed(self.data(production, name)).items()
+        }
+
+    def data_folders(self, production: str) -> dict[str, str]:
+        """Every data path with one hash over its files."""
+        return {f"{name}/": _total(self._hashed(self.data(production, name))) for name in self._data_paths()}
+
+    def _hashed(self, folder: Path) -> dict[str, str]:
+        """SHA-256 of a folder's files, read again only where sizes or times say that one of them has changed."""
         files = [(path, path.stat()) for path in sorted(folder.rglob("*")) if path.is_file()]
         state = tuple((path.as_posix(), found.st_ino, found.st_size, found.st_mtime_ns) for path, found in files)
-        known = self._untracked.get(folder)
+        known = self._files.get(folder)
         if known is None or known[0] != state:
-            total = hashlib.sha256()
-            for path, _ in files:
-                total.update(path.relative_to(folder).as_posix().encode() + b"\0")
-                with path.open("rb") as stream:
-                    total.update(hashlib.file_digest(stream, "sha256").digest())
-            known = self._untracked[folder] = (state, total.hexdigest())
+            hashes = {path.relative_to(folder).as_posix(): _sha256(path) for path, _ in files}
+            known = self._files[folder] = (state, hashes)
         return known[1]
 
     def timing_inputs(self, production: str, path: str, repeats: int) -> TimingInputs:
@@ -142,6 +150,18 @@ class TreeCache:
         if known not in self._digests:
             self._digests[known] = self._source.digest(commit, globs)
         return self._digests[known]
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _total(files: Mapping[str, str]) -> str:
+    total = hashlib.sha256()
+    for name, sha256 in files.items():
+        total.update(name.encode() + b"\0" + bytes.fromhex(sha256))
+    return total.hexdigest()
 
 
 def _repeated(original: Path, fresh: Path, repeats: int) -> None:

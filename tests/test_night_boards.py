@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from tiny_solution import BOARD, SPACE, Page, Tiny, build, served
+from tiny_solution import BOARD, SPACE, Page, Tiny, build, real_sandbox, served
 
 from agent.night import Goal
 from agent.readers import Reader
@@ -170,8 +172,43 @@ def test_production_that_became_worse_without_a_change_of_code_raises_an_alert(t
     tiny.night(Goal(cycles=1))
     last = tiny.events("defended")[-1]
     assert last.data["regressed"] is True
-    assert "changed since: data" in last.reason
+    assert last.reason.endswith("changed since: data (data/train/knowledge.txt has other content)")
     assert any(line.startswith("[ALERT] production measured again") for line in tiny.progress.lines)
+
+
+def test_the_alert_names_the_dependencies_that_have_changed(tiny: Tiny, tmp_path: Path) -> None:
+    real_sandbox(tmp_path / "sandbox")
+    packages = _training_with_a_package(tiny, tmp_path / "environment")
+    (packages / "solver.py").write_text("WORTH = 0.0\n")
+    for name in ("solver-1.4.0", "helper-0.1", "steady-2.0"):
+        (packages / f"{name}.dist-info").mkdir()
+    tiny.write_board(Rival=0.6, Other=0.5)
+    tiny.write_registry(score="0.79")
+    assert tiny.agent("run", "--cycles", "1").returncode == 0
+    assert tiny.events("defended")[-1].data["regressed"] is False
+    (packages / "solver.py").write_text("WORTH = -0.05\n")
+    (packages / "solver-1.4.0.dist-info").rename(packages / "solver-1.5.0.dist-info")
+    (packages / "helper-0.1.dist-info").rename(packages / "other-3.dist-info")
+    told = tiny.agent("run", "--cycles", "1").stdout
+    last = tiny.events("defended")[-1]
+    assert last.data["regressed"] is True
+    named = "helper 0.1 removed, other 3 new, solver 1.4.0 → 1.5.0"
+    assert last.reason.endswith(f"changed since: environment ({named})")
+    assert "[ALERT] production measured again" in told
+
+
+def _training_with_a_package(tiny: Tiny, folder: Path) -> Path:
+    """An environment of this test's own, from which training takes the package `solver`; the folder of its packages."""
+    base = getattr(sys, "_base_executable", sys.executable)
+    subprocess.run([base, "-m", "venv", "--without-pip", str(folder)], check=True)
+    tiny.target["environment"] = {"python": str(folder / "bin" / "python")}
+    tiny.target["phases"]["train"]["command"].remove("-S")
+    tiny.write_target()
+    train = (tiny.repository / "train.py").read_text()
+    reading = 'worth = float(pathlib.Path(data, "knowledge.txt").read_text())'
+    assert reading in train
+    tiny.commit({"train.py": train.replace(reading, f"import solver\n    {reading} + solver.WORTH")})
+    return next(folder.glob("lib/python3*/site-packages"))
 
 
 def test_a_schedule_defends_once_a_slot(tiny: Tiny) -> None:

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
-from agent import production as productions
+from agent import circumstances
 from agent.researcher.contract import NULL
 from agent.services import Services
 from experiments import metrics, noise, seeds
@@ -52,9 +52,9 @@ def measure(services: Services, count: int, tell: Callable[[str], None]) -> Meas
     from tools.branches import PRODUCTION
 
     services.sandbox.reap()
-    productions.record_environment(services)
     repository = services.solution.repository
     commit = repository.branch_tip(PRODUCTION) or repository.branch_tip(services.target.solution.base) or ""
+    circumstances.record(services, commit)
     chosen = seeds.check_seeds(_CHECK, count)
     tell(f"[STATUS] {count} seeds of production {commit[:12]}")
     runs = services.measurer.measure([_plan(commit, seed) for seed in chosen])

@@ -1,0 +1,118 @@
+"""What runs are made with besides their commit: packages, data, the evaluator; and what of it differs between two runs.
+
+Called when a night starts and when production is measured again. A run's identity holds hashes; the events written
+here are what those hashes stand for, so that an alert can name the package or the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
+
+from agent.services import Services
+from registry.audit_events import Event
+from registry.runs import RunKey
+
+MOST_FILES = 500
+"""Data files that are recorded one by one; of more, each folder has one line."""
+MOST_NAMED = 8
+"""Differences that an alert names; the rest are counted."""
+
+Find = Callable[[str], Event | None]
+"""The event recorded under a key, if any."""
+
+
+def record(services: Services, production: str) -> None:
+    """The environment and the data of today under their hashes; nothing where they are recorded."""
+    _record_environment(services)
+    _record_data(services, production)
+
+
+def _record_environment(services: Services) -> None:
+    found = services.runner.environment
+    services.record(
+        "environment_recorded",
+        found.sha256[:16],
+        {
+            "sha256": found.sha256,
+            "python": found.python,
+            "machine": found.machine,
+            "packages": dict(found.packages),
+            "variables": dict(found.variables),
+        },
+        reason=f"python {found.python} with {len(found.packages)} packages",
+        key=f"environment:{found.sha256}",
+    )
+
+
+def _record_data(services: Services, production: str) -> None:
+    trees = services.runner.trees
+    sha256 = trees.data_digest(production)
+    if services.log.find(f"data:{sha256}") is not None:
+        return
+    files = trees.data_files(production)
+    listed = len(files) <= MOST_FILES
+    services.record(
+        "data_recorded",
+        sha256[:16],
+        {"sha256": sha256, "files": files if listed else trees.data_folders(production), "count": len(files)},
+        reason=f"{len(files)} files" + ("" if listed else ", recorded by folder"),
+        key=f"data:{sha256}",
+    )
+
+
+def difference(find: Find, before: RunKey, after: RunKey) -> str:
+    """What differs between the circumstances of two runs of one commit, for people: each package and file by name."""
+    told = []
+    if before.environment != after.environment:
+        told.append(_told("environment", _environment(find, before.environment, after.environment)))
+    if before.data != after.data:
+        told.append(_told("data", _data(find, before.data, after.data)))
+    if before.evaluator != after.evaluator:
+        told.append("evaluator (other files are protected now)")
+    if before.settings != after.settings:
+        told.append("settings (commands, limits or overrides in target.yaml)")
+    return "changed since: " + "; ".join(told) if told else "no recorded part has changed: look at the machine"
+
+
+def _told(part: str, changes: Iterator[str]) -> str:
+    shown = list(islice(changes, MOST_NAMED))
+    more = sum(1 for _ in changes)
+    if not shown:
+        return part
+    return f"{part} ({', '.join(shown)}" + (f" and {more} more)" if more else ")")
+
+
+def _environment(find: Find, before: str, after: str) -> Iterator[str]:
+    older, newer = find(f"environment:{before}"), find(f"environment:{after}")
+    if older is None or newer is None:
+        return
+    for name in ("python", "machine"):
+        if older.data[name] != newer.data[name]:
+            yield f"{name} {older.data[name]} → {newer.data[name]}"
+    yield from _versions(older.data["packages"], newer.data["packages"])
+    yield from _versions(older.data["variables"], newer.data["variables"])
+
+
+def _versions(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[str]:
+    for name in sorted(before.keys() | after.keys()):
+        if name not in after:
+            yield f"{name} {before[name]} removed"
+        elif name not in before:
+            yield f"{name} {after[name]} new"
+        elif before[name] != after[name]:
+            yield f"{name} {before[name]} → {after[name]}"
+
+
+def _data(find: Find, before: str, after: str) -> Iterator[str]:
+    older, newer = find(f"data:{before}"), find(f"data:{after}")
+    if older is None or newer is None:
+        return
+    was, now = older.data["files"], newer.data["files"]
+    for name in sorted(was.keys() | now.keys()):
+        if name not in now:
+            yield f"{name} removed"
+        elif name not in was:
+            yield f"{name} new"
+        elif was[name] != now[name]:
+            yield f"{name} has other content"
