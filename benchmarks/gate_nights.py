@@ -6,9 +6,11 @@ own random stream, so the sums do not depend on how they were cut.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
+from operator import itemgetter
 
 import gate_check
 import numpy as np
@@ -25,19 +27,21 @@ CACHED, PAIRED = E_NIGHTS
 FIELDS = ("promotions", "false", "true gain", "claimed", "nulls", "null promotions", "null seeds", "ones", "ones found")
 """What one night under one policy is reduced to. `ones` are the ideas of one sigma."""
 STEPWISE = 4
-"""One verdict of so many is reached run by run, the others are judged on the evidence at their end."""
+"""One of so many of the sample is reached run by run; all others are judged on the evidence at their end."""
 _PIECE = 30_000
 """Candidates of one piece of work."""
 
 
 @dataclass(frozen=True, slots=True)
 class Checking:
-    """Which verdicts the gate judges again, in each world."""
+    """Which verdicts the gate gives, in each world; the engine alone says the rest."""
 
-    sample: int | None
-    """So many of each policy, from every kind of verdict; None for all of them."""
+    whole: int
+    """The first so many nights: every candidate's, under every policy that the gate has."""
+    sample: int
+    """Of the nights after those, so many of each policy, from every kind of verdict, reached run by run in part."""
     decided: bool
-    """Every promotion and everything parked under `e-night`, beside the sample."""
+    """Of the nights after those, every promotion and everything parked under `e-night`, beside the sample."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,10 @@ class Played:
     def column(self, policy: str, name: str) -> Floats:
         """One value a night."""
         return self.nights[policy][:, FIELDS.index(name)]
+
+
+_Check = tuple[int, bool, Callable[..., str | None]]
+"""A candidate, whether it is judged step by step, and what says how engine and gate differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,62 +106,53 @@ def _play_piece(piece: _Piece, alpha: float) -> Played:
     season = Season(1, world.planned, alpha, "2026-01-01", "2026-12-31")
     widest = ENight()
     rows: dict[str, list[list[float]]] = {name: [] for name in job.policies}
-    played = Played(world, {})
+    checks: list[_Check] = []
     for number in range(piece.first, piece.last):
         night = draw(world, number, stage=widest.looks[-1], fresh=widest.fresh_pairs, baseline=widest.baseline_runs)
         sample = _Sample(job, number)
+        whole = number < job.checking.whole
         for name in job.policies:
             if name in E_NIGHTS:
                 policy = E_NIGHTS[name]
                 made = walk(night, policy, season, world.threshold)
                 decided = np.isin(made.reason, (PROMOTED, PARKED)) & job.checking.decided
-                again = sample.of(_kinds(made)), np.flatnonzero(decided).tolist()
-                _check_walk(played, night, made, policy, alpha, *again)
+                judged = range(len(decided)) if whole else np.flatnonzero(decided).tolist()
+                check = partial(gate_check.check_e_night, world, night, made, policy, alpha)
+                checks += _checks(check, sample.of(_kinds(made)), judged)
                 ruled = Ruled(made.reason == PROMOTED, made.pairs + policy.fresh_pairs * made.fresh, made.gain)
             else:
                 ruled = RULES[name](night, world.threshold)
                 if name in gate_check.CHECKED_RULES:
                     kinds = list(zip(ruled.promoted.tolist(), ruled.seeds.tolist(), strict=True))
-                    _check_ruled(played, night, ruled, name, sample.of(kinds))
+                    check = partial(gate_check.check_rule, world, night, ruled, gate_check.CHECKED_RULES[name])
+                    checks += _checks(check, sample.of(kinds), range(len(kinds)) if whole else [])
             rows[name].append(_sums(night, ruled))
-    played.nights = {name: np.array(made_rows) for name, made_rows in rows.items()}
-    return played
+    # One candidate after the other: the gate derives a candidate's seeds once for all nights.
+    found = [check(index, stepwise=stepwise) for index, stepwise, check in sorted(checks, key=itemgetter(0))]
+    differences = [difference for difference in found if difference is not None]
+    return Played(world, {name: np.array(made_rows) for name, made_rows in rows.items()}, len(found), differences)
+
+
+def _checks(check: Callable[..., str | None], sample: Sequence[int], judged: Sequence[int]) -> list[_Check]:
+    """Some of the sample is run step by step, as a night would; the rest is judged at its end."""
+    stepwise = {index for index in sample if index % STEPWISE == 0}
+    return [(index, index in stepwise, check) for index in sorted({*sample, *judged})]
 
 
 class _Sample:
-    """Which candidates of one night are judged again."""
+    """Which candidates of one night are judged beside those that are judged anyway."""
 
     def __init__(self, job: Job, number: int) -> None:
-        self.all = job.checking.sample is None
-        checked = job.checking.sample or 0
+        checked = job.checking.sample
         self.count = checked * (number + 1) // job.nights - checked * number // job.nights
         self.rng = np.random.default_rng([job.world.number, number])
 
     def of(self, kinds: list[tuple[int, int]]) -> list[int]:
-        return list(range(len(kinds))) if self.all else gate_check.chosen(kinds, self.count, self.rng)
+        return gate_check.chosen(kinds, self.count, self.rng)
 
 
 def _kinds(made: Verdicts) -> list[tuple[int, int]]:
     return list(zip(made.reason.tolist(), made.pairs.tolist(), strict=True))
-
-
-def _check_walk(
-    played: Played, night: Night, made: Verdicts, policy: ENight, alpha: float, sample: list[int], decided: list[int]
-) -> None:
-    """Some of the sample is run step by step, as a night would; the rest is judged at its end."""
-    for index in sorted({*sample, *decided}):
-        stepwise = index % STEPWISE == 0 and index not in decided
-        found = gate_check.check_e_night(played.world, night, made, policy, alpha, index, stepwise=stepwise)
-        played.differences += [found] if found else []
-        played.checked += 1
-
-
-def _check_ruled(played: Played, night: Night, ruled: Ruled, name: str, sample: list[int]) -> None:
-    for index in sample:
-        policy, stepwise = gate_check.CHECKED_RULES[name], index % STEPWISE == 0
-        found = gate_check.check_rule(played.world, night, ruled, policy, index, stepwise=stepwise)
-        played.differences += [found] if found else []
-        played.checked += 1
 
 
 def _sums(night: Night, ruled: Ruled) -> list[float]:

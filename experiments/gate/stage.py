@@ -13,6 +13,7 @@ from experiments import statistics
 from experiments.gate.decision import Need, Numbers, Stop, short
 from experiments.gate.e_night_parameters import ENightParameters
 from experiments.gate.evidence import Evidence, RunValue, differences, first_failure, largest_value, primary
+from experiments.statistics import PairedT
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,33 +32,76 @@ class Climb:
     stop: Stop | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Paired:
+    """A paired look as far as the climb reads it; the rest of its numbers is made where the climb ends at it."""
+
+    n: int
+    gains: tuple[float, ...]
+    test: PairedT
+    limit: float | None
+    log_e: float | None
+    """None where no pass is possible, so that nothing has read it yet."""
+
+    def look(self, screened: Look) -> Look:
+        """The look with its numbers, beside those of the screen before it."""
+        return Look(
+            self.n,
+            replace(
+                screened.numbers,
+                n=self.n,
+                differences=self.gains,
+                mean=self.test.mean,
+                sd=self.test.sd,
+                t=self.test.t,
+                p_greater=self.test.p_greater,
+                p_two_sided=self.test.p_two_sided,
+                zero_variance=self.test.zero_variance,
+                log_e=statistics.log_e_value(self.n, self.test.u) if self.log_e is None else self.log_e,
+                futility_limit=self.limit,
+            ),
+        )
+
+
 def climb(evidence: Evidence, policy: ENightParameters) -> Climb:
     """Walk the looks over the prefix of stage pairs; pass is tested before futility, the first stop is the verdict."""
     level = evidence.season.level
-    look = Look(0, Numbers(level=level, log_bar=evidence.log_bar))
+    screened = Look(0, Numbers(level=level, log_bar=evidence.log_bar))
+    paired: _Paired | None = None
     cached = policy.screen == "cached"
     if cached and not evidence.baseline:
-        return Climb(look, _measure_baseline(policy))
+        return Climb(screened, _measure_baseline(policy))
     failure = first_failure(evidence.stage)
     available = len(evidence.stage)
     for n in policy.looks:
         if policy.patient and n == policy.looks[0]:
             continue
-        if failure is not None and failure < n:
-            crashed = Look(min(n, available), look.numbers)
-            return Climb(crashed, crash(evidence.stage[failure].candidate, "stage"))
-        if available < n:
-            waiting = evidence.readmission is None
-            return Climb(look, _extension(evidence, policy, n, look) if waiting else _not_readmitted(evidence))
+        if available < n or (failure is not None and failure < n):
+            look = screened if paired is None else paired.look(screened)
+            return _without_runs(evidence, policy, n, look, failure)
+        stop: Stop | None
         if cached and n <= policy.looks[1]:
-            look, stop = _screen_look(evidence, policy, n, look)
+            screened, stop = _screen_look(evidence, policy, n, screened)
+            look = screened
         else:
-            look, stop, passed = _paired_look(evidence, policy, n, -math.log(level), look)
+            paired, stop, passed = _paired_look(evidence, policy, n, -math.log(level))
+            if stop is None and not passed:
+                continue
+            look = paired.look(screened)
             if passed:
                 return Climb(look, None if evidence.readmission is None else _not_readmitted(evidence))
         if stop is not None:
             return Climb(look, _readmitted(evidence, look, stop) if evidence.readmission is not None else stop)
     raise ValueError("the last look of a policy must decide")
+
+
+def _without_runs(evidence: Evidence, policy: ENightParameters, n: int, look: Look, failure: int | None) -> Climb:
+    """A look whose runs are not all there: one of them has failed, or they have not been made."""
+    if failure is not None and failure < n:
+        crashed = Look(min(n, len(evidence.stage)), look.numbers)
+        return Climb(crashed, crash(evidence.stage[failure].candidate, "stage"))
+    waiting = evidence.readmission is None
+    return Climb(look, _extension(evidence, policy, n, look) if waiting else _not_readmitted(evidence))
 
 
 def crash(run: RunValue | None, kind: str) -> Stop:
@@ -88,36 +132,24 @@ def _screen_look(evidence: Evidence, policy: ENightParameters, n: int, look: Loo
 
 
 def _paired_look(
-    evidence: Evidence, policy: ENightParameters, n: int, log_bar: float, look: Look
-) -> tuple[Look, Stop | None, bool]:
+    evidence: Evidence, policy: ENightParameters, n: int, log_bar: float
+) -> tuple[_Paired, Stop | None, bool]:
+    """The look, where it ends the climb why, and whether the evidence has passed."""
     pairs = evidence.stage[:n]
     gains = differences(evidence, pairs)
     test = statistics.paired_t(gains, largest_value(pairs))
-    log_e = statistics.log_e_value(n, test.u)
     limit = None if test.zero_variance else policy.futility_limit(n)
-    numbers = replace(
-        look.numbers,
-        n=n,
-        differences=gains,
-        mean=test.mean,
-        sd=test.sd,
-        t=test.t,
-        p_greater=test.p_greater,
-        p_two_sided=test.p_two_sided,
-        zero_variance=test.zero_variance,
-        log_e=log_e,
-        futility_limit=limit,
-    )
-    here = Look(n, numbers)
+    log_e = statistics.log_e_value(n, test.u) if n >= policy.first_pass or n == policy.looks[-1] else None
+    here = _Paired(n, gains, test, limit, log_e)
     if n == policy.looks[0]:
         return here, _below_baseline(evidence, test.mean, "production") if test.mean <= 0.0 else None, False
-    if n >= policy.first_pass and not test.zero_variance and log_e >= log_bar:
+    if n >= policy.first_pass and not test.zero_variance and log_e is not None and log_e >= log_bar:
         return here, None, True
     if test.p_greater is not None and limit is not None and test.p_greater > limit:
         return here, _futile(n, test.p_greater, limit, "of the pairs"), False
     if test.zero_variance and n >= policy.zero_variance_until:
         return here, _without_variance(n), False
-    if n == policy.looks[-1]:
+    if n == policy.looks[-1] and log_e is not None:
         return here, _out_of_seeds(n, log_e, log_bar), False
     return here, None, False
 
