@@ -62,7 +62,7 @@ class Account:
 
     @property
     def gain(self) -> float | None:
-        """The fresh gain that a promotion reports; None for everything else."""
+        """The gain that a promotion reports; None for everything else."""
         return float(self.promoted.data["gain"]) if self.promoted is not None else None
 
     @property

@@ -38,12 +38,12 @@ def tried_table(history: History) -> str:
             verdict.hypothesis,
             escaped(history.hypotheses[verdict.hypothesis].title),
             verdict.outcome,
-            f"{verdict.gain:+.4f}" if verdict.gain is not None else "–",
+            f"{verdict.gain:+.4f} on {verdict.gain_on}" if verdict.gain is not None else "–",
             escaped(verdict.explanation),
         )
         for verdict in history.verdicts
     )
-    return table(("Id", "Change", "Outcome", "Fresh gain", "Why"), rows, "Nothing has been tried yet.")
+    return table(("Id", "Change", "Outcome", "Gain", "Why"), rows, "Nothing has been tried yet.")
 
 
 def queue_table(history: History) -> str:

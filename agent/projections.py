@@ -236,7 +236,8 @@ def changelog(services: Services, name: str) -> None:
     score = event.data["test_score"]
     tested = f", test {score:.4f}" if score is not None else ""
     line = (
-        f"- {event.time[:10]} {name}: {_one_line(item.title)} — fresh gain {event.data['gain']:+.4f}{tested}, "
+        f"- {event.time[:10]} {name}: {_one_line(item.title)} — {event.data['gain']:+.4f} on {event.data['gain_on']}"
+        f"{tested}, "
         f"commit {event.data['commit'][:12]}, event {event.seq}\n"
     )
     if f"{name}:" not in text:

@@ -28,6 +28,7 @@ def promote(services: Services, hypothesis: str) -> None:
         "previous": test.production,
         "branch": test.branch,
         "gain": verdict.data["gain"],
+        "gain_on": verdict.data["gain_on"],
         "verdict": verdict.seq,
         "test_score": score,
     }
@@ -35,7 +36,7 @@ def promote(services: Services, hypothesis: str) -> None:
     services.solution.promote(test.production, test.commit)
     production.record_commit(services, test.commit, f"promoted {hypothesis}")
     title = services.history.hypotheses[hypothesis].title
-    services.progress.say(f"PROMOTED {hypothesis}: {title} (fresh gain {verdict.data['gain']:+.4f})")
+    services.progress.say(f"PROMOTED {hypothesis}: {title} ({verdict.data['gain']:+.4f} on {verdict.data['gain_on']})")
     projections.changelog(services, hypothesis)
     _submit(services, hypothesis, test)
     review.write(services, hypothesis)  # last, because it tells how the submission went

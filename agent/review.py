@@ -131,6 +131,7 @@ def _gain(account: Account) -> Gain:
         low=mean - half,
         high=mean + half,
         confidence=CONFIDENCE,
+        measured_on=account.promoted.data["gain_on"] if account.promoted is not None else "",
     )
 
 

@@ -178,6 +178,7 @@ def record_verdict(services: Services, test: Test, decision: Decision, suffix: s
             "commit": test.commit,
             "production": test.production,
             "gain": decision.reported_gain,
+            "gain_on": decision.gain_on,
             "log_e": decision.numbers.log_e,
             "mean": decision.numbers.mean,
             "n": decision.numbers.n,

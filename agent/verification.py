@@ -207,14 +207,14 @@ class _Content:
             return ["a verdict without a look"]
         decision = look["decision"]
         outcome = "archive" if decision["outcome"] == "bad_evidence" else decision["outcome"]
-        said = (event.data["outcome"], event.data["reason"], event.data["gain"])
-        expected = (outcome, decision["reason"], decision["reported_gain"])
+        said = tuple(event.data[name] for name in ("outcome", "reason", "gain", "gain_on"))
+        expected = (outcome, decision["reason"], decision["reported_gain"], decision["gain_on"])
         return [] if said == expected else [f"says {said}, its look decided {expected}"]
 
     def _promotion(self, event: Event) -> list[str]:
         verdict = self.verdicts.get(event.subject)
         if verdict is None or verdict["outcome"] != "promote":
             return ["a promotion without a verdict to promote"]
-        if (verdict["commit"], verdict["gain"]) != (event.data["commit"], event.data["gain"]):
+        if any(verdict[name] != event.data[name] for name in ("commit", "gain", "gain_on")):
             return ["its commit or gain is not the verdict's"]
         return []

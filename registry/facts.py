@@ -69,6 +69,8 @@ class Verdict:
     log_e: float | None = None
     mean: float | None = None
     """Mean paired difference of the stage, where there was one."""
+    gain_on: str = ""
+    """What the gain was measured on, such as `5 fresh seeds`."""
 
 
 @dataclass(slots=True)

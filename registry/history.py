@@ -233,6 +233,7 @@ class History:
                 reason=event.data["reason"],
                 explanation=event.reason,
                 gain=event.data.get("gain"),
+                gain_on=event.data.get("gain_on", ""),
                 settings=dict(hypothesis.implementation.settings),
                 family=hypothesis.family,
                 production=event.data["production"],

@@ -203,7 +203,7 @@ def _metrics(values: TargetValues) -> str:
 
 
 _GATE = """\
-# When a candidate is promoted. threshold: smallest fresh gain worth it; season: candidates over which false
+# When a candidate is promoted. threshold: smallest gain worth it; season: candidates over which false
 # promotions are controlled; test_looks: how often the test split may be looked at.
 gate: {policy: e-night, threshold: 0.005, season: 100, test_looks: 10}
 """

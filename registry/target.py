@@ -139,7 +139,7 @@ class GateSettings(Section):
 
     policy: Literal["e-night", "seed-card", "seed-card-extend", "per-item", "exact"] = "e-night"
     threshold: float = Field(default=0.005, ge=0)
-    """Smallest fresh gain worth a promotion (tau), in the primary metric's unit."""
+    """Smallest gain worth a promotion (tau), in the primary metric's unit."""
     season: int = Field(default=100, ge=20, le=100_000)
     """Candidates the season is planned for (N)."""
     season_days: int = Field(default=90, ge=1)

@@ -325,6 +325,7 @@ class Nights:
             "commit": commit,
             "production": self.production,
             "gain": decision.reported_gain,
+            "gain_on": decision.gain_on,
             "log_e": decision.numbers.log_e,
             "mean": decision.numbers.mean,
             "n": decision.numbers.n,
@@ -355,6 +356,7 @@ class Nights:
             "previous": self.production,
             "branch": f"agent/{name}-an-idea",
             "gain": gain,
+            "gain_on": verdict.data["gain_on"],
             "verdict": verdict.seq,
             "test_score": score,
         }

@@ -56,6 +56,24 @@ def test_exact_promotes_a_better_fixed_value_after_two_runs_of_each_arm(tiny: Ti
     assert verify(tiny.workspace).ok
 
 
+def test_a_gain_that_is_not_fresh_is_called_so_wherever_it_is_told(tiny: Tiny) -> None:
+    tiny.target["gate"] |= {"policy": "exact"}
+    tiny.write_target()
+    tiny.commit(tiny.configured(noise=0))
+    (name,) = tiny.night(Goal(cycles=4)).promoted
+    told = "+0.0200 on 2 equal runs of each arm (not fresh)"
+    assert tiny.events("promoted")[-1].data["gain_on"] == "2 equal runs of each arm (not fresh)"
+    assert any(f"PROMOTED {name}" in line and told in line for line in tiny.progress.lines)
+    assert told in tiny.workspace.changelog.read_text()
+    assert told in tiny.workspace.technical_log.read_text()
+    digest = next(tiny.workspace.reports.glob("digest-*.md")).read_text()
+    assert told in digest
+    assert "fresh seeds" not in digest
+    assert told in tiny.agent("ask", "what was promoted?").stdout
+    request = (tiny.workspace.reports / "pull-requests" / f"{name}.md").read_text()
+    assert "on 2 equal runs of each arm (not fresh)" in request
+
+
 def test_exact_refuses_a_metric_that_varies_and_names_the_policy_it_needs(tiny: Tiny) -> None:
     under(tiny, "exact")
     result = tiny.night(Goal(cycles=2))

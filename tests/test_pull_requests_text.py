@@ -38,7 +38,7 @@ REQUEST = PullRequest(
     files=(FileChange("configs/production.yaml", 1, 1), FileChange("blob.bin", None, None)),
     policy="e-night",
     criteria=(Criterion("gain", "log E ≥ 4.6", "5.31", "passed"), Criterion("rank", "#1", "2", "failed", False)),
-    gain=Gain("accuracy", 0.925, 0.952, 0.027, 0.019, 0.035, 0.95),
+    gain=Gain("accuracy", 0.925, 0.952, 0.027, 0.019, 0.035, 0.95, "5 fresh seeds"),
     seeds=(SeedsUsed("gate", (11, 12, 13)), SeedsUsed("fresh", tuple(range(100, 150)))),
     audit_head="cd" * 32,
     audit_events=(101, 117),
@@ -111,7 +111,7 @@ def test_all_of_the_evidence_is_in_the_text() -> None:
     text = pull_request_text(REQUEST)
     for expected in (
         "# H-042: `Longer training`",
-        "better by **+0.027** on fresh seeds (95% interval +0.019 to +0.035): production 0.925, candidate 0.952",
+        "better by **+0.027** on 5 fresh seeds (95% interval +0.019 to +0.035): production 0.925, candidate 0.952",
         "arXiv:2602.01234v2",
         "found word for word in `A paper`, page 4",
         "**not verified** against `B`",

@@ -77,7 +77,9 @@ def test_a_promotion_is_told_with_its_fresh_gain_and_its_gain_on_test(workspace:
     assert "Promoted H-001 (Add shifted copies of the images): +0.020 on Digits" in section(
         text, "What Changed This Week"
     )
-    assert "| H-001 | Add shifted copies of the images | +0.0200 | +0.0210 | 0.9520 | 2 of 10 |" in text
+    assert (
+        "| H-001 | Add shifted copies of the images | +0.0200 on 5 fresh seeds | +0.0210 | 0.9520 | 2 of 10 |" in text
+    )
     assert "2 of 10 looks at the test split are used" in text
 
 

@@ -37,7 +37,7 @@ class Criterion:
 
 @dataclass(frozen=True, slots=True)
 class Gain:
-    """What was measured on fresh seeds; differences are oriented so that positive is better."""
+    """What was measured; differences are oriented so that positive is better."""
 
     metric: str
     production: float
@@ -47,6 +47,8 @@ class Gain:
     high: float
     confidence: float
     """Such as 0.95."""
+    measured_on: str
+    """Such as `5 fresh seeds`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +175,7 @@ def _summary(request: PullRequest) -> str:
     gain = request.gain
     return (
         f"# {request.hypothesis_id}: {code(request.title)}\n\n"
-        f"{code(gain.metric)} better by **{gain.gain:+.4g}** on fresh seeds "
+        f"{code(gain.metric)} better by **{gain.gain:+.4g}** on {gain.measured_on} "
         f"({gain.confidence:.0%} interval {gain.low:+.4g} to {gain.high:+.4g}): "
         f"production {gain.production:.4g}, candidate {gain.candidate:.4g}."
     )

@@ -120,8 +120,7 @@ def _numbers(account: Account) -> Iterator[Sentence]:
         e, bar = exponential(numbers["log_e"]), exponential(numbers["log_bar"])
         yield fact(f"Evidence E = {e} against the bar 1/α_t = {bar}{place}.", event, gate)
     if numbers["fresh_mean"] is not None:
-        count = len(account.pairs("fresh"))
-        text = f"On {plural(count, 'fresh seed')} the mean gain in {metric} was {signed(numbers['fresh_mean'])}"
+        text = f"On {look['decision']['gain_on']} the mean gain in {metric} was {signed(numbers['fresh_mean'])}"
         yield fact(f"{text}; this is the only gain that is reported.", event, account.verdict)
     for cost in numbers["costs"]:
         bound, limit = math.expm1(float(cost["bound"])), math.expm1(float(cost["limit"]))

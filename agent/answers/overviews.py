@@ -67,8 +67,9 @@ def verdict_line(account: Account) -> Sentence:
     closing, name, title = account.closing, account.hypothesis.id, safe(account.hypothesis.title, 150)
     if closing is None:
         return fact(f"- {name} is {account.status}: {title}.", account.started or account.proposed)
-    gain = account.promoted.data["gain"] if account.promoted is not None else None
-    what = f"{account.status} on {when(closing)}" + (f", fresh gain {signed(gain)}" if gain is not None else "")
+    what = f"{account.status} on {when(closing)}"
+    if account.promoted is not None:
+        what += f", {signed(account.promoted.data['gain'])} on {account.promoted.data['gain_on']}"
     why = "" if account.promoted is not None else f" — {safe(account.reason, 300).rstrip('.')}"
     return fact(f"- {name} ({title}): {what}{why}.", account.proposed, closing)
 

@@ -18,7 +18,7 @@ from registry.audit_events import Event
 from registry.papers import Reading, Technique
 
 RESULTS = ("passed", "failed")
-OUTCOME_COLUMNS = ("Id", "Change", "Outcome", "Fresh gain", "Seeds", "Why")
+OUTCOME_COLUMNS = ("Id", "Change", "Outcome", "Gain", "Seeds", "Why")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,14 +114,16 @@ def _outcome(account: Account) -> tuple[str, ...]:
         account.hypothesis.id,
         escaped(safe(account.hypothesis.title, 80)),
         account.status,
-        signed(_gain(account)),
+        _gain(account),
         f"{account.last_look['numbers']['n']}" if account.last_look else "–",
         escaped(safe(account.reason, 140)),
     )
 
 
-def _gain(account: Account) -> float | None:
-    return account.verdict.data.get("gain") if account.verdict is not None else None
+def _gain(account: Account) -> str:
+    if account.verdict is None or account.verdict.data["gain"] is None:
+        return "–"
+    return f"{signed(account.verdict.data['gain'])} on {account.verdict.data['gain_on']}"
 
 
 def _productions(known: Chronicle) -> str:

@@ -96,7 +96,7 @@ def _changes(known: Chronicle, week: Week) -> Iterator[str]:
         if event is None:
             continue
         boards = ", ".join(escaped(board) for board in account.hypothesis.target_leaderboards) or "no board"
-        gain = f"{event.data['gain']:+.3f} on {boards} (dev, fresh seeds; event {event.seq})"
+        gain = f"{event.data['gain']:+.3f} on {boards} (dev, {event.data['gain_on']}; event {event.seq})"
         yield f"Promoted {account.hypothesis.id} ({_title(account)}): {gain}"
         if account.submission is not None and submissions.accepted(account.submission):
             told = escaped(submissions.told(account.submission))
@@ -209,8 +209,9 @@ def _promotions(known: Chronicle, week: Week) -> str:
             f"{account.test_look.data['look']} of {account.test_look.data['of']}" if account.test_look else "none left"
         )
         shown = "–" if after is None else f"{after:.4f}"
-        rows.append((account.hypothesis.id, _title(account), signed(event.data["gain"]), gain, shown, look))
-    head = ("Id", "Change", "Gain on dev (fresh seeds)", "Gain on test", "Test score", "Test look")
+        on_dev = f"{signed(event.data['gain'])} on {event.data['gain_on']}"
+        rows.append((account.hypothesis.id, _title(account), on_dev, gain, shown, look))
+    head = ("Id", "Change", "Gain on dev", "Gain on test", "Test score", "Test look")
     text = experience.table(head, rows, "Nothing was promoted.")
     if known.test_looks:
         last = known.test_looks[-1].data

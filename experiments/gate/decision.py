@@ -107,6 +107,8 @@ class Decision:
     numbers: Numbers
     reported_gain: float | None = None
     gain_is_fresh: bool = False
+    gain_on: str = ""
+    """What the gain was measured on, to be read after "on", such as `5 fresh seeds`; empty where none is reported."""
     needs: Need | None = None
     flags: tuple[str, ...] = ()
     """Warnings that do not bind, such as `unstable`."""
@@ -122,7 +124,9 @@ class Stop:
     need: Need | None = None
 
 
-def decided(stop: Stop, table: tuple[Criterion, ...], numbers: Numbers, flags: tuple[str, ...] = ()) -> Decision:
+def decided(
+    stop: Stop, table: tuple[Criterion, ...], numbers: Numbers, gain_on: str, flags: tuple[str, ...] = ()
+) -> Decision:
     """The decision of a policy that reports the mean it judged, so never a fresh gain."""
     return Decision(
         outcome=stop.outcome,
@@ -131,6 +135,7 @@ def decided(stop: Stop, table: tuple[Criterion, ...], numbers: Numbers, flags: t
         rows=table,
         numbers=numbers,
         reported_gain=numbers.mean,
+        gain_on=f"{gain_on} (not fresh)" if numbers.mean is not None else "",
         needs=stop.need,
         flags=flags,
     )

@@ -32,6 +32,7 @@ def decision(evidence: Evidence, policy: ENightParameters, stop: Stop, look: Loo
         numbers=numbers,
         reported_gain=confirmed.fresh_mean,
         gain_is_fresh=confirmed.fresh_mean is not None,
+        gain_on=f"{len(confirmed.fresh_differences)} fresh seeds" if confirmed.fresh_mean is not None else "",
         needs=stop.need,
         flags=confirmed.flags,
     )

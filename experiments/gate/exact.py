@@ -51,7 +51,7 @@ class Exact(FixedRuns):
             rows.not_yet("stability", "none", "a metric that does not vary has no spread", binding=False),
             *self.last_rows(evidence, numbers),
         )
-        return decided(stop, table, numbers)
+        return decided(stop, table, numbers, f"{self.runs} equal runs of each arm")
 
 
 def _differing_arm(evidence: Evidence) -> Stop | None:

@@ -72,7 +72,8 @@ class PerItem(FixedRuns):
             rows.not_yet("stability", "none", "scores do not vary over seeds", binding=False),
             *self.last_rows(evidence, numbers),
         )
-        return decided(stop, table, numbers, ("not_fresh",) if numbers.mean is not None else ())
+        flags = ("not_fresh",) if numbers.mean is not None else ()
+        return decided(stop, table, numbers, "the tested items", flags)
 
     def _items(self, evidence: Evidence, numbers: Numbers) -> Criterion:
         level = evidence.season.level

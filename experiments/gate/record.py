@@ -38,6 +38,7 @@ def look_record(evidence: Evidence, decision: Decision, policy: Policy) -> dict[
             "explanation": decision.explanation,
             "reported_gain": decision.reported_gain,
             "gain_is_fresh": decision.gain_is_fresh,
+            "gain_on": decision.gain_on,
             "needs": None if decision.needs is None else _json(asdict(decision.needs)),
             "flags": list(decision.flags),
         },

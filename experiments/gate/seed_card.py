@@ -40,7 +40,7 @@ class SeedCard:
         numbers = _measure(evidence)
         table = self._table(evidence, numbers)
         stop = _verdict(evidence, numbers, table, self)
-        return decided(stop, (rows.soundness(stop), rows.differs(evidence, stop), *table), numbers)
+        return _decided(evidence, stop, table, numbers)
 
     def unjudged(self, evidence: Evidence, stop: Stop) -> Decision:
         """The table where nothing was judged."""
@@ -52,9 +52,7 @@ class SeedCard:
         return Stop("extend", "next_look", f"{len(evidence.stage)} of {self.pairs} pairs are measured.", need)
 
     def _without_pairs(self, evidence: Evidence, stop: Stop) -> Decision:
-        return decided(
-            stop, (rows.soundness(stop), rows.differs(evidence, stop), *self._table(evidence, Numbers())), Numbers()
-        )
+        return _decided(evidence, stop, self._table(evidence, Numbers()), Numbers())
 
     def _table(self, evidence: Evidence, numbers: Numbers) -> tuple[Criterion, ...]:
         return (
@@ -84,6 +82,11 @@ class SeedCard:
             return Criterion("stability", None, requirement, "failed", "the candidate's mean is zero", True)
         met = numbers.stability < self.stability
         return rows.judged("stability", numbers.stability, requirement, met, "the candidate's spread over seeds")
+
+
+def _decided(evidence: Evidence, stop: Stop, table: tuple[Criterion, ...], numbers: Numbers) -> Decision:
+    whole = (rows.soundness(stop), rows.differs(evidence, stop), *table)
+    return decided(stop, whole, numbers, f"the {numbers.n} judged seeds")
 
 
 def _measure(evidence: Evidence) -> Numbers:
