@@ -18,7 +18,7 @@ from experiments.plans import Plan
 from registry.canonical import canonical
 from registry.facts import Test
 from registry.runs import Purpose
-from registry.target import GateSettings
+from registry.target import GateSettings, Split
 
 PURPOSES: dict[str, Purpose] = {"stage": "gate", "fresh": "fresh", "cost": "cost"}
 
@@ -112,12 +112,14 @@ def _plans(test: Test, need: Need) -> list[Plan]:
             for seed in seeds_of_baseline
         ]
     purpose = PURPOSES[need.kind]
+    confirms = purpose == "fresh" and (test.gate or {})["settings"]["policy"] == gate.PerItem.name
+    split: Split = "confirm" if confirms else "dev"
     plans = []
     for seed in dict.fromkeys((*need.candidate_seeds, *need.production_seeds)):
         if seed in need.candidate_seeds:
-            plans.append(Plan(test.hypothesis, "candidate", purpose, test.commit, test.production, seed))
+            plans.append(Plan(test.hypothesis, "candidate", purpose, test.commit, test.production, seed, split))
         if seed in need.production_seeds:
-            plans.append(Plan(test.hypothesis, "production", purpose, test.production, test.production, seed))
+            plans.append(Plan(test.hypothesis, "production", purpose, test.production, test.production, seed, split))
     return plans
 
 

@@ -20,7 +20,7 @@ def policy_of(document: EvidenceFile) -> Policy:
     """The policy that the file asks for."""
     chosen = document.policy
     settings = {"policy": chosen.name, "screen": chosen.screen, "unstable": chosen.unstable, "rank": chosen.rank}
-    return policy_for(GateSettings.model_validate(settings))
+    return policy_for(GateSettings.model_validate({**settings, "confirm": chosen.confirm}))
 
 
 def evidence_of(document: EvidenceFile) -> Evidence:
@@ -112,7 +112,7 @@ def document_of(evidence: Evidence, policy: Policy) -> EvidenceFile:
     ValueError where the policy has other parameters than a file can choose.
     """
     given = parameters(policy)
-    choice = {name: given[name] for name in ("screen", "unstable", "rank") if name in given}
+    choice = {name: given[name] for name in ("screen", "unstable", "rank", "confirm") if name in given}
     arms = {arm: _facts(evidence, arm) for arm in ("candidate", "production")}
     document = EvidenceFile.model_validate(
         {

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 from registry.errors import AgentError
 from registry.hypotheses import Scalar
 from registry.runs import Arm, Purpose
-
-Split = Literal["dev", "test"]
+from registry.target import Split
 
 
 class Interrupted(AgentError):

@@ -71,8 +71,8 @@ class Runner:
     def folder(self, plan: Plan) -> Path:
         """Results folder of a plan, relative to the workspace."""
         seed = str(plan.seed) if plan.purpose not in {"validation", "cost"} else f"{plan.purpose}-{plan.seed}"
-        if plan.split == "test":
-            seed = f"test-{seed}"
+        if plan.split != "dev":
+            seed = f"{plan.split}-{seed}"
         if plan.repeat:
             seed = f"again-{plan.repeat}-{seed}"
         if plan.arm == "production":

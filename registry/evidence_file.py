@@ -42,6 +42,8 @@ class PolicyChoice(Section):
     """Of e-night: what a spread over seeds above its limit does."""
     rank: Literal["row", "binding"] = "row"
     """Whether the projected rank binds."""
+    confirm: bool = False
+    """Of per-item: whether the one fresh pair was run on the split `confirm`, and gives the gain."""
 
 
 class SeasonPlace(Section):

@@ -62,6 +62,10 @@ def _relative(value: str) -> str:
 RepositoryPath = Annotated[str, BeforeValidator(lambda value: _relative(value) if isinstance(value, str) else value)]
 
 
+Split = Literal["dev", "test", "confirm"]
+"""`confirm` is only for the gate's policy `per-item`, and only where `gate.confirm` asks for it."""
+
+
 class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -84,7 +88,7 @@ class Train(Section):
 
 class Predict(Section):
     command: list[str] = Field(min_length=1)
-    inputs: dict[Literal["dev", "test"], RepositoryPath]
+    inputs: dict[Split, RepositoryPath]
     repeats: int = Field(default=1, ge=1, le=10_000)
     """For latency: how often the items of `inputs.jsonl` are repeated (with new ids) so that start-up does not
     dominate. 1 times the phase as it is."""
@@ -92,7 +96,7 @@ class Predict(Section):
 
 class Evaluate(Section):
     command: list[str] = Field(min_length=1)
-    labels: dict[Literal["dev", "test"], RepositoryPath]
+    labels: dict[Split, RepositoryPath]
 
 
 class Phases(Section):
@@ -148,6 +152,8 @@ class GateSettings(Section):
     test_looks: int = Field(default=10, ge=1)
     unstable: Literal["flag", "archive"] = "flag"
     rank: Literal["row", "binding"] = "row"
+    confirm: bool = False
+    """`per-item` only: the gain is measured on the split `confirm`, which decides nothing before."""
 
 
 class Parameter(Section):
@@ -228,4 +234,16 @@ class Target(Section):
         for name, cost in self.metrics.secondary.items():
             if cost.source == "predict" and self.phases.predict is None:
                 raise ValueError(f"metrics.secondary.{name} is taken from predict, and there is no phases.predict")
+        return self
+
+    @model_validator(mode="after")
+    def _confirmation_has_its_split(self) -> Target:
+        if not self.gate.confirm:
+            return self
+        if self.gate.policy != "per-item":
+            raise ValueError(f"gate.confirm is for the policy per-item, and the policy is {self.gate.policy}")
+        if self.phases.predict is not None and "confirm" not in self.phases.predict.inputs:
+            raise ValueError("gate.confirm is true, and phases.predict.inputs has no folder confirm")
+        if "confirm" not in self.phases.evaluate.labels:
+            raise ValueError("gate.confirm is true, and phases.evaluate.labels has no folder confirm")
         return self

@@ -112,6 +112,45 @@ def test_the_gain_is_labelled_not_fresh_and_the_row_names_its_assumption() -> No
     assert row.binding
 
 
+CONFIRMED = PerItem(confirm=True)
+
+
+def confirming(found: Evidence, candidate: float, production: float) -> Evidence:
+    """The evidence with the pair of the split `confirm`."""
+    (seed, *_) = found.fresh_seeds
+    return replace(found, fresh=(Pair(seed, run(seed, "candidate", candidate), run(seed, "production", production)),))
+
+
+def test_a_split_of_its_own_gives_a_fresh_gain_once_the_items_have_decided() -> None:
+    first = decide(binary(30, 2), CONFIRMED)
+    assert (first.outcome, first.reason) == ("extend", "confirm")
+    assert first.needs is not None
+    assert first.needs.candidate_seeds == first.needs.production_seeds == binary(30, 2).fresh_seeds[:1]
+    made = decide(confirming(binary(30, 2), 0.81, 0.80), CONFIRMED)
+    assert (made.outcome, made.gain_is_fresh, made.gain_on) == ("promote", True, "the split confirm")
+    assert made.reported_gain == pytest.approx(0.01)
+    assert "not_fresh" not in made.flags
+    assert "fresh" not in made.explanation
+    assert {row.name: row.result for row in made.rows}["confirmation"] == "passed"
+
+
+@pytest.mark.parametrize(
+    ("candidate", "reason"), [(0.79, "not_confirmed"), (0.80, "not_confirmed"), (0.804, "real_but_small")]
+)
+def test_what_the_split_does_not_confirm_is_refused_with_its_row(candidate: float, reason: str) -> None:
+    made = decide(confirming(replace(binary(30, 2), threshold=0.005), candidate, 0.80), CONFIRMED)
+    assert (made.outcome, made.reason) == ("archive", reason)
+    results = {row.name: row.result for row in made.rows}
+    assert results["gain"] == "failed"
+    assert results["confirmation"] == ("failed" if reason == "not_confirmed" else "passed")
+
+
+def test_the_split_is_not_looked_at_before_the_items_have_decided_nor_where_nobody_asked() -> None:
+    assert decide(binary(3, 2), CONFIRMED).reason == "not_significant"
+    assert decide(confirming(binary(3, 2), 0.81, 0.80), CONFIRMED).reason == "overrun"
+    assert decide(confirming(binary(30, 2), 0.81, 0.80), RULE).reason == "overrun"
+
+
 def test_a_gain_below_the_threshold_is_real_and_too_small() -> None:
     decision = decide(replace(binary(30, 2, 9968), threshold=0.005), RULE)
     assert (decision.outcome, decision.reason) == ("archive", "real_but_small")

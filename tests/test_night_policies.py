@@ -10,6 +10,7 @@ from tiny_solution import EVALUATE, PREDICT, SPACE, Tiny, build
 
 from agent.night import Goal
 from agent.verification import verify
+from registry.errors import BadInput
 
 ITEMS = 40
 UNEVEN = PREDICT.replace("+ error}", '+ error * (0.6 + item["x"] % 5 / 5)}')
@@ -94,6 +95,45 @@ def test_per_item_promotes_on_items_that_do_not_vary_over_seeds(tiny: Tiny) -> N
     assert "not fresh" in tiny.events("verdict", winner)[0].reason
     assert tiny.verdict(tiny.changing(harm=2)) == ("archive", "not_significant")
     assert verify(tiny.workspace).ok
+
+
+def test_per_item_reports_the_gain_of_the_split_that_confirms_it(tiny: Tiny) -> None:
+    with_items(tiny, noise=0.0)
+    under(tiny, "per-item")
+    tiny.target["gate"]["confirm"] = True
+    for phase, kind in (("predict", "inputs"), ("evaluate", "labels")):
+        tiny.target["phases"][phase][kind]["confirm"] = f"data/confirm/{kind}"
+    tiny.write_target()
+    items = [{"id": f"confirm-{number}", "x": number} for number in range(ITEMS)]
+    tiny.commit(
+        {
+            "data/confirm/inputs/inputs.jsonl": "".join(json.dumps(item) + "\n" for item in items),
+            "data/confirm/labels/labels.json": json.dumps({str(item["id"]): 2 * int(str(item["x"])) for item in items}),
+        }
+    )
+    result = tiny.night(Goal(cycles=2))
+    winner = tiny.changing(width=2)
+    assert result.promoted == (winner,)
+    confirming = [run for run in tiny.events("run_finished") if run.data["key"]["split"] == "confirm"]
+    assert [(run.data["arm"], run.data["purpose"]) for run in confirming] == [
+        ("candidate", "fresh"),
+        ("production", "fresh"),
+    ]
+    promoted = tiny.events("promoted", winner)[-1].data
+    assert promoted["gain_on"] == "the split confirm"
+    assert any("+0.0200 on the split confirm" in line for line in tiny.progress.lines)
+    assert verify(tiny.workspace).ok
+
+
+def test_a_confirmation_without_its_split_is_refused_before_the_night(tiny: Tiny) -> None:
+    under(tiny, "per-item")
+    tiny.target["gate"]["confirm"] = True
+    tiny.write_target()
+    with pytest.raises(BadInput, match=r"phases.predict.inputs has no folder confirm"):
+        tiny.night(Goal(cycles=1))
+    under(tiny, "e-night")
+    with pytest.raises(BadInput, match="policy per-item, and the policy is e-night"):
+        tiny.night(Goal(cycles=1))
 
 
 def test_per_item_refuses_items_that_vary_over_seeds(tiny: Tiny) -> None:

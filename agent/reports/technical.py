@@ -181,7 +181,8 @@ def _metrics(account: Account) -> Iterator[str]:
     for line, title in (("stage", "deciding seed"), ("fresh", "fresh seed")):
         if found := arms.get(line):
             change = found["candidate"] - found["production"]
-            name = f"{metric.capitalize()}, {plural(found['n'], title)}"
+            where = f"{plural(found['n'], title)}" if line == "stage" else look["decision"]["gain_on"]
+            name = f"{metric.capitalize()}, {where}"
             yield f"- **{name}:** {found['candidate']:.4f} against {found['production']:.4f} ({change:+.4f})"
     if numbers["log_e"] is not None and numbers["log_bar"] is not None:
         place = f", candidate {account.gate.data['t']} of season {account.gate.data['season']}" if account.gate else ""

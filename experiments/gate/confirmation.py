@@ -52,7 +52,7 @@ def confirm(evidence: Evidence, policy: ENightParameters, n: int) -> Confirmed:
         return Confirmed(stop=stop or _run_fresh(evidence, policy))
     gains = differences(evidence, evidence.fresh)
     mean = statistics.mean(gains)
-    if refused := _gain_refused(evidence, mean):
+    if refused := gain_refused(evidence, mean, "fresh seeds"):
         stop = _costs_too_early(evidence) if evidence.costs else refused
         return Confirmed(stop=stop, fresh_differences=gains, fresh_mean=mean)
     costs, stop = measure_costs(evidence, policy)
@@ -83,13 +83,14 @@ def _run_fresh(evidence: Evidence, policy: ENightParameters) -> Stop:
     return Stop("extend", "confirm", f"{text} and give the gain.", need)
 
 
-def _gain_refused(evidence: Evidence, mean: float) -> Stop | None:
+def gain_refused(evidence: Evidence, mean: float, where: str) -> Stop | None:
+    """Steps 5 and 6: a gain that is not there, or too small, where nothing has been chosen before."""
     if mean <= 0.0:
-        text = f"On fresh seeds {evidence.metric} changed by {mean:+.4g} (better is positive)"
+        text = f"On {where} {evidence.metric} changed by {mean:+.4g} (better is positive)"
         return Stop("archive", "not_confirmed", f"{text}; a gain above 0 was needed.")
     if mean < evidence.threshold:
         short_by = short(evidence.threshold - mean)
-        text = f"The gain on fresh seeds is {short(mean)}, {short_by} below the threshold {short(evidence.threshold)}"
+        text = f"The gain on {where} is {short(mean)}, {short_by} below the threshold {short(evidence.threshold)}"
         return Stop("archive", "real_but_small", f"{text}: real, and too small.")
     return None
 

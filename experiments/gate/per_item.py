@@ -3,7 +3,8 @@
 Where two seeds give every item the same score to the bit, seeds say nothing and items are the sample: McNemar's exact
 test where every score is 0 or 1, else a one-sided t-test over items or declared clusters. Where runs vary, the test
 is refused: a single-run McNemar test rejects up to a third of nulls then. The level is the season's at this place,
-but these are p-values, so the season's guarantee rests on the independence of its candidates (LOND).
+but these are p-values, so the season's guarantee rests on the independence of its candidates (LOND). The gain is not
+fresh, because it comes from the items that were tested, unless a split `confirm` is declared to measure it.
 """
 
 from __future__ import annotations
@@ -13,12 +14,17 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from experiments import statistics
-from experiments.gate import rows
-from experiments.gate.decision import Criterion, Decision, ItemNumbers, Numbers, Stop, decided, short
-from experiments.gate.evidence import Evidence, ItemScores, differences
+from experiments.gate import confirmation, rows, stage
+from experiments.gate.decision import Criterion, Decision, Extent, ItemNumbers, Need, Numbers, Stop, decided, short
+from experiments.gate.evidence import Evidence, ItemScores, differences, first_failure
 from experiments.gate.fixed_runs import FixedRuns, gain_row, too_small
 from experiments.gate.soundness import BAD_EVIDENCE
 from experiments.items import items_digest
+
+CONFIRMING = 1
+"""Pairs on the split `confirm`: scores do not vary over seeds, so one says everything."""
+CONFIRM_SPLIT = "the split confirm"
+NOT_FRESH = "of the very items that were tested: not fresh"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,19 +36,46 @@ class PerItem(FixedRuns):
 
     minimum_units: int = 20
     """Items or clusters that a t-test over them needs."""
+    confirm: bool = False
+    """Whether the gain is measured on a split of its own, whose items have chosen nothing."""
+
+    def extent(self) -> Extent:
+        return replace(FixedRuns.extent(self), fresh_pairs=CONFIRMING if self.confirm else 0)
 
     def judge(self, evidence: Evidence) -> Decision:
-        """Equal items within each arm, the test, the threshold, then costs and rank."""
+        """Equal items within each arm, the test, the gain, then costs and rank."""
         if stop := self.incomplete(evidence) or _fault(evidence):
             return self.unjudged(evidence, stop)
         gains = differences(evidence, evidence.stage)
         level, items = evidence.season.level, _test(evidence)
         numbers = Numbers(n=self.runs, differences=gains, mean=gains[0], level=level, items=items)
-        stop = self._refusal(evidence, items, level) or too_small(evidence, gains[0])
+        stop = self._refusal(evidence, items, level)
+        if stop is not None and (evidence.fresh or evidence.costs):
+            stop = _bad("overrun", "pairs beyond the test over items, which had decided")
+        if stop is None:
+            numbers, stop = self._gain(evidence, numbers)
         if stop is None:
             costs, stop = self.after_the_gain(evidence)
             numbers = replace(numbers, costs=costs)
-        return self._decision(evidence, stop or _promotion(evidence, gains[0]), numbers)
+        return self._decision(evidence, stop or _promotion(evidence, numbers), numbers)
+
+    def _gain(self, evidence: Evidence, numbers: Numbers) -> tuple[Numbers, Stop | None]:
+        """The gain against the threshold: that of the tested items, or that of the split `confirm` where asked for."""
+        if not self.confirm:
+            return numbers, too_small(evidence, numbers.differences[0])
+        if superseding := confirmation.superseded(evidence):
+            return numbers, superseding
+        failure = first_failure(evidence.fresh)
+        if failure is not None:
+            return numbers, stage.crash(evidence.fresh[failure].candidate, "confirming")
+        if len(evidence.fresh) < CONFIRMING:
+            seeds = evidence.fresh_seeds[:CONFIRMING]
+            text = f"The items have decided; {CONFIRM_SPLIT} must show the gain."
+            return numbers, Stop("extend", "confirm", text, Need("fresh", CONFIRMING, seeds, seeds))
+        gains = differences(evidence, evidence.fresh)
+        mean = statistics.mean(gains)
+        confirmed = replace(numbers, fresh_differences=gains, fresh_mean=mean)
+        return confirmed, confirmation.gain_refused(evidence, mean, CONFIRM_SPLIT)
 
     def unjudged(self, evidence: Evidence, stop: Stop) -> Decision:
         """The table where nothing was judged."""
@@ -66,14 +99,17 @@ class PerItem(FixedRuns):
             rows.soundness(stop),
             rows.differs(evidence, stop),
             self._items(evidence, numbers),
-            gain_row(evidence, numbers, "of the very items that were tested: not fresh"),
+            *(_confirmed_rows(evidence, numbers) if self.confirm else (gain_row(evidence, numbers, NOT_FRESH),)),
             rows.not_yet("paired_t_test", "none", "seeds do not vary here; item_test replaces it", binding=False),
             rows.not_yet("seeds", f"{self.runs} runs of each arm, equal items", "judged by evidence", binding=False),
             rows.not_yet("stability", "none", "scores do not vary over seeds", binding=False),
             *self.last_rows(evidence, numbers),
         )
-        flags = ("not_fresh",) if numbers.mean is not None else ()
-        return decided(stop, table, numbers, "the tested items", flags)
+        if numbers.fresh_mean is None:
+            flags = ("not_fresh",) if numbers.mean is not None else ()
+            return decided(stop, table, numbers, "the tested items", flags)
+        decision = decided(stop, table, numbers, "")
+        return replace(decision, reported_gain=numbers.fresh_mean, gain_is_fresh=True, gain_on=CONFIRM_SPLIT)
 
     def _items(self, evidence: Evidence, numbers: Numbers) -> Criterion:
         level = evidence.season.level
@@ -145,6 +181,21 @@ def _unit(items: ItemNumbers, evidence: Evidence) -> str:
     return "clusters" if items.kind == "graded" and clustered else "items"
 
 
-def _promotion(evidence: Evidence, gain: float) -> Stop:
-    text = f"Gain {gain:+.4g} in {evidence.metric} over the items, at least the threshold {short(evidence.threshold)}"
-    return Stop("promote", "promote", f"{text}, with every binding criterion passed; the gain is not fresh.")
+def _confirmed_rows(evidence: Evidence, numbers: Numbers) -> tuple[Criterion, Criterion]:
+    gain, there = f">= {short(evidence.threshold)} on {CONFIRM_SPLIT}", f"> 0 on {CONFIRM_SPLIT}"
+    if numbers.fresh_mean is None:
+        why = "it is run only after the test over items"
+        return rows.not_yet("gain", gain, why), rows.not_yet("confirmation", there, why)
+    enough = numbers.fresh_mean >= evidence.threshold
+    return (
+        rows.judged("gain", numbers.fresh_mean, gain, enough, "one run of each arm, which do not vary"),
+        rows.judged("confirmation", numbers.fresh_mean, there, numbers.fresh_mean > 0.0, "items that chose nothing"),
+    )
+
+
+def _promotion(evidence: Evidence, numbers: Numbers) -> Stop:
+    fresh = numbers.fresh_mean is not None
+    gain = numbers.fresh_mean if numbers.fresh_mean is not None else numbers.differences[0]
+    where, label = (CONFIRM_SPLIT, "") if fresh else ("the items", "; the gain is not fresh")
+    text = f"Gain {gain:+.4g} in {evidence.metric} over {where}, at least the threshold {short(evidence.threshold)}"
+    return Stop("promote", "promote", f"{text}, with every binding criterion passed{label}.")

@@ -26,7 +26,7 @@ def policy_for(settings: GateSettings) -> Policy:
     if settings.policy == SeedCardExtend.name:
         return SeedCardExtend()
     if settings.policy == PerItem.name:
-        return PerItem(rank=settings.rank)
+        return PerItem(rank=settings.rank, confirm=settings.confirm)
     if settings.policy == Exact.name:
         return Exact(rank=settings.rank)
     return ENight(screen=settings.screen, unstable=settings.unstable, rank=settings.rank)
