@@ -95,13 +95,11 @@ def _environment(find: Find, before: str, after: str) -> Iterator[str]:
 
 
 def _versions(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[str]:
-    for name in sorted(before.keys() | after.keys()):
+    for name in _differing(before, after):
         if name not in after:
             yield f"{name} {before[name]} removed"
-        elif name not in before:
-            yield f"{name} {after[name]} new"
-        elif before[name] != after[name]:
-            yield f"{name} {before[name]} → {after[name]}"
+        else:
+            yield f"{name} {before[name]} → {after[name]}" if name in before else f"{name} {after[name]} new"
 
 
 def _data(find: Find, before: str, after: str) -> Iterator[str]:
@@ -109,10 +107,10 @@ def _data(find: Find, before: str, after: str) -> Iterator[str]:
     if older is None or newer is None:
         return
     was, now = older.data["files"], newer.data["files"]
-    for name in sorted(was.keys() | now.keys()):
-        if name not in now:
-            yield f"{name} removed"
-        elif name not in was:
-            yield f"{name} new"
-        elif was[name] != now[name]:
-            yield f"{name} has other content"
+    for name in _differing(was, now):
+        what = "removed" if name not in now else "has other content" if name in was else "new"
+        yield f"{name} {what}"
+
+
+def _differing(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
+    return sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
