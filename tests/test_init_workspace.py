@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import pty
+import select
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -287,45 +289,75 @@ def test_untracked_data_is_found_in_the_checkout(
     assert load_target(tmp_path / "tiny-agent" / "target.yaml").phases.train.data == "data/train"
 
 
-def test_a_terminal_is_asked_for_what_is_missing(tmp_path: Path, solution_python: Path) -> None:
-    odd = EVALUATE.replace('"accuracy"', '"goodness"')
-    root = make(tmp_path / "tiny", FILES | {"evaluate.py": odd, "configs/production.yaml": CONFIG})
+def on_terminal(answers: Sequence[tuple[str, str]], *words: str) -> int:
+    """`agent init` on a terminal: each answer is typed once its text stands before a prompt."""
     outer, inner = pty.openpty()
     program = "import sys; from agent.cli.main import main; main(sys.argv[1:])"
     process = subprocess.Popen(
-        [sys.executable, "-c", program, "init", str(root)],
+        [sys.executable, "-c", program, "init", *words],
         stdin=inner,
         stdout=inner,
         stderr=inner,
         env={**os.environ, "PYTHONPATH": str(Path(scaffold.__file__).resolve().parent.parent), "TERM": "dumb"},
     )
     os.close(inner)
-    answers = iter(
-        [
-            ("primary metric", "goodness"),
-            ("higher goodness", "yes"),
-            ("interpreter", "gone/python"),
-            ("expected the interpreter", str(solution_python)),
-            ("Make the workspace", "y"),
-        ]
-    )
-    seen, wanted = "", next(answers, None)
-    while True:
-        try:
-            piece = os.read(outer, 4096).decode()
-        except OSError:
-            break
-        if not piece:
-            break
-        seen += piece
-        if wanted is not None and wanted[0] in seen and seen.rstrip(" ").endswith((":", "]:")):
-            os.write(outer, f"{wanted[1]}\n".encode())
-            wanted, seen = next(answers, None), ""
-    os.close(outer)
-    assert process.wait(timeout=20) == 0, seen
+    waiting = iter(answers)
+    seen, wanted = "", next(waiting, None)
+    try:
+        while True:
+            try:
+                ready, _, _ = select.select([outer], [], [], 20)
+                piece = os.read(outer, 4096).decode(errors="replace") if ready else ""
+            except OSError:
+                break
+            if not piece:
+                break
+            seen += piece
+            if wanted is not None and wanted[0] in seen and seen.rstrip(" ").endswith((":", "]:")):
+                os.write(outer, f"{wanted[1]}\n".encode())
+                wanted, seen = next(waiting, None), ""
+    finally:
+        os.close(outer)
+        status = process.wait(timeout=20)
+    assert wanted is None, f"never asked for {wanted}: {seen}"
+    return status
+
+
+def test_a_terminal_is_asked_for_what_is_missing(tmp_path: Path, solution_python: Path) -> None:
+    odd = EVALUATE.replace('"accuracy"', '"goodness"')
+    root = make(tmp_path / "tiny", FILES | {"evaluate.py": odd, "configs/production.yaml": CONFIG})
+    answers = [
+        ("primary metric", "goodness"),
+        ("higher goodness", "yes"),
+        ("interpreter", "gone/python"),
+        ("expected the interpreter", str(solution_python)),
+        ("Make the workspace", "y"),
+    ]
+    assert on_terminal(answers, str(root)) == 0
     target = load_target(tmp_path / "tiny-agent" / "target.yaml")
     assert (target.metrics.primary.name, target.metrics.primary.higher_is_better) == ("goodness", True)
     assert target.environment.python == str(solution_python)
+
+
+def test_settings_and_a_board_are_named_on_a_terminal(tmp_path: Path, solution_python: Path) -> None:
+    files = {name: text for name, text in FILES.items() if not name.startswith("configs/")}
+    broken = {"odd/place.yaml": CONFIG, "odd/broken.yaml": "a: [1,\n"}
+    root = make(tmp_path / "tiny", files | broken)
+    answers = [
+        ("every tunable setting", "odd/none.yaml"),
+        ("which is not in commit", "odd/broken.yaml"),
+        ("  found", "odd/place.yaml"),
+        ("address of Digits", "board.csv"),
+        ("expected a web address", "https://example.org/digits"),
+        ("Make the workspace", "y"),
+    ]
+    assert on_terminal(answers, str(root), "--board", "Digits", "--python", str(solution_python)) == 0
+    workspace = Workspace(tmp_path / "tiny-agent")
+    target = load_target(workspace.target)
+    assert target.solution.config == "odd/place.yaml"
+    assert target.search_space["hidden"].path == "model.hidden"
+    (board,) = load_competitive(workspace.competitive_registry).target_leaderboards
+    assert board.url == "https://example.org/digits"
 
 
 def test_a_launcher_as_interpreter_is_refused_with_what_to_give_instead(

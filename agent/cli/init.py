@@ -98,24 +98,26 @@ def command(
 
 def _ask(findings: Findings, told: Said, plan: Plan, written: str) -> Plan:
     """Ask for one missing thing after another; an answer that does not fit is told and asked for again."""
-    from agent.scaffolding import answers
+    from agent.scaffolding import answers, looking
+    from registry.errors import BadInput
 
     click.echo()
     while plan.missing:
         wanted = plan.missing[0]
         click.echo(f"{_plain(wanted.why)}.")
-        told_now = told.with_answer(wanted.about, click.prompt(wanted.question))
-        plan_now = answers.join(findings, told_now, written)
-        if plan_now.problems:
-            for problem in plan_now.problems:
+        told_now, found_now = told.with_answer(wanted.about, click.prompt(wanted.question)), findings
+        try:
+            if wanted.about == "config":
+                found_now = looking.look(findings.root, findings.base, told_now.config or "")
+            plan_now = answers.join(found_now, told_now, written)
+            problems = plan_now.problems
+        except BadInput as error:
+            problems = error.problems
+        if problems:
+            for problem in problems:
                 click.echo(f"  found {_plain(problem.found)}, expected {_plain(problem.expected)}")
             continue
-        told, plan = told_now, plan_now
-        if wanted.about == "config":
-            from agent.scaffolding import looking
-
-            findings = looking.look(findings.root, findings.base, told.config or "")
-            plan = answers.join(findings, told, written)
+        findings, told, plan = found_now, told_now, plan_now
     return plan
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from agent.scaffolding import folders, scripts
 from agent.scaffolding.looking import Findings
+from registry.competitive import LOCAL_METHODS, web_address
 from registry.errors import BadInput, Problem
 from registry.scaffold import BoardValues, TargetValues
 from registry.target import PLACEHOLDERS
@@ -287,6 +288,13 @@ class _Joining:
         if said.url is None:
             self.missing.append(Missing("url", f"The address of {said.board}", "--board without its address"))
             return ()
+        if (said.scrape_method or "html_table") not in LOCAL_METHODS:
+            try:
+                web_address(said.url)
+            except ValueError as error:
+                address = str(error).removesuffix(" is expected")
+                self._problem("--url", said.url, f"{address}; a file is read with --scrape-method git_file or manual")
+                return ()
         return (BoardValues(said.board, said.url, said.scrape_method or "html_table", metric or "score", higher),)
 
     def _note_what_was_chosen(self) -> None:
