@@ -227,15 +227,19 @@ def matrix(services: Services) -> str:
     """The gap matrix over all boards that were read, as Markdown."""
     from tools.leaderboards.matrix import gap_matrix
 
-    registry = services.competitive()
-    snapshots = [snapshot_of(services, board.name) for board in registry.target_leaderboards]
-    known = [
-        with_our_score(snapshot, registry.our_solution.name, services.history.scores.get(snapshot.board))
-        for snapshot in snapshots
-        if snapshot is not None
-    ]
-    aliases = {competitor.name: list(competitor.aliases.values()) for competitor in registry.competitors}
-    return gap_matrix(known, registry.our_solution.name, dict(services.history.scores), aliases)
+    registry, scores = services.competitive(), services.history.scores
+    known, aliases = [], {}
+    for board in registry.target_leaderboards:
+        if (snapshot := snapshot_of(services, board.name)) is not None:
+            known.append(with_our_score(snapshot, our_name(registry, board), scores.get(board.name)))
+            aliases[board.name] = _names_there(registry, board)
+    return gap_matrix(known, registry.our_solution.name, dict(scores), aliases)
+
+
+def _names_there(registry: CompetitiveRegistry, board: Leaderboard) -> dict[str, str]:
+    """What this board calls those who go by another name in the registry, us too: name there → name."""
+    rivals = {c.aliases[board.name]: c.name for c in registry.competitors if board.name in c.aliases}
+    return rivals | {our_name(registry, board): registry.our_solution.name}
 
 
 def spec_of(board: Leaderboard) -> BoardSpec:

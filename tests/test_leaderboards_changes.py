@@ -204,7 +204,9 @@ def test_the_gap_matrix_is_the_documents_one() -> None:
     context = board(
         {"competitor-a (long)": 0.812, "StartupX": 0.798, OURS: 0.791, "CompetitorB": 0.764}, name="LongContextEval"
     )
-    table = gap_matrix([memory, context], OURS, {"MemoryBench": 0.823}, {"CompetitorA": ["competitor-a (long)"]})
+    table = gap_matrix(
+        [memory, context], OURS, {"MemoryBench": 0.823}, {"LongContextEval": {"competitor-a (long)": "CompetitorA"}}
+    )
     assert table.splitlines() == [
         "| Rank | System | MemoryBench | LongContextEval | Δ to Our Score |",
         "|------|--------|-------------|-----------------|----------------|",

@@ -184,6 +184,32 @@ def test_a_rival_under_its_alias_is_not_added_a_second_time() -> None:
     assert [rival.latest_score for rival in rivals] == [0.1, 0.8]
 
 
+def test_the_matrix_joins_rivals_and_us_under_the_names_of_the_registry(tiny: Tiny) -> None:
+    entry = (
+        "  - {{name: {}, url: {}.json, scrape_method: manual, primary_metric: accuracy, higher_is_better: true{}}}\n"
+    )
+    boards = entry.format("Tiny", "one", ", our_entry: Ours-XL") + entry.format("Other", "two", "")
+    tiny.workspace.competitive_registry.write_text(
+        f"domain: toys\ntarget_leaderboards:\n{boards}competitors:\n"
+        "  - {name: Rival, source: Tiny, aliases: {Other: rival-xl}}\n"
+        "our_solution:\n  name: Our solution\n  current_scores: {Tiny: null, Other: null}\n"
+        "  promotion_threshold: 0.005\n"
+    )
+    one = {"Rival": 0.9, "rival-xl": 0.8, "Ours-XL": 0.7}
+    two = {"rival-xl": 0.6, "Our solution": 0.5}
+    for name, shown in (("one", one), ("two", two)):
+        rows = [{"name": system, "accuracy": score} for system, score in shown.items()]
+        (tiny.workspace.root / f"{name}.json").write_text(json.dumps(rows))
+    for _ in range(2):  # the first reading adds rivals to the registry, the second one meets them there
+        said = tiny.agent("monitor")
+        assert [line for line in said.stdout.splitlines() if line.startswith("| #")] == [
+            "| #1 | Rival | 0.900 | 0.600 | -0.200 |",
+            "| #2 | rival-xl | 0.800 | — | -0.100 |",
+            "| #3 | Our solution | 0.700 | 0.500 | — |",
+        ]
+        assert len(_rivals(tiny)) == 2
+
+
 def test_only_the_best_rivals_of_a_long_board_are_added() -> None:
     entries = [_entry(f"S{number:03d}", number / 1000) for number in range(300)]
     _, rivals = _updated(REGISTRY, _snapshot(*entries))

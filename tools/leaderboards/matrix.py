@@ -17,19 +17,20 @@ def gap_matrix(
     snapshots: Sequence[Snapshot],
     our_name: str,
     our_scores: Mapping[str, float],
-    aliases: Mapping[str, Sequence[str]] | None = None,
+    aliases: Mapping[str, Mapping[str, str]] | None = None,
     *,
     limit: int | None = None,
 ) -> str:
     """One row a competitor, ranked by the first board; the last column is our score there minus theirs, oriented.
 
-    `our_scores` (board → score) stands in where a board does not list us. `aliases` (name → other names) join a
-    competitor's names over boards. `limit` keeps that many rows, and always ours. Excluded entries have no rank.
+    `our_scores` (board → score) stands in where a board does not list us. `aliases` (board → name there → name) join
+    a competitor's names over boards; what a name means on one board says nothing of another. `limit` keeps that many
+    rows, and always ours. Excluded entries have no rank.
     """
     if not snapshots:
         return ""
-    joined = _Joined(our_name, aliases or {})
-    rows = _rows(snapshots, joined, our_scores)
+    joined = [_joined(snapshot, (aliases or {}).get(snapshot.board, {})) for snapshot in snapshots]
+    rows = _rows(joined, clean_name(our_name), our_scores)
     header = ["Rank", "System", *(snapshot.board for snapshot in snapshots), "Δ to Our Score"]
     lines = ["| " + " | ".join(escape_cell(cell) for cell in header) + " |"]
     lines.append("|" + "|".join("-" * (len(cell) + 2) for cell in header) + "|")
@@ -48,60 +49,55 @@ class _Row:
         self.ours = ours
 
 
-class _Joined:
-    """Names of one competitor under its first name."""
-
-    def __init__(self, our_name: str, aliases: Mapping[str, Sequence[str]]) -> None:
-        self._first: dict[str, str] = {}
-        for name, others in aliases.items():
-            for other in (name, *others):
-                self._first[clean_name(other).casefold()] = clean_name(name)
-        self.ours = self.of(our_name)
-
-    def of(self, name: str) -> str:
-        cleaned = clean_name(name)
-        return self._first.get(cleaned.casefold(), cleaned)
+def _joined(snapshot: Snapshot, aliases: Mapping[str, str]) -> Snapshot:
+    """The board with every competitor under one name, whatever the board itself calls it."""
+    names = {clean_name(there).casefold(): clean_name(name) for there, name in aliases.items()}
+    entries = []
+    for entry in snapshot.entries:
+        name = clean_name(entry.name)
+        entries.append(entry.model_copy(update={"name": names.get(name.casefold(), name)}))
+    return snapshot.model_copy(update={"entries": entries})
 
 
-def _rows(snapshots: Sequence[Snapshot], joined: _Joined, our_scores: Mapping[str, float]) -> list[_Row]:
+def _rows(snapshots: Sequence[Snapshot], our_name: str, our_scores: Mapping[str, float]) -> list[_Row]:
     first = snapshots[0]
-    columns = [_best(snapshot, joined, our_scores) for snapshot in snapshots]
+    columns = [_best(snapshot, our_name, our_scores) for snapshot in snapshots]
     digits = [decimals_for(*best.values()) if best else 3 for best in columns]
-    ours = columns[0].get(joined.ours.casefold())
+    ours = columns[0].get(our_name.casefold())
     rows: list[_Row] = []
     shown: set[str] = set()
-    for order, rank, name, label, score, excluded in _entries_of_first(first, joined, our_scores):
+    for order, rank, name, label, score, excluded in _entries_of_first(first, our_name, our_scores):
         key = name.casefold()
-        is_ours = key == joined.ours.casefold()
+        is_ours = key == our_name.casefold()
         cells = [f"#{rank}" if not excluded else NOTHING, escape_cell(label), f"{score:.{digits[0]}f}"]
         cells += [_shown(best.get(key), places) for best, places in zip(columns[1:], digits[1:], strict=True)]
         cells.append(_delta(first, ours, score, digits[0], mine=is_ours and score == ours))
         rows.append(_Row((order, 1 if excluded else 0, label), cells, ours=is_ours))
         shown.add(key)
-    names = {joined.of(entry.name).casefold(): joined.of(entry.name) for s in snapshots[1:] for entry, _ in scored(s)}
-    if any(best.get(joined.ours.casefold()) is not None for best in columns):
-        names.setdefault(joined.ours.casefold(), joined.ours)
+    names = {entry.name.casefold(): entry.name for s in snapshots[1:] for entry, _ in scored(s)}
+    if any(best.get(our_name.casefold()) is not None for best in columns):
+        names.setdefault(our_name.casefold(), our_name)
     for key in sorted(names.keys() - shown):
         cells = [NOTHING, escape_cell(names[key]), NOTHING]
         cells += [_shown(best.get(key), places) for best, places in zip(columns[1:], digits[1:], strict=True)]
         cells.append(NOTHING)
-        rows.append(_Row((float("inf"), 2, names[key]), cells, ours=key == joined.ours.casefold()))
+        rows.append(_Row((float("inf"), 2, names[key]), cells, ours=key == our_name.casefold()))
     return sorted(rows, key=lambda row: row.order)
 
 
 def _entries_of_first(
-    first: Snapshot, joined: _Joined, our_scores: Mapping[str, float]
+    first: Snapshot, our_name: str, our_scores: Mapping[str, float]
 ) -> list[tuple[float, int, str, str, float, str]]:
-    """(order, rank, joined name, label, score, why excluded) of every entry of the first board, and of us."""
+    """(order, rank, name, label, score, why excluded) of every entry of the first board, and of us."""
     listed = standings(first)
-    names = [joined.of(standing.name) for standing in listed]
+    names = [standing.name for standing in listed]
     times = Counter(name.casefold() for name in names)
     found = []
     our_rank = None
     ours = our_scores.get(first.board)
-    if ours is not None and joined.ours.casefold() not in times:
-        our_rank = position(first, joined.ours, ours).rank or 1
-        found.append((float(our_rank), our_rank, joined.ours, joined.ours, ours, ""))
+    if ours is not None and our_name.casefold() not in times:
+        our_rank = position(first, our_name, ours).rank or 1
+        found.append((float(our_rank), our_rank, our_name, our_name, ours, ""))
     for standing, name in zip(listed, names, strict=True):
         behind_us = (
             ours is not None and our_rank is not None and oriented(first, standing.score) < oriented(first, ours)
@@ -114,15 +110,15 @@ def _entries_of_first(
     return found
 
 
-def _best(snapshot: Snapshot, joined: _Joined, our_scores: Mapping[str, float]) -> dict[str, float]:
+def _best(snapshot: Snapshot, our_name: str, our_scores: Mapping[str, float]) -> dict[str, float]:
     """Best counted score of each competitor on one board, ours from the registry where the board has none."""
     best: dict[str, float] = {}
     for entry, score in scored(snapshot):
-        key = joined.of(entry.name).casefold()
+        key = entry.name.casefold()
         if key not in best or oriented(snapshot, score) > oriented(snapshot, best[key]):
             best[key] = score
     if snapshot.board in our_scores:
-        best.setdefault(joined.ours.casefold(), our_scores[snapshot.board])
+        best.setdefault(our_name.casefold(), our_scores[snapshot.board])
     return best
 
 
