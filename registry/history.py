@@ -301,6 +301,8 @@ class History:
         if event.data["status"] != "read":
             return
         board.slot = event.data["slot"]
+        if event.data["delta"] is None:
+            board.at_top_cycles = 0  # a first reading, or another track: a victory is not held across
         board.snapshot, board.track = event.data["snapshot"], event.data["track"]
         board.delta = event.data["delta"]
 

@@ -157,6 +157,17 @@ def test_victory_that_must_be_sustained_takes_so_many_cycles(tiny: Tiny) -> None
     assert [event.data["victory"] for event in tiny.events("standing")][:3] == [False, False, True]
 
 
+def test_a_new_release_of_the_benchmark_has_to_be_held_from_its_first_cycle(tiny: Tiny) -> None:
+    tiny.target["search_space"] = {}
+    tiny.write_target()
+    tiny.write_registry(cycles="3", score="0.79")
+    tiny.write_board(Rival=0.6, Other=0.5)
+    for track in ("v1", "v1", "v2"):
+        tiny.write_registry(cycles="3", score="0.79", more=f"    track: {track}\n")
+        tiny.night(Goal(cycles=1))
+    assert [event.data["at_top_cycles"] for event in tiny.events("standing")] == [1, 2, 1]
+
+
 def test_production_that_became_worse_without_a_change_of_code_raises_an_alert(tiny: Tiny) -> None:
     """The training data lie beside git, and somebody changes them between two nights."""
     from git_repositories import git
