@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from tools.leaderboards.triggers import Trigger
 
 Data = dict[str, Any]
+MOST_WATCHED = 10
+"""How many of those who stand close behind us are named."""
 
 
 def of_primary(services: Services) -> Leaderboard | None:
@@ -132,13 +134,15 @@ def stand(services: Services, registry: CompetitiveRegistry, board: Leaderboard,
     snapshot = snapshot_of(services, board.name)
     if snapshot is None:
         return ""
-    from tools.leaderboards import ranking, report_lines
+    from tools.leaderboards import ranking, report_lines, triggers
 
     ours, before = our_name(registry, board), services.history.boards[board.name]
     effective = with_our_score(snapshot, ours, services.history.scores.get(board.name))
     position = ranking.position(effective, ours)
     trigger, points = _trigger(services, board, before, effective, position)
     kind = _kind(trigger)
+    near = triggers.approaching(effective, ours, position) if trigger.defend else []
+    near = list(dict.fromkeys(near))[:MOST_WATCHED]
     data = {
         "rank": position.rank,
         "gap": position.gap_to_first,
@@ -149,13 +153,17 @@ def stand(services: Services, registry: CompetitiveRegistry, board: Leaderboard,
         "research": trigger.ingest,
         "at_top_cycles": before.at_top_cycles + 1 if trigger.defend else 0,
         "victory": trigger.won,
+        "watched": near,
     }
     why = "; ".join(trigger.reasons)
     stood = (before.rank, before.gap) if before.stood else None  # taken now: `record` changes `before`
+    watched = list(before.watched)
     services.record("standing", board.name, data, reason=why, key=key)
     if (position.rank, position.gap_to_first) != stood:
         where = f" | {board.name}" if len(registry.target_leaderboards) > 1 else ""
         services.progress.say(report_lines.status_line(position) + where)
+    if near and near != watched:
+        services.progress.say(report_lines.watch_line(board.name, near, triggers.WATCH_WITHIN))
     return kind
 
 

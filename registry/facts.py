@@ -5,6 +5,7 @@ Records only, changed by `registry.history` alone.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -93,6 +94,8 @@ class BoardState:
     trigger: str = ""
     strategy: str = ""
     at_top_cycles: int = 0
+    watched: Sequence[str] = ()
+    """Who stood close behind us when we were first, nearest first."""
     delta: Data | None = None
     """What the last reading changed, until a standing has drawn its trigger from it."""
 

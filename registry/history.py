@@ -312,6 +312,7 @@ class History:
         board.rank, board.gap, board.gap_points = event.data["rank"], event.data["gap"], event.data["gap_points"]
         board.trigger, board.at_top_cycles = event.data["trigger"], event.data["at_top_cycles"]
         board.delta, board.strategy = None, event.data["strategy"]
+        board.watched = event.data.get("watched", [])
         self.papers_due = self.papers_due or event.data["research"]
         if self.night is not None and event.subject not in self.night.rank_before:
             self.night.rank_before[event.subject] = event.data["rank"]

@@ -157,6 +157,23 @@ def test_victory_that_must_be_sustained_takes_so_many_cycles(tiny: Tiny) -> None
     assert [event.data["victory"] for event in tiny.events("standing")][:3] == [False, False, True]
 
 
+def test_those_who_stand_close_behind_the_first_place_are_watched(tiny: Tiny) -> None:
+    tiny.target["search_space"] = {}
+    tiny.write_target()
+    tiny.write_registry(score="0.79")
+    tiny.write_board(Rival=0.77, Other=0.5)
+    tiny.night(Goal(cycles=1))
+    tiny.night(Goal(cycles=1))
+    tiny.write_board(Rival=0.77, Newcomer=0.78, Other=0.5)
+    tiny.night(Goal(cycles=1))
+    watched = [line for line in tiny.progress.lines if "behind us on" in line]
+    assert watched == [
+        "[STATUS] Within 5 points behind us on Tiny: Rival",
+        "[STATUS] Within 5 points behind us on Tiny: Newcomer, Rival",
+    ]
+    assert [event.data["watched"] for event in tiny.events("standing")] == [["Rival"], ["Rival"], ["Newcomer", "Rival"]]
+
+
 def test_a_new_release_of_the_benchmark_has_to_be_held_from_its_first_cycle(tiny: Tiny) -> None:
     tiny.target["search_space"] = {}
     tiny.write_target()

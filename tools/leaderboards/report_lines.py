@@ -5,6 +5,8 @@ The forms are fixed; other programs and people look for them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from registry.standings import Change, Delta, Position, TrackChanged
 from tools.leaderboards.names import printable, same_name
 from tools.leaderboards.numbers_shown import decimals_for, decimals_to_tell, signed, visibly_different
@@ -34,6 +36,11 @@ def status_line(position: Position) -> str:
     if gap is None:
         return f"{rank} | nobody else is listed"
     return f"{rank} | Gap to #{1 if gap < 0 or position.rank > 1 else 2}: {_gap(gap)}"
+
+
+def watch_line(board: str, names: Sequence[str], within: float) -> str:
+    """`[STATUS] Within 5 points behind us on MemoryBench: CompetitorA, StartupX`."""
+    return f"[STATUS] Within {within:g} points behind us on {printable(board)}: {', '.join(map(printable, names))}"
 
 
 def _gap(gap: float) -> str:
