@@ -213,7 +213,7 @@ def current_score(services: Services, board: str) -> None:
     from registry import competitive_text
 
     path = services.workspace.competitive_registry
-    text = path.read_text()
+    text = path.read_bytes().decode()  # as it stands: read_text would change its line ends
     score = services.history.scores.get(board)
     if score is None:
         written = services.competitive().our_solution.current_scores.get(board)

@@ -66,7 +66,7 @@ def updated(text: str, registry: CompetitiveRegistry, board: Leaderboard, snapsh
 def update(services: Services, board: Leaderboard, snapshot: Snapshot) -> None:
     """Write what the board says about rivals into the registry, in place; a file that cannot be so changed is told."""
     path = services.workspace.competitive_registry
-    before = path.read_text()
+    before = path.read_bytes().decode()  # as it stands: read_text would change its line ends
     try:
         after = updated(before, services.competitive(), board, snapshot)
     except BadInput as error:

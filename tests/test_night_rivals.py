@@ -210,6 +210,20 @@ def test_the_matrix_joins_rivals_and_us_under_the_names_of_the_registry(tiny: Ti
         assert len(_rivals(tiny)) == 2
 
 
+def test_a_registry_with_line_ends_of_windows_keeps_them(tiny: Tiny) -> None:
+    path = tiny.workspace.competitive_registry
+    before = path.read_bytes().replace(b"\n", b"\r\n")
+    path.write_bytes(before)
+    tiny.target["search_space"] = {}
+    tiny.write_target()
+    tiny.night(Goal(cycles=1))
+    after = path.read_bytes()
+    assert after.count(b"\n") == after.count(b"\r\n")
+    changed = [line for line in before.splitlines() if line not in after.splitlines()]
+    assert [line.split(b":")[0].strip() for line in changed] == [b"- {name", b"Tiny"]
+    assert b"latest_score: 0.9, source: Tiny, last_updated: " in after
+
+
 def test_only_the_best_rivals_of_a_long_board_are_added() -> None:
     entries = [_entry(f"S{number:03d}", number / 1000) for number in range(300)]
     _, rivals = _updated(REGISTRY, _snapshot(*entries))
