@@ -21,6 +21,7 @@ REASONS = {
     "pipe.pdf": "a pipe",
     "folder.pdf": "a folder",
     "Ωméga \N{RIGHT-TO-LEFT OVERRIDE}x.pdf": "an empty file",
+    "two\nlines.pdf": "an empty file",
 }
 
 
@@ -38,7 +39,7 @@ def tiny(tmp_path: Path) -> Tiny:
     papers = tiny.workspace.root / "papers"
     papers.mkdir()
     whole = _paper(papers / "whole.pdf")
-    for name in ("empty.pdf", "Ωméga \N{RIGHT-TO-LEFT OVERRIDE}x.pdf"):
+    for name in ("empty.pdf", "Ωméga \N{RIGHT-TO-LEFT OVERRIDE}x.pdf", "two\nlines.pdf"):
         (papers / name).write_bytes(b"")
     (papers / "random.pdf").write_bytes(bytes(range(7, 256)) * 9)
     (papers / "cut.pdf").write_bytes(whole[: len(whole) // 2])
@@ -56,7 +57,7 @@ def tiny(tmp_path: Path) -> Tiny:
 
 
 def _shown(name: str) -> str:
-    return name.replace("\N{RIGHT-TO-LEFT OVERRIDE}", "")
+    return name.replace("\N{RIGHT-TO-LEFT OVERRIDE}", "").replace("\n", " ")
 
 
 def test_ingest_and_list_name_every_file_that_is_no_paper_with_its_reason(tiny: Tiny) -> None:
@@ -69,7 +70,7 @@ def test_ingest_and_list_name_every_file_that_is_no_paper_with_its_reason(tiny: 
             assert f"{_shown(name)}: found {reason}" in said.stdout + said.stderr
     for said in (ingested, listed):
         assert "A whole paper" in said.stdout + said.stderr
-    assert "folder:papers: incomplete — 10 that cannot be read" in ingested.stdout + ingested.stderr
+    assert "folder:papers: incomplete — 11 that cannot be read" in ingested.stdout + ingested.stderr
     missing = [line for line in (ingested.stdout + ingested.stderr).splitlines() if "folder:nosuchfolder" in line]
     assert "No such file or directory" in missing[0]
     assert "create it or change the folder in research_config.yaml" in missing[0]

@@ -96,7 +96,7 @@ class FolderSource:
         papers: dict[str, Paper] = {}
         unreadable: list[Unreadable] = []
         for path in files[:MAX_FILES]:
-            name = pdf_text.plain(path.name, _LINE)
+            name = _shown_name(path)
             try:
                 _refuse_what_is_no_file(path, name)
                 text = pdf_text.pages(path, name)
@@ -144,10 +144,15 @@ class FolderSource:
         return Paper(
             key=f"file:{text.sha256[:16]}",
             title=text.title or pdf_text.plain(first_line, _LINE),
-            url=pdf_text.plain(path.name, _LINE),
+            url=_shown_name(path),
             file_sha256=text.sha256,
             pages=len(text.pages),
         )
+
+
+def _shown_name(path: Path) -> str:
+    """A file's name on one line; a name may hold line ends."""
+    return pdf_text.plain(" ".join(path.name.split()), _LINE)
 
 
 def _refuse_what_is_no_file(path: Path, name: str) -> None:
