@@ -81,7 +81,9 @@ def test_groups_of_columns_are_named_by_group_and_member() -> None:
 
 def test_two_tables_that_fit_are_not_guessed_between() -> None:
     table = "<table><tr><th>Model<th>Accuracy<tr><td>A<td>1</table>"
-    assert "2 tables that fit" in complaint(table * 2)
+    said = complaint(table * 2)
+    assert "2 tables that fit" in said
+    assert "{index: …}, from 0" in said  # as the registry counts them
 
 
 @pytest.mark.parametrize(

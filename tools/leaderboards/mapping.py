@@ -51,7 +51,7 @@ def choose(findings: Findings, spec: BoardSpec, document: Document) -> tuple[Tab
             f"{len(fitting)} tables that fit: {_listed([table for table, _ in fitting])}",
             "one table",
             place=f"{spec.name}: table",
-            fix="name one by caption, id, heading, 1-based index or JSON path",
+            fix="name one with table: {caption: …}, {id: …}, {index: …}, from 0, or {path: …}",
         )
     if len(located) == 1 and not isinstance(located[0][1], Mapped):
         raise BadInput(*(_located(problem, document) for problem in located[0][1]))
@@ -74,7 +74,10 @@ def _by_selector(findings: Findings, spec: BoardSpec, document: Document) -> Tab
         return loose[0]
     found = f"{len(loose)} tables of that name" if loose else f"{findings.saw}: {_listed(list(findings.tables))}"
     raise document.unreadable(
-        found, f"one table called “{selector}”", place=f"{spec.name}: table", fix="name one by its 1-based index"
+        found,
+        f"one table called “{selector}”",
+        place=f"{spec.name}: table",
+        fix="name one with table: {index: …}, counted from 0",
     )
 
 
