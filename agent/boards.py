@@ -87,7 +87,7 @@ def _read(
     try:
         fetched = fetching.obtain(spec, cache, put=services.blobs.put, base=services.workspace.root, robots=robots)
         if fetched.status == "rate_limited":
-            return "rate_limited", {}, "the board asked for patience; the next cycle tries again"
+            return "rate_limited", {}, "the board asked for patience; it is asked again when that time is over"
         taken_at = services.clock().isoformat()
         snapshot = reading.read_board(spec, fetched.body, fetched.content_type, taken_at, fetched.sha256)
     except RateLimited as error:

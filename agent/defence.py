@@ -23,7 +23,10 @@ def run(services: Services) -> str:
     """One re-run of production per slot of the experiment sweep: `held`, `regressed` or `not_due`."""
     production = services.history.production
     slot = schedule.slot(services.competitive().schedule.experiment_sweep, services.clock(), services.history.cycles)
-    if production is None or services.history.defence_slot == slot:
+    if production is None:
+        return "not_due"
+    if services.history.defence_slot == slot:
+        _say_when_next(services)
         return "not_due"
     key = f"defence:{production.commit}:{slot}"
     if services.log.find(key) is not None:
@@ -63,6 +66,14 @@ def run(services: Services) -> str:
     for record in again:
         services.runner.discard_model(record.folder)
     return "regressed" if regressed else "held"
+
+
+def _say_when_next(services: Services) -> None:
+    """Once a night: production is not measured again, and when it will be."""
+    sweep, night = services.competitive().schedule.experiment_sweep, services.history.night
+    if sweep is not None and night is not None and night.cycles == 0:
+        moment = schedule.upcoming(sweep, services.clock())
+        services.progress.say(f"[STATUS] production has been measured again already; next from {moment:%Y-%m-%d %H:%M}")
 
 
 def probability_of_no_regression(before: list[float], after: list[float]) -> float:

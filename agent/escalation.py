@@ -37,16 +37,17 @@ def escalate(services: Services, board: Leaderboard) -> None:
     path = services.workspace.reports / f"brief-{slug}-{production.commit[:12]}.md"
     if services.log.find(key) is not None and path.exists():
         return
+    file = path.relative_to(services.workspace.root).as_posix()
     services.record(
         "escalated",
         board.name,
-        {"file": path.relative_to(services.workspace.root).as_posix(), "commit": production.commit},
+        {"file": file, "commit": production.commit},
         reason=WHY,
         key=key,
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, brief(services, board))
-    services.progress.say(f"[ALERT] {board.name}: {WHY}; a brief for people is in {path.name}, and the loop goes on")
+    services.progress.say(f"[ALERT] {board.name}: {WHY}; a brief for people is in {file}, and the loop goes on")
 
 
 def brief(services: Services, board: Leaderboard) -> str:

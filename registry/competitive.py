@@ -240,7 +240,8 @@ def cross_problems(located: Located) -> list[Problem]:
     ours = located.data.get("our_solution")
     if isinstance(ours, dict) and isinstance(ours.get("current_scores"), dict):
         used += [(("our_solution", "current_scores", board), board) for board in ours["current_scores"]]
-    expected = "one of the boards: " + ", ".join(map(shown_text, known)) if known else "a board in target_leaderboards"
+    names = ", ".join(map(shown_text, dict.fromkeys(known)))
+    expected = f"one of the boards: {names}" if known else "a board in target_leaderboards"
     problems += [
         located.problem(path, f'the board "{shown_text(board)}"', expected, "add the board or mend the name")
         for path, board in used

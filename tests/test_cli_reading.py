@@ -146,3 +146,12 @@ def test_asking_loads_no_graph_and_no_numerical_library(workspace: Workspace) ->
         check=True,
     )
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_events_are_shown_as_one_json_document_and_none_is_said(
+    capsys: pytest.CaptureFixture[str], workspace: Workspace
+) -> None:
+    shown = json.loads(run(capsys, workspace, "audit", "show", "--kind", "verdict", "--json")[1])
+    assert {event["kind"] for event in shown} == {"verdict"}
+    assert "[]" in (nothing := run(capsys, workspace, "audit", "show", "--kind", "verdicts", "--json")[1])
+    assert "no event of kind verdicts is in the log" in nothing

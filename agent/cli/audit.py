@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from agent.cli.options import common, find_workspace, print_json
+
+if TYPE_CHECKING:
+    from registry.audit_events import Event
 
 
 @click.group("audit")
@@ -27,22 +33,36 @@ def show_events(
     from collections import deque
 
     from agent.readers import Reader
-    from registry.audit_events import fields_of
-    from sandbox.outputs import plain_text
 
-    events = (
+    found = (
         event
         for event in Reader(find_workspace(workspace_dir)).events()
         if subject in {None, event.subject} and kind in {None, event.kind}
     )
-    for event in deque(events, maxlen=last) if last else events:
-        if as_json:
-            click.echo(json.dumps(fields_of(event), sort_keys=True, ensure_ascii=False))
-        else:
-            click.echo(
-                plain_text(f"{event.seq:6d}  {event.time}  {event.kind:20s} {event.subject:12s} {event.reason}", 300)
-            )
+    events = iter(deque(found, maxlen=last) if last else found)
+    first = next(events, None)
+    if first is None:
+        wanted = " ".join(f"{name} {value}" for name, value in (("of kind", kind), ("about", subject)) if value)
+        click.echo(f"no event {wanted}".rstrip() + " is in the log", err=True)
+    _show(() if first is None else chain((first,), events), as_json)
     return 0
+
+
+def _show(events: Iterable[Event], as_json: bool) -> None:
+    """A line for each event, or one JSON list with an event on each line, written as they are read."""
+    from registry.audit_events import fields_of
+    from sandbox.outputs import plain_text
+
+    between = "["
+    for event in events:
+        if as_json:
+            click.echo(between + json.dumps(fields_of(event), sort_keys=True, ensure_ascii=False), nl=False)
+            between = ",\n"
+        else:
+            text = f"{event.seq:6d}  {event.time}  {event.kind:20s} {event.subject:12s} {event.reason}"
+            click.echo(plain_text(text, 300))
+    if as_json:
+        click.echo("[]" if between == "[" else "]")
 
 
 @command.command("verify")

@@ -98,7 +98,7 @@ class Documents:
             return
         metric = self.target.metrics.primary
         board = self.competitive.leaderboard(metric.leaderboard) if metric.leaderboard else None
-        boards = [one.name for one in self.competitive.target_leaderboards]
+        boards = list(dict.fromkeys(one.name for one in self.competitive.target_leaderboards))
         if metric.leaderboard and board is None:
             known = f"one of the boards: {', '.join(boards)}" if boards else "a board of competitive_registry.yaml"
             fix = "add the board to competitive_registry.yaml, or mend the name"
