@@ -131,6 +131,7 @@ def _extract(data: bytes, where: str, bounds: Bounds) -> tuple[str, list[str]]:
             capture_output=True,
             check=False,
             timeout=bounds.wall_s,
+            start_new_session=True,  # Ctrl-C is for the night: a reader that it ends would look like a bad PDF
         )
     except subprocess.TimeoutExpired:
         raise _bad(where, f"a PDF that is not read within {bounds.wall_s:g} s", expected) from None

@@ -124,6 +124,7 @@ class SolutionRepository:
                     with_stdout=True,
                     with_exceptions=False,
                     strip_newline_in_stdout=False,
+                    start_new_session=True,  # Ctrl-C is for the night, which ends where it is safe
                 )
             except GitCommandNotFound as error:
                 raise _no_git() from error

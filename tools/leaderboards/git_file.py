@@ -48,7 +48,13 @@ def _git(repository: Path, url: str, *arguments: str) -> bytes:
     command += ["-c", "core.fsmonitor=false", "-c", "safe.bareRepository=explicit", *arguments]
     try:
         finished = subprocess.run(
-            command, cwd=repository, env=_environment(), capture_output=True, timeout=TIMEOUT_S, check=False
+            command,
+            cwd=repository,
+            env=_environment(),
+            capture_output=True,
+            timeout=TIMEOUT_S,
+            check=False,
+            start_new_session=True,  # Ctrl-C is for the night: a git that it ends would look like a bad board
         )
     except FileNotFoundError:
         raise BadInput(Problem(printable(url), "no program git", "git on the PATH", fix="install git")) from None
