@@ -85,7 +85,8 @@ def _read(
     spec = spec_of(board)
     cache = FetchCache(services.workspace.cache / "fetch")
     try:
-        fetched = fetching.obtain(spec, cache, put=services.blobs.put, base=services.workspace.root, robots=robots)
+        with services.ask_outside():
+            fetched = fetching.obtain(spec, cache, put=services.blobs.put, base=services.workspace.root, robots=robots)
         if fetched.status == "rate_limited":
             return "rate_limited", {}, "the board asked for patience; it is asked again when that time is over"
         taken_at = services.clock().isoformat()

@@ -50,7 +50,8 @@ def list_new(services: Services, slot: str) -> str:
     soft: list[tuple[str, str]] = []
     for source, query in sources(services):
         try:
-            batch = source.find(query)
+            with services.ask_outside():
+                batch = source.find(query)
         except BadInput as error:
             batch = PaperBatch(source.name, (), status="refused", notes=(str(error),))
         bad = [{"name": one.name, "why": one.why} for one in batch.unreadable]
@@ -107,7 +108,8 @@ def read_listed(services: Services) -> int:
         source = by_name.get(item["source"])
         count += 1
         try:
-            text = source.text(paper) if source is not None else None
+            with services.ask_outside():
+                text = source.text(paper) if source is not None else None
             why = f"the source {item['source']} is not configured any more"
         except (BadInput, Retryable) as error:
             text, why = None, str(error)

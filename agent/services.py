@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +18,7 @@ from agent.researcher.contract import Researcher
 from agent.schedule import Pace
 from agent.solution import Solution
 from experiments.measuring import Measurer
+from experiments.plans import Interrupted
 from experiments.runner import Runner
 from registry.audit import AuditLog, Event
 from registry.blobs import Blobs
@@ -59,6 +61,8 @@ class Services:
     progress: Progress
     clock: Clock
     cancel: threading.Event = field(default_factory=threading.Event)
+    asking: bool = field(default=False, init=False)
+    """Whether somebody outside is being asked, which a stop ends instead of waiting for the answer."""
     technical_log_pace: Pace = field(default_factory=lambda: Pace(LOG_SHARE), init=False)
     _registry: tuple[tuple[int, int, int], CompetitiveRegistry] | None = field(default=None, init=False)
 
@@ -73,6 +77,23 @@ class Services:
         """Fold in what stands in the log and not yet in the history (other writers append too)."""
         for event in self.log.read_new(self.history.seq):
             self.history.apply(event)
+
+    @contextmanager
+    def ask_outside(self) -> Iterator[None]:
+        """Around a question to a board or a source of papers, which has no effect until its answer is recorded."""
+        stopped = Interrupted("stopped while somebody outside was asked")
+        self.asking = True
+        if self.cancel.is_set():  # looked at only now, so that no stop comes in between
+            self.asking = False
+            raise stopped
+        try:
+            yield
+        except KeyboardInterrupt:
+            if self.cancel.is_set():
+                raise stopped from None
+            raise
+        finally:
+            self.asking = False
 
     def competitive(self) -> CompetitiveRegistry:
         """The registry as people and the agent last left it; read anew where it changed, as people edit it at night."""

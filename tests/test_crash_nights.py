@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -135,6 +136,27 @@ def test_ctrl_c_with_json_prints_one_document_with_the_way_on(tmp_path: Path, en
     assert document["interrupted"] is True
     assert document["night"] == "N-0001"
     assert document["go_on"] == f"agent run --workspace {slow.workspace.root}"
+
+
+def test_ctrl_c_does_not_wait_for_a_board_that_does_not_answer(target: TinyTarget, calm: list[nights.Event]) -> None:
+    registry = target.workspace.competitive_registry
+    known = registry.read_text()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}/board.json"
+        registry.write_text(known.replace("board.json", address).replace("manual", "api"))
+        with nights.started(target.workspace, "run") as process:
+            asked, _ = silent.accept()
+            pressed = time.monotonic()
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=40)
+        asked.close()
+    assert time.monotonic() - pressed < 5
+    assert (process.returncode, err) == (130, "")
+    assert f"Stopped at a safe point. Go on with: agent run --workspace '{target.workspace.root}'" in out
+    registry.write_text(known)
+    assert nights.agent(target.workspace, "run").returncode == 0
+    assert nights.decisions(nights.events(target.workspace)) == nights.decisions(calm)
+    assert_whole(target, [])
 
 
 def test_a_second_run_is_refused_with_the_first_ones_pid(tmp_path: Path, environment: Path) -> None:

@@ -137,13 +137,14 @@ def progress_on(silent: bool) -> Iterator[Progress]:
 
 @contextmanager
 def stopping(services: Services) -> Iterator[None]:
-    """First Ctrl-C: stop at a safe point. Second: at once (nothing is lost; what runs starts again)."""
+    """First Ctrl-C: stop at a safe point, which a question to the outside is. Second: at once (nothing is lost)."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         del number, frame
-        if services.cancel.is_set():
-            raise KeyboardInterrupt
+        again = services.cancel.is_set()
         services.cancel.set()
+        if again or services.asking:
+            raise KeyboardInterrupt
         services.progress.say("Stopping: what is running is ended and will start again. Ctrl-C once more: at once.")
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
