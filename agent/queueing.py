@@ -141,7 +141,7 @@ def pick(services: Services) -> tuple[str, str]:
     for hypothesis in (*normal, *low):
         return hypothesis.id, "best of the queue" if hypothesis.tier == "normal" else "low tier, within the budget"
     if asked:
-        return "", "only low-priority ideas are left, and the budget does not allow them"
+        return "", "only low-priority ideas are left, and they start in the first half of the budget only"
     return "", EXHAUSTED if services.history.exhausted else NOTHING_QUEUED
 
 
