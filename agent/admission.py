@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from registry.errors import Problem
+from registry.facts import Verdict
 from registry.history import History
 from registry.hypotheses import Scalar
 from registry.target import Target
@@ -35,8 +36,9 @@ def _among(value: Scalar, allowed: list[Scalar]) -> bool:
 
 
 def objection(history: History, settings: Mapping[str, Scalar], own: str = "") -> str:
-    """Why these settings are not worth a run: production has them, they wait or they were tried; else empty.
+    """Why these settings are not worth a run: production has or had them, they wait or they were tried; else empty.
 
+    The same change on another production is another configuration, and may be tried there.
     `own` is the id of the hypothesis that asks, where it is among the open ones already.
     """
     production = history.production
@@ -49,7 +51,22 @@ def objection(history: History, settings: Mapping[str, Scalar], own: str = "") -
             return f"{other.id} asks for the same settings"
     if production is None:
         return ""
+    configurations = {each.commit: each.configuration for each in history.productions}
+    whole = {**production.configuration, **settings}
+    for commit, configuration in configurations.items():
+        if configuration == whole:
+            return f"that is production as it was at {commit[:12]}"
     for verdict in history.verdicts:
-        if verdict.production == production.commit and verdict.settings == settings:
+        if verdict.settings == settings and verdict.production == production.commit:
             return f"{verdict.hypothesis} tried the same on this production: {verdict.reason}"
+        if verdict.reason != "superseded" and _gave(verdict, configurations.get(verdict.production), whole):
+            return f"{verdict.hypothesis} tried the same configuration: {verdict.reason}"
     return ""
+
+
+def _gave(verdict: Verdict, production: Mapping[str, Scalar] | None, whole: Mapping[str, Scalar]) -> bool:
+    """Whether the candidate was this whole configuration."""
+    changed = verdict.settings
+    if production is None or not changed or any(whole.get(path) != value for path, value in changed.items()):
+        return False
+    return {**production, **changed} == whole

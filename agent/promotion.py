@@ -95,7 +95,9 @@ def _submit(services: Services, hypothesis: str, test: Test) -> None:
     code = services.runner.trees.candidate(test.commit, test.production)
     results = services.workspace.results_of(hypothesis).root
     asked = submissions.Promotion(hypothesis, test.branch, test.commit, code, results)
-    result = submissions.submit(command, asked, services.target.submission.timeout, services.workspace.root)
+    result = submissions.submit(
+        command, asked, services.target.submission.timeout, services.workspace.root, cancel=services.cancel
+    )
     data = {
         "status": result.status,
         "exit_status": result.exit_status,

@@ -10,10 +10,9 @@ import hashlib
 import json
 
 from agent import admission, boards, projections
-from agent.queueing import null_night
-from agent.researcher.contract import NULL, Idea, Situation, Trial
+from agent.researcher.contract import NULL, Idea, Situation
 from agent.services import Services
-from registry.history import History
+from agent.trials import null_night, trials
 from registry.hypotheses import Hypothesis, Implementation, Scalar, Tier, Urgency, priority
 
 BATCH = 6
@@ -44,39 +43,11 @@ def situation(
         production=dict(values),
         production_commit=commit,
         gap_points=gap,
-        trials=_trials(history),
+        trials=trials(history),
         techniques=techniques,
         seed=max(history.seasons, 1),
         limit=limit,
     )
-
-
-def _trials(history: History) -> list[Trial]:
-    """Everything ever taken up, in order: verdicts with what was measured, then what is still open.
-
-    Null candidates teach nothing about the search space, and ideas nothing about null candidates: each night sees
-    its own kind.
-    """
-    null = null_night(history)
-    configurations = {production.commit: production.configuration for production in history.productions}
-    decided = [
-        Trial(
-            settings=verdict.settings,
-            gain=verdict.gain if verdict.gain is not None else verdict.mean,
-            verdict=verdict.outcome,
-            reason=verdict.reason,
-            production=configurations.get(verdict.production),
-        )
-        for verdict in history.verdicts
-        if verdict.reason != "superseded"  # production moved on, which is no result of the idea
-        and (history.hypotheses[verdict.hypothesis].strategy == NULL) == null
-    ]
-    under_way = [
-        Trial(settings=hypothesis.implementation.settings, gain=None, verdict="open")
-        for hypothesis in history.open_hypotheses()
-        if (hypothesis.strategy == NULL) == null
-    ]
-    return decided + under_way
 
 
 def of_cycle(services: Services, cycle: int) -> str | None:

@@ -9,12 +9,14 @@ from pathlib import Path
 from agent import admission, closing, projections, seasons
 from agent.researcher.contract import NULL
 from agent.services import Services
+from agent.trials import families_at_rest, null_night
 from registry.errors import BadInput
-from registry.history import History
 from registry.hypotheses import Hypothesis, Urgency, priority
 from sandbox.outputs import read_output
 
 MAX_ACTIVE = 10
+MOVES = frozenset({"refine", "ablate"})
+"""Strategies that go on within a family; ideas of papers and of people are tried whatever their family did."""
 MOST_BYTES = 1 << 20
 """Of a hypothesis's file."""
 EXHAUSTED = "out of ideas"
@@ -114,9 +116,13 @@ def rank(services: Services, urgent: bool) -> None:
 
 
 def retire(services: Services) -> None:
-    """Archive what production has overtaken, and what stands below the tenth place."""
+    """Archive what production has overtaken, what has stopped paying, and what stands below the tenth place."""
+    at_rest = families_at_rest(services.history, services.target.search_space)
     for hypothesis in services.history.with_status("queued"):
-        if objection := admission.objection(services.history, hypothesis.implementation.settings, hypothesis.id):
+        objection = admission.objection(services.history, hypothesis.implementation.settings, hypothesis.id)
+        if not objection and hypothesis.strategy in MOVES and hypothesis.family in at_rest:
+            objection = f"the family {hypothesis.family} has stopped paying"
+        if objection:
             closing.reject(services, hypothesis.id, "superseded", f"superseded: {objection}")
     room = MAX_ACTIVE - len(services.history.with_status("active"))
     for hypothesis in waiting(services)[room:]:
@@ -143,11 +149,6 @@ def pick(services: Services) -> tuple[str, str]:
     if asked:
         return "", "only low-priority ideas are left, and they start in the first half of the budget only"
     return "", EXHAUSTED if services.history.exhausted else NOTHING_QUEUED
-
-
-def null_night(history: History) -> bool:
-    """Whether tonight tries only what changes nothing that counts."""
-    return history.night is not None and bool(history.night.goal.get("null"))
 
 
 def waiting(services: Services) -> list[Hypothesis]:

@@ -63,6 +63,33 @@ def test_a_dead_end_by_hand_is_refused_before_anything_is_paid(
     assert len(tiny.events("hypothesis_refused")) == 1
 
 
+def test_a_configuration_that_production_had_is_refused_before_anything_is_paid(tiny: Tiny) -> None:
+    tiny.target["search_space"] = {"width": SPACE["width"]}
+    tiny.write_target()
+    (winner,) = tiny.night().promoted
+    tiny.put_into_queue("H-042", settings={"model.width": 1})
+    tiny.night(Goal(cycles=1))
+    (refused,) = tiny.events("hypothesis_refused")
+    assert winner == tiny.changing(width=2)
+    assert "that is production as it was at" in refused.reason
+    assert not tiny.events("run_started", "H-042")
+
+
+def test_moves_that_wait_are_let_go_once_their_family_has_stopped_paying(tiny: Tiny) -> None:
+    tiny.target["search_space"] = {"harm": {**SPACE["harm"], "values": [1, 2, 3, 4, 5]}}
+    tiny.write_target()
+    tiny.write_board(Rival=0.806, Other=0.5)
+    tiny.write_registry(score="0.8")
+    tiny.put_into_queue("H-040", settings={"model.harm": 7})
+    tiny.night()
+    tried = {event.subject for event in tiny.events("verdict")}
+    let_go = [event for event in tiny.events("hypothesis_archived") if "has stopped paying" in event.reason]
+    assert {event.reason for event in let_go} == {"superseded: the family harm has stopped paying"}
+    assert "H-040" in tried, "what a person asked for is tried whatever its family did"
+    assert len(tried) == 2
+    assert not {event.subject for event in let_go} & {event.subject for event in tiny.events("run_started")}
+
+
 def test_a_duplicate_by_hand_is_refused_and_the_first_one_stays(tiny: Tiny) -> None:
     tiny.put_into_queue("H-041", settings={"model.harm": 2}, estimated_gain=0.01)
     tiny.put_into_queue("H-040", settings={"model.harm": 3}, estimated_gain=0.5)

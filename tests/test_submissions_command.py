@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from tools.submissions import MAX_OUTPUT_BYTES, Promotion, SubmissionResult, submit
+from tools.submissions import GRACE_S, MAX_OUTPUT_BYTES, Promotion, SubmissionResult, submit
 
 
 @pytest.fixture
@@ -30,6 +31,24 @@ def run(
 @pytest.mark.parametrize("command", [None, []])
 def test_without_a_command_nothing_is_run(command: list[str] | None, promotion: Promotion, tmp_path: Path) -> None:
     assert submit(command, promotion, 1.0, tmp_path).status == "off"
+
+
+def test_a_stop_leaves_the_command_a_few_seconds_and_then_nobody_knows(promotion: Promotion, tmp_path: Path) -> None:
+    cancel = threading.Event()
+    started = time.monotonic()
+    threading.Timer(0.3, cancel.set).start()
+    result = submit(python("import time; time.sleep(60)"), promotion, 90.0, tmp_path, cancel=cancel)
+    assert 0.3 + GRACE_S <= time.monotonic() - started < 10
+    assert (result.status, result.exit_status) == ("unknown", None)
+    assert "look at the board" in result.why
+
+
+def test_a_command_that_ends_in_the_time_left_has_handed_in(promotion: Promotion, tmp_path: Path) -> None:
+    cancel = threading.Event()
+    cancel.set()
+    assert (
+        submit(python("import time; time.sleep(0.5)"), promotion, 90.0, tmp_path, cancel=cancel).status == "submitted"
+    )
 
 
 def test_placeholders_are_filled_in_and_no_shell_reads_the_words(promotion: Promotion, tmp_path: Path) -> None:

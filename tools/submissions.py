@@ -12,6 +12,7 @@ import re
 import selectors
 import signal
 import subprocess
+import threading
 import time
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -26,7 +27,10 @@ INHERITED = ("PATH", "HOME", "SSL_CERT_FILE", "HTTPS_PROXY", "https_proxy", "NO_
 """What a command needs to be found, to find its own credentials file and to reach the network at all."""
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 
-Status = Literal["off", "submitted", "refused", "retry"]
+Status = Literal["off", "submitted", "refused", "retry", "unknown"]
+GRACE_S = 3.0
+"""Given to a command to end by itself, once somebody wants to stop."""
+Ended = Literal["itself", "late", "stopped"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,7 @@ class Promotion:
 
 @dataclass(frozen=True, slots=True)
 class SubmissionResult:
-    """How it went: `retry` may be tried again as it is, `refused` needs a person."""
+    """How it went: `retry` may be tried again as it is, `refused` needs a person; of `unknown` only the board knows."""
 
     status: Status
     why: str = ""
@@ -60,8 +64,12 @@ def submit(
     timeout_s: float,
     folder: Path,
     environment: Mapping[str, str] | None = None,
+    cancel: threading.Event | None = None,
 ) -> SubmissionResult:
-    """Run the command in `folder` with its placeholders filled in, and say how it went."""
+    """Run the command in `folder` with its placeholders filled in, and say how it went.
+
+    Where `cancel` is set meanwhile, the command has a few seconds left.
+    """
     if not command:
         return SubmissionResult("off", "submission.command is not configured")
     values = {
@@ -75,10 +83,13 @@ def submit(
         return SubmissionResult("refused", f"submission.command uses {{{unknown[0]}}}, which means nothing here")
     argv = tuple(_PLACEHOLDER.sub(lambda match: values[match[1]], word) for word in command)
     inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
-    return _run(argv, timeout_s, folder, {"LC_ALL": "C.UTF-8", **inherited, **(environment or {})})
+    variables = {"LC_ALL": "C.UTF-8", **inherited, **(environment or {})}
+    return _run(argv, timeout_s, folder, variables, cancel or threading.Event())
 
 
-def _run(argv: tuple[str, ...], timeout_s: float, folder: Path, environment: Mapping[str, str]) -> SubmissionResult:
+def _run(
+    argv: tuple[str, ...], timeout_s: float, folder: Path, environment: Mapping[str, str], cancel: threading.Event
+) -> SubmissionResult:
     started = time.monotonic()
     try:
         process = subprocess.Popen(
@@ -94,23 +105,27 @@ def _run(argv: tuple[str, ...], timeout_s: float, folder: Path, environment: Map
         return SubmissionResult("refused", f"the command could not be started: {error}", argv)
     with process:
         try:
-            kept, in_time = _watch(process, started + timeout_s)
+            kept, ended = _watch(process, started + timeout_s, cancel)
         finally:
             _end_group(process)
-    status = process.returncode if in_time else None
+    status = process.returncode if ended == "itself" else None
     wall = time.monotonic() - started
     output = _printable(kept)
-    if not in_time:
+    if ended == "late":
         return SubmissionResult("retry", f"no end after {timeout_s:g} s", argv, None, wall, output)
+    if ended == "stopped":
+        why = "stopped while it was handed in; look at the board before handing it in by hand"
+        return SubmissionResult("unknown", why, argv, None, wall, output)
     if status == 0:
         return SubmissionResult("submitted", "", argv, status, wall, output)
     verdict: Status = "retry" if status == TEMPORARY_FAILURE else "refused"
     return SubmissionResult(verdict, f"the command ended with status {status}", argv, status, wall, output)
 
 
-def _watch(process: subprocess.Popen[bytes], deadline: float) -> tuple[bytes, bool]:
-    """Read until the command itself ends or the time is up; keeps the last bytes only, however many there are."""
+def _watch(process: subprocess.Popen[bytes], deadline: float, cancel: threading.Event) -> tuple[bytes, Ended]:
+    """Read until the command ends or its time is up; keeps the last bytes only, however many there are."""
     kept = bytearray()
+    late: Ended = "late"
     stream = process.stdout
     if stream is None:
         raise ValueError("the command was started without a pipe for its output")
@@ -118,8 +133,11 @@ def _watch(process: subprocess.Popen[bytes], deadline: float) -> tuple[bytes, bo
         os.set_blocking(stream.fileno(), False)
         selector.register(stream, selectors.EVENT_READ)
         while process.poll() is None:
-            if time.monotonic() >= deadline:
-                return bytes(kept), False
+            now = time.monotonic()
+            if cancel.is_set() and now + GRACE_S < deadline:
+                deadline, late = now + GRACE_S, "stopped"
+            if now >= deadline:
+                return bytes(kept), late
             # A child that holds the output open must not keep us waiting, so the end is polled for.
             if selector.get_map() and selector.select(0.05):
                 if not _take(stream, kept):
@@ -128,7 +146,7 @@ def _watch(process: subprocess.Popen[bytes], deadline: float) -> tuple[bytes, bo
                 time.sleep(0.02)
         while _take(stream, kept) and time.monotonic() < deadline:
             pass
-    return bytes(kept), True
+    return bytes(kept), "itself"
 
 
 def _take(stream: IO[bytes], kept: bytearray) -> bool:

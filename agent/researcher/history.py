@@ -31,6 +31,12 @@ def family_of(space: Mapping[str, Parameter], settings: Mapping[str, Scalar]) ->
     return families.pop() if len(families) == 1 and len(settings) == 1 else COMBINATION if families else ""
 
 
+def families_of(space: Mapping[str, Parameter], trial: Trial) -> list[str]:
+    """The one family a trial belongs to, or none."""
+    family = trial.family or family_of(space, trial.settings)
+    return [family] if family else []
+
+
 def since_promotion(tried: Sequence[Trial]) -> Sequence[Trial]:
     """The trials made on today's production."""
     last = max((place for place, trial in enumerate(tried) if trial.verdict == "promote"), default=-1)

@@ -11,13 +11,14 @@ in a row is left, which turns refining into restructuring; it gets one more chan
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 from agent.researcher.combinations import combinations
 from agent.researcher.contract import Idea, Proposals, Strategy, Trial
-from agent.researcher.history import COMBINATION, Known, expected_gain, family_of, resting, settings_key
+from agent.researcher.history import COMBINATION, Known, expected_gain, families_of, family_of, resting, settings_key
 from agent.researcher.reading import by_priority
 from agent.researcher.wording import claim
 from registry.hypotheses import EFFORT_SCORES, Scalar, priority
@@ -159,10 +160,7 @@ def _situation(
     gap_points: float | None,
     threshold: float,
 ) -> _Situation:
-    def families(trial: Trial) -> Iterable[str]:
-        family = trial.family or family_of(space, trial.settings)
-        return [family] if family else []
-
+    families = partial(families_of, space)
     left = resting(tried, families)
     gains: dict[str, list[float]] = {}
     for trial in tried:

@@ -1,0 +1,52 @@
+"""What was taken up so far, as the researcher sees it, and which families of changes have stopped paying.
+
+Called by `agent.proposals`, which tells the researcher, and by `agent.queueing`, which lets go of ideas that wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+from agent.researcher.contract import NULL, Trial
+from agent.researcher.history import families_of, resting
+from registry.history import History
+from registry.target import Parameter
+
+
+def null_night(history: History) -> bool:
+    """Whether tonight tries only what changes nothing that counts."""
+    return history.night is not None and bool(history.night.goal.get("null"))
+
+
+def trials(history: History) -> list[Trial]:
+    """Everything ever taken up, in order: verdicts with what was measured, then what is still open.
+
+    Null candidates teach nothing about the search space, and ideas nothing about null candidates: each night sees
+    its own kind.
+    """
+    null = null_night(history)
+    configurations = {production.commit: production.configuration for production in history.productions}
+    decided = [
+        Trial(
+            settings=verdict.settings,
+            gain=verdict.gain if verdict.gain is not None else verdict.mean,
+            verdict=verdict.outcome,
+            reason=verdict.reason,
+            production=configurations.get(verdict.production),
+        )
+        for verdict in history.verdicts
+        if verdict.reason != "superseded"  # production moved on, which is no result of the idea
+        and (history.hypotheses[verdict.hypothesis].strategy == NULL) == null
+    ]
+    under_way = [
+        Trial(settings=hypothesis.implementation.settings, gain=None, verdict="open")
+        for hypothesis in history.open_hypotheses()
+        if (hypothesis.strategy == NULL) == null
+    ]
+    return decided + under_way
+
+
+def families_at_rest(history: History, space: Mapping[str, Parameter]) -> frozenset[str]:
+    """Families of changes that have failed too often in a row to go on with (`agent.researcher.history.resting`)."""
+    return resting(trials(history), partial(families_of, space))
