@@ -32,9 +32,8 @@ if TYPE_CHECKING:
 Say = Callable[[str], object]
 OUR_NAME = "Our perceptron"
 BOARD = "Digits"
-ANOTHER_NIGHT_BEFORE_S = 300.0
-"""A further night begins only before this: a night of a whole season takes three to four minutes on two cores, and a
-demonstration shall take less than ten."""
+TIME_S = 540.0
+"""No cycle begins after this; the longest takes less than a minute, and a demonstration less than ten."""
 GIT_IDENTITY = {
     "GIT_AUTHOR_NAME": "Digits team",
     "GIT_AUTHOR_EMAIL": "digits@localhost",
@@ -183,7 +182,7 @@ def write_workspace(place: Place, address: str) -> None:
 
 def another_night(ended: NightResult, elapsed_s: float) -> bool:
     """Whether the next night begins at once: the season's candidates are used up, and neither ideas nor time are."""
-    return ended.reason == SEASON_OVER and not ended.failed and elapsed_s < ANOTHER_NIGHT_BEFORE_S
+    return ended.reason == SEASON_OVER and not ended.failed and elapsed_s < TIME_S
 
 
 def summary(
@@ -194,6 +193,8 @@ def summary(
     wall_s: float,
 ) -> dict[str, object]:
     """What the nights came to, for people and for `--json`."""
+    from agent.night import TIME_IS_UP
+
     board_state = history.boards.get(BOARD)
     promoted = [account for account in accounts.values() if account.status == "promoted"]
     rejected = [
@@ -205,7 +206,7 @@ def summary(
         "cycles": sum(night.cycles for night in nights),
         "nights": [{"id": night.night, "ended": night.reason} for night in nights],
         "ended": nights[-1].reason,
-        "ideas_left": nights[-1].reason == SEASON_OVER,
+        "ideas_left": nights[-1].reason == SEASON_OVER or nights[-1].reason.startswith(TIME_IS_UP),
         "failed": any(night.failed for night in nights),
         "rank_before": rank_before,
         "rank_after": board_state.rank if board_state is not None else None,

@@ -36,6 +36,8 @@ from registry.errors import DiskFull
 if TYPE_CHECKING:
     from langgraph.checkpoint.sqlite import SqliteSaver
 
+TIME_IS_UP = "it is"
+"""How the reason begins of a night that was to end at a time of day."""
 STEPS_PER_CYCLE = 500
 """More than the longest cycle takes: ten looks of two nodes, confirmation, costs, and the rest."""
 
@@ -176,7 +178,7 @@ def _finished(services: Services, goal: Goal) -> str:
     if goal.cycles is not None and night.cycles >= goal.cycles:
         return f"{goal.cycles} cycles done"
     if goal.until is not None and services.clock() >= goal.until:
-        return f"it is {goal.until:%H:%M}"
+        return f"{TIME_IS_UP} {goal.until:%H:%M}"
     if goal.only and services.history.hypotheses[goal.only].status not in {"queued", "active"}:
         return _ended(services, goal.only)
     return ""

@@ -23,8 +23,15 @@ def test_no_further_night_begins_where_the_last_one_ended_for_another_reason(rea
     assert not demo.another_night(ended(reason), 0.0)
 
 
-def test_no_further_night_begins_that_would_end_after_ten_minutes() -> None:
-    assert not demo.another_night(ended(SEASON_OVER), demo.ANOTHER_NIGHT_BEFORE_S)
+def test_no_further_night_begins_once_the_time_is_over() -> None:
+    assert not demo.another_night(ended(SEASON_OVER), demo.TIME_S)
+
+
+@pytest.mark.parametrize(
+    ("reason", "left"), [(SEASON_OVER, True), ("it is 23:59", True), (EXHAUSTED, False), ("3 cycles done", False)]
+)
+def test_ideas_are_left_where_season_or_time_ended_the_night(reason: str, left: bool) -> None:
+    assert demo.summary(History(), {}, [ended(reason)], None, 1.0)["ideas_left"] is left
 
 
 def test_no_further_night_begins_after_a_failed_one() -> None:

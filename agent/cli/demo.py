@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import time
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -33,7 +33,7 @@ def command(folder: Path, environments: Path | None, cycles: int | None, as_json
     """Run the whole loop on the bundled solution, in a new workspace.
 
     It ends when it is first or out of ideas. Where a season's candidates are used up before that, another night
-    opens the next season, unless five minutes have passed. It needs no key and no GPU, and no network but to install
+    opens the next season. No idea is taken up after nine minutes. It needs no key and no GPU, and no network but to install
     its packages once.
     """
     from agent import demo
@@ -56,13 +56,14 @@ def command(folder: Path, environments: Path | None, cycles: int | None, as_json
         say(f"The leaderboard is served at {address}")
         demo.write_workspace(place, address)
         say(f"Workspace: {place.workspace.root}\n")
-        nights = [a_night(place.workspace, Goal(cycles=cycles), silent=as_json)]
+        until = datetime.now().astimezone() + timedelta(seconds=demo.TIME_S)
+        nights = [a_night(place.workspace, Goal(cycles=cycles, until=until), silent=as_json)]
         reader = Reader(place.workspace)
         first = reader.history().night
         while demo.another_night(nights[-1], time.monotonic() - started):
             say(f"\n{nights[-1].night} is over: its season's candidates are used up, and ideas are left.")
             say("Another night opens the next one.\n")
-            nights.append(a_night(place.workspace, Goal(), silent=as_json))
+            nights.append(a_night(place.workspace, Goal(until=until), silent=as_json))
     elapsed = time.monotonic() - started
     rank_before = first.rank_before.get(demo.BOARD) if first is not None else None
     found = demo.summary(reader.history(), reader.accounts(), nights, rank_before, elapsed)
@@ -100,7 +101,7 @@ def _print(found: dict[str, Any], workspace: Path) -> None:
     click.echo(f"  agent audit verify {where}")
     click.echo(f"  agent report digest {where}")
     if found["ideas_left"]:
-        click.echo(f"  agent run {where}   # ideas are left: the next season")
+        click.echo(f"  agent run {where}   # ideas are left")
 
 
 def quiet(line: str) -> None:
