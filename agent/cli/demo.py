@@ -33,8 +33,8 @@ def command(folder: Path, environments: Path | None, cycles: int | None, as_json
     """Run the whole loop on the bundled solution, in a new workspace.
 
     It ends when it is first or out of ideas. Where a season's candidates are used up before that, another night
-    opens the next season. No idea is taken up after nine minutes. It needs no key and no GPU, and no network but to install
-    its packages once.
+    opens the next season. No idea is taken up after nine minutes. It needs no key and no GPU, and no network but to
+    install its packages once.
     """
     from agent import demo
     from agent.cli.run import a_night
