@@ -35,13 +35,13 @@ __all__ = [
 
 def load_target(path: Path) -> Target:
     """`target.yaml`. Raises BadInput."""
-    located = read(path)
+    located = read(path, keep_faults=True)
     return validated(located, Target, located.data)
 
 
 def load_competitive(path: Path) -> CompetitiveRegistry:
     """`competitive_registry.yaml`. Raises BadInput."""
-    return validate_competitive(read(path))
+    return validate_competitive(read(path, keep_faults=True))
 
 
 def validate_competitive(located: Located) -> CompetitiveRegistry:
@@ -51,13 +51,13 @@ def validate_competitive(located: Located) -> CompetitiveRegistry:
 
 def load_research(path: Path) -> ResearchConfig:
     """`research_config.yaml`. Raises BadInput."""
-    located = read(path)
+    located = read(path, keep_faults=True)
     return validated(located, ResearchConfig, located.data)
 
 
 def load_hypothesis(path: Path) -> Hypothesis:
     """One hypothesis in the documents' form, under the key `hypothesis`. Raises BadInput."""
-    located = read(path)
+    located = read(path, keep_faults=True)
     return validated(located, Hypothesis, _only(located, "hypothesis", dict), ("hypothesis",))
 
 
@@ -83,7 +83,7 @@ def load_queue(path: Path) -> list[Hypothesis]:
 
 def load_evidence(path: Path) -> EvidenceFile:
     """An evidence file, YAML or JSON. Raises BadInput."""
-    located = read(path)
+    located = read(path, keep_faults=True)
     return validated(located, EvidenceFile, located.data)
 
 

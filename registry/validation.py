@@ -23,16 +23,18 @@ def validated(
 ) -> Model:
     """`data`, which stands at the path `at` of the document, as a record.
 
-    Raises BadInput with the problems already `known` and all that the record's own rules find, in line order.
+    Raises BadInput with the document's own faults, the problems already `known` and all that the record's rules find
+    beside them, in line order.
     """
-    problems = list(known)
+    problems = [*located.faults, *known]
+    faulty = {problem.line for problem in located.faults}
     record: Model | None = None
     try:
         record = model.model_validate(data)
     except ValidationError as error:
         for detail in error.errors(include_url=False):
             problem = _problem(located, model, data, at, detail)
-            if problem not in problems:
+            if problem not in problems and problem.line not in faulty:
                 problems.append(problem)
     if problems or record is None:
         raise BadInput(*sorted(problems, key=lambda problem: problem.line or 0)[:MAX_PROBLEMS])

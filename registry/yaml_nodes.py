@@ -49,6 +49,8 @@ class Located:
     data: dict[str, Any]
     nodes: Mapping[NodePath, Node]
     key_lines: Mapping[NodePath, int]
+    faults: tuple[Problem, ...] = ()
+    """What the YAML itself has that no document may have, for `registry.validation` to tell with the rest."""
 
     def line(self, path: NodePath) -> int | None:
         """Line of the value's key, of the value, or of the nearest thing around it that exists."""

@@ -51,7 +51,7 @@ _PARSER_ACCIDENTS = (
 )
 
 
-def read(path: Path) -> Located:
+def read(path: Path, *, keep_faults: bool = False) -> Located:
     """Parse a file. Raises BadInput where it cannot be opened, is too large or is not one YAML mapping."""
     where = str(path)
     try:
@@ -62,11 +62,14 @@ def read(path: Path) -> Located:
             content = stream.read(MAX_BYTES + 1)
     except OSError as error:
         raise BadInput(Problem(where, f"a file that cannot be read ({error.strerror})", "a readable file")) from error
-    return parse(content, where)
+    return parse(content, where, keep_faults=keep_faults)
 
 
-def parse(content: str | bytes, where: str) -> Located:
-    """Parse one document whose root is a mapping. Raises BadInput with every problem found, and nothing else."""
+def parse(content: str | bytes, where: str, *, keep_faults: bool = False) -> Located:
+    """Parse one document whose root is a mapping. Raises BadInput with every problem found, and nothing else.
+
+    With `keep_faults`, what is wrong with single values is kept for whoever validates the document, not raised.
+    """
     text = _decoded(content, where)
     offset = 1 if text.startswith("\ufeff") else 0
     _refuse_control_characters(text, offset, where)
@@ -78,7 +81,7 @@ def parse(content: str | bytes, where: str) -> Located:
         raise BadInput(_syntax_problem(where, error, None if mark is None else mark.line + 1)) from error
     except (YAMLError, *_PARSER_ACCIDENTS) as error:
         raise BadInput(Problem(where, "text that is not YAML", "a YAML document", line=reader.last_line)) from error
-    if reader.problems:
+    if reader.problems and (not keep_faults or root is None or root.kind != "mapping"):
         raise BadInput(*reader.problems[:MAX_PROBLEMS])
     if root is None:
         raise BadInput(Problem(where, "an empty document", "a mapping of keys to values", line=1))
@@ -91,7 +94,7 @@ def parse(content: str | bytes, where: str) -> Located:
     data = _index(root, (), nodes, key_lines)
     if not isinstance(data, dict):
         raise TypeError("a mapping node gives a dict")
-    return Located(where, text, data, nodes, key_lines)
+    return Located(where, text, data, nodes, key_lines, tuple(reader.problems[:MAX_PROBLEMS]))
 
 
 def _decoded(content: str | bytes, where: str) -> str:

@@ -221,3 +221,20 @@ def test_any_rivals_name_is_written_exactly_or_refused(name: str, score: float, 
         return
     entry = parse(after, "f").data["competitors"][-1]
     assert (entry["name"], entry["source"], entry["latest_score"]) == (name, board, score)
+
+
+def test_a_value_that_no_document_may_have_hides_no_other_complaint(tmp_path: Path) -> None:
+    path = tmp_path / "competitive_registry.yaml"
+    path.write_text(
+        "domain: 3.5\n"
+        "target_leaderboards:\n"
+        "  - {name: One, url: board.csv, scrape_method: telepathy, primary_metric: a, higher_is_better: true,\n"
+        "     scale: .nan}\n"
+        "competitors: [{name: X, source: Two, latest_score: 4,\n"
+        "  latest_score: 5}]\n"
+        "our_solution: {name: Us, current_scores: {}, promotion_threshold: -1}\n"
+    )
+    with pytest.raises(BadInput) as refused:
+        load_competitive(path)
+    assert [problem.line for problem in refused.value.problems] == [1, 3, 4, 5, 6, 7]
+    assert "not finite" in refused.value.problems[2].found
