@@ -7,11 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from agent.researcher.history import Key, settings_key
 from registry.errors import Problem
 from registry.facts import Verdict
 from registry.history import History
 from registry.hypotheses import Scalar
 from registry.target import Target
+
+PROMOTED = "promoted "
+"""How the reason begins for which a promoted commit is production."""
 
 
 def outside(target: Target, settings: Mapping[str, Scalar], where: str) -> list[Problem]:
@@ -38,7 +42,8 @@ def _among(value: Scalar, allowed: list[Scalar]) -> bool:
 def objection(history: History, settings: Mapping[str, Scalar], own: str = "") -> str:
     """Why these settings are not worth a run: production has or had them, they wait or they were tried; else empty.
 
-    The same change on another production is another configuration, and may be tried there.
+    The same change on another production is another configuration, and may be tried there; so may the same
+    configuration once people have changed the code.
     `own` is the id of the hypothesis that asks, where it is among the open ones already.
     """
     production = history.production
@@ -51,10 +56,10 @@ def objection(history: History, settings: Mapping[str, Scalar], own: str = "") -
             return f"{other.id} asks for the same settings"
     if production is None:
         return ""
-    configurations = {each.commit: each.configuration for each in history.productions}
-    whole = {**production.configuration, **settings}
+    configurations = _of_this_code(history)
+    whole = settings_key({**production.configuration, **settings})
     for commit, configuration in configurations.items():
-        if configuration == whole:
+        if settings_key(configuration) == whole:
             return f"that is production as it was at {commit[:12]}"
     for verdict in history.verdicts:
         if verdict.settings == settings and verdict.production == production.commit:
@@ -64,9 +69,23 @@ def objection(history: History, settings: Mapping[str, Scalar], own: str = "") -
     return ""
 
 
-def _gave(verdict: Verdict, production: Mapping[str, Scalar] | None, whole: Mapping[str, Scalar]) -> bool:
+def _of_this_code(history: History) -> dict[str, Mapping[str, Scalar]]:
+    """Commit → configuration of the productions since people last changed the code: promotions changed settings."""
+    found: dict[str, Mapping[str, Scalar]] = {}
+    for production in history.productions:
+        if not production.why.startswith(PROMOTED):
+            found = {}
+        found[production.commit] = production.configuration
+    return found
+
+
+def _gave(verdict: Verdict, production: Mapping[str, Scalar] | None, whole: Key) -> bool:
     """Whether the candidate was this whole configuration."""
-    changed = verdict.settings
-    if production is None or not changed or any(whole.get(path) != value for path, value in changed.items()):
-        return False
-    return {**production, **changed} == whole
+    changed = settings_key(verdict.settings)
+    return (
+        production is not None and bool(changed) and changed <= whole and _with(production, verdict.settings) == whole
+    )
+
+
+def _with(production: Mapping[str, Scalar], settings: Mapping[str, Scalar]) -> Key:
+    return settings_key({**production, **settings})

@@ -12,6 +12,7 @@ from itertools import islice
 from agent.services import Services
 from registry.audit_events import Event
 from registry.runs import RunKey
+from tools.leaderboards.names import printable
 
 MOST_FILES = 500
 """Data files that are recorded one by one; of more, each folder has one line."""
@@ -76,7 +77,7 @@ def difference(find: Find, before: RunKey, after: RunKey) -> str:
 
 
 def _told(part: str, changes: Iterator[str]) -> str:
-    shown = list(islice(changes, MOST_NAMED))
+    shown = [printable(change) for change in islice(changes, MOST_NAMED)]
     more = sum(1 for _ in changes)
     if not shown:
         return part

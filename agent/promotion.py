@@ -11,6 +11,7 @@ from typing import Any
 from agent import closing, evidence, production, projections, review, seasons, testing
 from agent.services import Services
 from experiments import gate
+from experiments.plans import Interrupted
 from registry.facts import Test
 
 
@@ -91,6 +92,8 @@ def _submit(services: Services, hypothesis: str, test: Test) -> None:
             "the agent was killed while it was handed in; look at the board before handing it in by hand",
         )
         return
+    if services.cancel.is_set():
+        raise Interrupted("stopped before it was handed in; the same command goes on with that")
     services.record("submission_started", hypothesis, {"argv": command}, key=announced)
     code = services.runner.trees.candidate(test.commit, test.production)
     results = services.workspace.results_of(hypothesis).root

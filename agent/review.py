@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -122,14 +121,14 @@ def _gain(account: Account) -> Gain:
     sign = 1.0 if evidence["higher_is_better"] else -1.0
     differences = [sign * (c - p) for c, p in zip(candidate, production, strict=True)]
     mean = statistics.mean(differences)
-    half = statistics.half_width(differences, CONFIDENCE) if len(differences) > 1 else math.inf
+    half = statistics.half_width(differences, CONFIDENCE) if len(differences) > 1 else None
     return Gain(
         metric=evidence["metric"],
         production=statistics.mean(production),
         candidate=statistics.mean(candidate),
         gain=mean,
-        low=mean - half,
-        high=mean + half,
+        low=None if half is None else mean - half,
+        high=None if half is None else mean + half,
         confidence=CONFIDENCE,
         measured_on=account.promoted.data["gain_on"] if account.promoted is not None else "",
     )

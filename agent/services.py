@@ -82,11 +82,10 @@ class Services:
     def ask_outside(self) -> Iterator[None]:
         """Around a question to a board or a source of papers, which has no effect until its answer is recorded."""
         stopped = Interrupted("stopped while somebody outside was asked")
-        self.asking = True
-        if self.cancel.is_set():  # looked at only now, so that no stop comes in between
-            self.asking = False
-            raise stopped
         try:
+            self.asking = True
+            if self.cancel.is_set():  # looked at only now: a stop that comes later ends the question
+                raise stopped
             yield
         except KeyboardInterrupt:
             if self.cancel.is_set():

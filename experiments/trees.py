@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
@@ -86,9 +87,9 @@ class TreeCache:
         return hashlib.sha256("\n".join([tracked, *untracked]).encode()).hexdigest() if untracked else tracked
 
     def data_files(self, production: str) -> dict[str, str]:
-        """Every data file the phases use, as `<data path>/<file>`, with its SHA-256."""
+        """Every data file the phases use, as `<data path>/<file>`, with its SHA-256; odd bytes of a name as escapes."""
         return {
-            f"{name}/{file}": sha256
+            os.fsencode(f"{name}/{file}").decode(errors="backslashreplace"): sha256
             for name in self._data_paths()
             for file, sha256 in self._hashed(self.data(production, name)).items()
         }
@@ -160,7 +161,7 @@ def _sha256(path: Path) -> str:
 def _total(files: Mapping[str, str]) -> str:
     total = hashlib.sha256()
     for name, sha256 in files.items():
-        total.update(name.encode() + b"\0" + bytes.fromhex(sha256))
+        total.update(os.fsencode(name) + b"\0" + bytes.fromhex(sha256))
     return total.hexdigest()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -77,6 +78,8 @@ def test_what_a_killed_process_left_goes_and_the_users_own_worktrees_stay(
         entry = root / ".git" / "worktrees" / "agent-H-0421"
         entry.mkdir()
         (entry / "locked").write_text("initializing\n")
+        os.utime(entry, (0, 0))
+        (root / ".git" / "worktrees" / "agent-being-made").mkdir()
     assert "worktree agent-H-042-wide" in branches.cleanup_worktrees(repository, folder)
     assert branches.cleanup_worktrees(repository, folder) == ()
     assert list(folder.iterdir()) == []

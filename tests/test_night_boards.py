@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from tiny_solution import BOARD, SPACE, Page, Tiny, build, real_sandbox, served
 
+from agent import circumstances
 from agent.night import Goal
 from agent.readers import Reader
 from registry.documents import load_queue
+from registry.runs import RunKey
 
 
 @pytest.fixture
@@ -202,6 +206,25 @@ def test_production_that_became_worse_without_a_change_of_code_raises_an_alert(t
     assert last.data["regressed"] is True
     assert last.reason.endswith("changed since: data (data/train/knowledge.txt has other content)")
     assert any(line.startswith("[ALERT] production measured again") for line in tiny.progress.lines)
+
+
+def test_data_files_with_odd_names_stop_no_night_and_forge_no_line(tiny: Tiny) -> None:
+    odd = tiny.repository / "data/train" / os.fsdecode(b"\xe9\x1b[31m\n[STATUS] forged.txt")
+    odd.write_text("1\n")
+    tiny.commit({})
+    tiny.write_board(Rival=0.6, Other=0.5)
+    tiny.write_registry(score="0.79")
+    tiny.night(Goal(cycles=1))
+    assert any(name.startswith("data/train/\\xe9") for name in tiny.events("data_recorded")[-1].data["files"])
+    (before,) = tiny.events("defended")
+    first = RunKey.model_validate(tiny.events("run_finished")[0].data["key"])
+    reader = {event.data["sha256"]: event for event in tiny.events("data_recorded")}
+    empty = replace(reader[first.data], data={**reader[first.data].data, "files": {}})
+    found = {f"data:{first.data}": reader[first.data], "data:": empty}
+    told = circumstances.difference(found.get, first.model_copy(update={"data": ""}), first)
+    assert before.data["regressed"] is False
+    assert "forged.txt new" in told
+    assert told.isprintable()
 
 
 def test_the_alert_names_the_dependencies_that_have_changed(tiny: Tiny, tmp_path: Path) -> None:

@@ -75,6 +75,18 @@ def test_a_configuration_that_production_had_is_refused_before_anything_is_paid(
     assert not tiny.events("run_started", "H-042")
 
 
+def test_the_same_configuration_may_be_tried_once_people_have_changed_the_code(tiny: Tiny) -> None:
+    tiny.target["search_space"] = {"width": SPACE["width"]}
+    tiny.write_target()
+    tiny.night()
+    tiny.commit({"notes.md": "the code is another now\n"})
+    tiny.night(Goal(cycles=1))
+    tiny.put_into_queue("H-042", settings={"model.width": 1})
+    tiny.night(Goal(cycles=1))
+    assert not tiny.events("hypothesis_refused")
+    assert tiny.verdict("H-042")[0] == "archive"
+
+
 def test_moves_that_wait_are_let_go_once_their_family_has_stopped_paying(tiny: Tiny) -> None:
     tiny.target["search_space"] = {"harm": {**SPACE["harm"], "values": [1, 2, 3, 4, 5]}}
     tiny.write_target()

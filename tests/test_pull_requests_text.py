@@ -107,6 +107,12 @@ def shape(markdown: str) -> list[str]:
     return [token.type for token in tokens(markdown) if token.type != "inline"]
 
 
+def test_a_single_pair_has_no_interval() -> None:
+    gain = dataclasses.replace(REQUEST.gain, low=None, high=None, measured_on="the split confirm")
+    text = pull_request_text(dataclasses.replace(REQUEST, gain=gain))
+    assert "better by **+0.027** on the split confirm: production 0.925" in text
+
+
 def test_all_of_the_evidence_is_in_the_text() -> None:
     text = pull_request_text(REQUEST)
     for expected in (

@@ -43,8 +43,9 @@ class Gain:
     production: float
     candidate: float
     gain: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
+    """Interval of the mean; None for a single pair, which has none."""
     confidence: float
     """Such as 0.95."""
     measured_on: str
@@ -173,10 +174,12 @@ def _bounded(text: str, length: int) -> str:
 
 def _summary(request: PullRequest) -> str:
     gain = request.gain
+    between = ""
+    if gain.low is not None and gain.high is not None:
+        between = f" ({gain.confidence:.0%} interval {gain.low:+.4g} to {gain.high:+.4g})"
     return (
         f"# {request.hypothesis_id}: {code(request.title)}\n\n"
-        f"{code(gain.metric)} better by **{gain.gain:+.4g}** on {gain.measured_on} "
-        f"({gain.confidence:.0%} interval {gain.low:+.4g} to {gain.high:+.4g}): "
+        f"{code(gain.metric)} better by **{gain.gain:+.4g}** on {gain.measured_on}{between}: "
         f"production {gain.production:.4g}, candidate {gain.candidate:.4g}."
     )
 

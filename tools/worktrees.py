@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from tools.repository import SolutionRepository
 
 PREFIX = "agent-"
 """Of the names of our worktrees, which git uses for their folders in `.git/worktrees` too."""
+IN_THE_MAKING_S = 60.0
+"""Git writes where a worktree is within milliseconds of making its entry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +67,7 @@ def opened(repository: SolutionRepository, worktrees: Path, name: str, commit: s
 
 def clean_up(repository: SolutionRepository, worktrees: Path) -> list[str]:
     """Remove every worktree of this workspace; one line for each. The user's own worktrees are left alone."""
-    if not worktrees.is_dir():
-        return []
-    left = {path.name for path in worktrees.iterdir()} | {
+    left = {path.name for path in (worktrees.iterdir() if worktrees.is_dir() else ())} | {
         entry.name for entry in _entries(repository) if _belongs(entry, worktrees.resolve())
     }
     for name in sorted(left):
@@ -95,7 +96,9 @@ def _entries(repository: SolutionRepository) -> list[Path]:
 
 def _belongs(entry: Path, worktrees: Path) -> bool:
     place = _place(entry)
-    return place is None or place.parent == worktrees
+    if place is None:  # a user's own, of such a name, may be in the making at this moment
+        return time.time() - entry.stat().st_mtime > IN_THE_MAKING_S
+    return place.parent == worktrees
 
 
 def _place(entry: Path) -> Path | None:

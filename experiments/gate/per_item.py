@@ -54,6 +54,8 @@ class PerItem(FixedRuns):
             stop = _bad("overrun", "pairs beyond the test over items, which had decided")
         if stop is None:
             numbers, stop = self._gain(evidence, numbers)
+            if stop is not None and evidence.costs:
+                stop = _bad("overrun", "cost pairs beyond the gain, which had decided or is not measured yet")
         if stop is None:
             costs, stop = self.after_the_gain(evidence)
             numbers = replace(numbers, costs=costs)
