@@ -11,12 +11,14 @@ from pathlib import Path
 
 import pytest
 from git_repositories import ENVIRONMENT
-from tiny_solution import ROOT, SPACE, Tiny, build
+from tiny_solution import ROOT, SPACE, Recorded, Tiny, build
 
+from agent import night
 from agent.ask import answer
 from agent.night import Goal
 from agent.readers import Reader
 from agent.verification import verify
+from experiments.plans import Interrupted
 
 
 def handing_in(tmp_path: Path, script: str) -> Tiny:
@@ -52,6 +54,27 @@ def test_an_accepted_submission_is_told_and_asks_for_nobody(tmp_path: Path) -> N
         assert "handed in; the command accepted it (it said: hi)" in text
     assert "Submission" not in needs_a_person(digest)
     assert verify(tiny.workspace).ok
+
+
+def test_a_stop_that_comes_before_the_command_is_started_leaves_it_to_the_next_start(tmp_path: Path) -> None:
+    tiny = handing_in(tmp_path, "echo once >> submitted.txt")
+    with tiny.services() as services:
+        say = tiny.progress.say
+
+        def stopping(line: str) -> None:
+            say(line)
+            if line.startswith("PROMOTED"):
+                services.cancel.set()
+
+        services.progress = Recorded()
+        services.progress.say = stopping  # type: ignore[method-assign]
+        with pytest.raises(Interrupted):
+            night.run(services, Goal(cycles=1))
+    assert not tiny.events("submission_started")
+    tiny.night(Goal(cycles=1))
+    assert [event.data["status"] for event in tiny.events("submission")] == ["submitted"]
+    assert (tiny.workspace.root / "submitted.txt").read_text() == "once\n"
+    assert tiny.tip("agent/production") == tiny.events("promoted")[-1].data["commit"]
 
 
 def test_a_refused_submission_needs_a_person_and_keeps_the_promotion(tmp_path: Path) -> None:
