@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from gate_evidence import COSTS, evidence, follow, run
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -20,7 +20,8 @@ difference = st.floats(-0.02, 0.03).map(lambda x: round(x, 4))
 @given(st.lists(difference, min_size=10, max_size=10), st.sampled_from([0.0, 0.005]))
 @settings(max_examples=150, deadline=None)
 def test_it_stops_at_the_first_look_that_is_not_inconclusive(values: list[float], threshold: float) -> None:
-    """Against scipy: the same looks, walked by hand."""
+    """Against scipy: the same looks, walked by hand. Two ways of adding up agree to rounding, so no mean on the edge."""
+    assume(all(abs(sum(values[:n]) / n - threshold) > 1e-9 for n in (3, 5, 10)))
     seen: list[int] = []
 
     def draw(kind: str, seed: int, arm: str) -> RunValue:
