@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from gate_evidence import COSTS, evidence, follow, run
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -14,14 +14,14 @@ from experiments.gate import RunValue, SeedCard, SeedCardExtend, decide
 EXTEND = SeedCardExtend()
 CLEAR = (0.0200, 0.0201, 0.0199)
 UNCLEAR = (0.001, 0.02, 0.010)
-difference = st.floats(-0.02, 0.03).map(lambda x: round(x, 4))
+difference = st.floats(-0.02, 0.03).map(lambda x: round(x, 4) + 3e-6)
+"""No mean of 3, 5 or 10 of them is a threshold itself, where two ways of adding up need not agree."""
 
 
 @given(st.lists(difference, min_size=10, max_size=10), st.sampled_from([0.0, 0.005]))
 @settings(max_examples=150, deadline=None)
 def test_it_stops_at_the_first_look_that_is_not_inconclusive(values: list[float], threshold: float) -> None:
-    """Against scipy: the same looks, walked by hand. Two ways of adding up agree to rounding, so no mean on the edge."""
-    assume(all(abs(sum(values[:n]) / n - threshold) > 1e-9 for n in (3, 5, 10)))
+    """Against scipy: the same looks, walked by hand."""
     seen: list[int] = []
 
     def draw(kind: str, seed: int, arm: str) -> RunValue:
