@@ -10,26 +10,29 @@ import contextlib
 import marshal
 import os
 import platform
-import select
-import subprocess
-import sys
 import threading
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from sandbox import bwrap_arguments, cgroups, markers, seccomp, slots, specification, trees
-from sandbox.contract import Capabilities, Outcome, Reason, RunSpec, SandboxUnavailable
+from sandbox import (
+    bwrap_arguments,
+    cgroups,
+    hard_disk,
+    markers,
+    processes,
+    seccomp,
+    slots,
+    specification,
+    supervisors,
+    trees,
+)
+from sandbox.contract import Capabilities, Outcome, OutputFile, Reason, RunSpec, SandboxUnavailable
 from sandbox.diagnosis import Host, diagnose, examine
 from sandbox.outputs import plain_text
 
-_PACKAGE_PARENT = str(Path(__file__).resolve().parent.parent)
-_START = "import sys; sys.path.append(sys.argv[1]); from sandbox.supervisor import main; main()"
-_INTERPRETER: str = getattr(sys, "_base_executable", None) or sys.executable
-"""Ours, by its real name: without site-packages a virtual environment gives nothing and takes milliseconds."""
-_CANCEL_POLL_S = 0.05
 _TAIL_CHARS = 4000
 
 
@@ -46,6 +49,9 @@ class _Report:
     output_bytes: int
     tail: bytes
     left: list[str]
+    files: list[tuple[str, int, str]] | None = None
+    """What the supervisor carried into the output folder, where it had a file system of its own for the run."""
+    ignored: list[str] = field(default_factory=list)
 
 
 class Bubblewrap:
@@ -79,9 +85,10 @@ class Bubblewrap:
             self._runs.mkdir(parents=True, exist_ok=True)
             name = uuid.uuid4().hex
             job = _job(spec, host, identity, line, filter_code)
-            locks = (*gpu_locks, *slot_locks)
-            job |= {"name": name, "marker": str(self._runs / f"{name}.run"), "locks": list(locks)}
-            report = self._supervise(job, cancel, locks)
+            job |= {"name": name, "marker": str(self._runs / f"{name}.run")}
+            if identity.as_root and not any(spec.out.iterdir()):
+                job["disk_template"] = hard_disk.template(self._state, spec.limits.disk_bytes, spec.limits.files)
+            report = _supervise(job, cancel, (*gpu_locks, *slot_locks))
             for cover in line.covers:
                 with contextlib.suppress(OSError):
                     (spec.out / cover).rmdir()
@@ -98,53 +105,18 @@ class Bubblewrap:
                 self._known = examine()
             return self._known
 
-    def _supervise(self, job: dict[str, object], cancel: threading.Event, locks: tuple[int, ...]) -> _Report:
-        """Start the supervisor, hand it the job and wait for its report."""
-        began = time.monotonic()
-        supervisor = subprocess.Popen(
-            [_INTERPRETER, "-I", "-S", "-c", _START, _PACKAGE_PARENT],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            pass_fds=locks,
-            start_new_session=True,
-            cwd="/",
-            env={name: value for name, value in os.environ.items() if name == "LD_LIBRARY_PATH"},
-        )
-        with supervisor:
-            answer = _converse(supervisor, marshal.dumps(job), cancel)
-            complaint = supervisor.stderr.read() if supervisor.stderr is not None else b""
-        try:
-            values = marshal.loads(answer)  # noqa: S302 - written by our own supervisor, which never runs the candidate
-        except (EOFError, ValueError, TypeError):
-            cleared = list(markers.clear_run(Path(str(job["marker"]))))
-            detail = plain_text(complaint.decode(errors="replace"), 2000) or f"status {supervisor.returncode}"
-            text = f"the supervisor ended without a report: {detail}"
-            return _Report("infra", text, None, time.monotonic() - began, 0.0, 0, 0, b"", cleared)
-        return _Report(**values)
 
-
-def _converse(supervisor: subprocess.Popen[bytes], job: bytes, cancel: threading.Event) -> bytes:
-    """Send the job, pass a cancellation on, and collect the answer until the supervisor closes its output."""
-    assert supervisor.stdin is not None  # noqa: S101 - for the type checker; both are pipes
-    assert supervisor.stdout is not None  # noqa: S101
-    with contextlib.suppress(BrokenPipeError):
-        supervisor.stdin.write(len(job).to_bytes(8, "little") + job)
-        supervisor.stdin.flush()
-    answer = b""
-    poll = select.poll()
-    poll.register(supervisor.stdout, select.POLLIN)
-    cancelled = False
-    while True:
-        if cancel.is_set() and not cancelled:
-            cancelled = True
-            with contextlib.suppress(BrokenPipeError):
-                supervisor.stdin.close()
-        if poll.poll(_CANCEL_POLL_S * 1000):
-            piece = os.read(supervisor.stdout.fileno(), 1 << 16)
-            if not piece:
-                return answer
-            answer += piece
+def _supervise(job: dict[str, object], cancel: threading.Event, locks: tuple[int, ...]) -> _Report:
+    """Have a supervisor do the job and report; where it was ended itself, clear up after it."""
+    began = time.monotonic()
+    answer, complaint = supervisors.supervise(marshal.dumps(job), cancel, locks)
+    try:
+        values = marshal.loads(answer)  # noqa: S302 - written by our own supervisor, which never runs the candidate
+    except (EOFError, ValueError, TypeError):
+        cleared = list(markers.clear_run(Path(str(job["marker"]))))
+        text = f"the supervisor ended without a report: {complaint or 'somebody killed it'}"
+        return _Report("infra", text, None, time.monotonic() - began, 0.0, 0, 0, b"", cleared)
+    return _Report(**values)
 
 
 @contextlib.contextmanager
@@ -179,6 +151,9 @@ def _job(
         "out": str(spec.out.absolute()),
         "log": str(spec.log.absolute()) if spec.log is not None else "",
         "parent": os.getpid(),
+        "parent_start": processes.start_time(os.getpid()),
+        "uid": identity.uid,
+        "disk_template": "",
         "wall_s": float(limits.wall_s),
         "cpu_s": float(limits.cpu_s or 0.0),
         "memory_bytes": int(limits.memory_bytes),
@@ -198,12 +173,15 @@ def _outcome(backend: str, spec: RunSpec, report: _Report, digest: str) -> Outco
     notes = [report.detail] if report.detail else []
     notes += [f"not removed: {left}" for left in report.left]
     reason: Reason = report.reason
-    found = trees.Collected()
-    try:
-        found = trees.collect(spec.out, spec.limits.files, spec.limits.disk_bytes)
-    except OSError as error:
-        notes.append(f"the output could not be read: {error.strerror}")
-        reason = "infra"
+    found = trees.Collected(ignored=report.ignored)
+    if report.files is not None:
+        found.files = [OutputFile(*file) for file in report.files]
+    else:
+        try:
+            found = trees.collect(spec.out, spec.limits.files, spec.limits.disk_bytes)
+        except OSError as error:
+            notes.append(f"the output could not be read: {error.strerror}")
+            reason = "infra"
     tail = plain_text(report.tail.decode("utf-8", errors="replace"), 1 << 20)[-_TAIL_CHARS:]
     return Outcome(
         reason=reason,

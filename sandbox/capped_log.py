@@ -1,10 +1,10 @@
 """Keeps the beginning and the end of a program's output, whatever its length, in constant memory.
 
 Written by the supervisor only. The beginning goes to a file as it comes; of what exceeds the cap only the last
-few kilobytes are remembered. Built-in modules only, for the supervisor's start.
+few kilobytes are remembered. Standard library only, for the supervisor.
 """
 
-# Here os.path is right: pathlib takes longer to import than everything else the supervisor does at its start.
+# Plain os calls throughout: this runs twenty times a second beside somebody's training.
 from __future__ import annotations
 
 import os
@@ -13,12 +13,12 @@ TAIL_BYTES = 8 << 10
 
 
 class CappedLog:
-    """Output of one run: `total` bytes seen, of which the first `cap` and the last few reach the file."""
+    """Output of one run: `total` bytes seen, of which the first `cap` and the last few (`tail`) reach the file."""
 
     def __init__(self, path: str, cap: int) -> None:
         self.total = 0
         self._cap = cap
-        self._tail = b""
+        self.tail = b""
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
         self._file = os.open(path, flags, 0o644) if path else -1
 
@@ -29,20 +29,20 @@ class CappedLog:
             self._write(chunk[:room])
         self.total += len(chunk)
         if len(chunk) >= TAIL_BYTES:
-            self._tail = chunk[-TAIL_BYTES:]
+            self.tail = chunk[-TAIL_BYTES:]
         else:
-            self._tail = (self._tail + chunk)[-TAIL_BYTES:]
+            self.tail = (self.tail + chunk)[-TAIL_BYTES:]
 
     def close(self) -> bytes:
         """Finish the file, saying how much is missing between beginning and end; returns the last bytes."""
         if self._file >= 0:
             beyond = self.total - self._cap
             if beyond > 0:
-                tail = self._tail[-beyond:]
+                tail = self.tail[-beyond:]
                 self._write(f"\n[{beyond - len(tail)} bytes of output left out]\n".encode() + tail)
             os.close(self._file)
             self._file = -1
-        return self._tail
+        return self.tail
 
     def _write(self, data: bytes) -> None:
         """Write what fits: a full disk costs the log, never the run."""

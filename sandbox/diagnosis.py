@@ -139,11 +139,25 @@ print(json.dumps({
     "netlink": can(lambda: socket.socket(16, socket.SOCK_RAW, 0)),
 }))
 """
+_WRITER = r"""
+written = 0
+try:
+    for number in range(24):
+        with open(f"file{number}", "wb") as file:
+            for _ in range(4):
+                file.write(bytes(1 << 20))
+                file.flush()
+                written += 1
+except OSError:
+    pass
+print(written, flush=True)
+"""
+_DISK_BYTES = 16 << 20
 _HOG = "b = bytearray(192 << 20)\nimport time\ntime.sleep(2)"
 
 
 def diagnose(sandbox: Sandbox, host: Host, state: Path) -> Capabilities:
-    """Two real runs, one that tries to get out and one that takes too much memory, and what they came to."""
+    """Three real runs, which try to get out, to take too much memory and to fill the disk, and what they came to."""
     if host.reasons:
         return Capabilities(sandbox.name, usable=False, isolation="full", items=(), reasons=host.reasons)
     state.mkdir(parents=True, exist_ok=True)
@@ -155,20 +169,21 @@ def diagnose(sandbox: Sandbox, host: Host, state: Path) -> Capabilities:
         try:
             probe = _try(sandbox, folder, _PROBE, str(listener.getsockname()[1]), str(secret))
             hog = _try(sandbox, folder, _HOG)
+            writer = _try(sandbox, folder, _WRITER)
         except BadInput as error:
             return Capabilities(sandbox.name, usable=False, isolation="full", items=(), reasons=(str(error),))
-    return _capabilities(sandbox.name, host, probe, hog)
+    return _capabilities(sandbox.name, host, probe, hog, writer)
 
 
 def _try(sandbox: Sandbox, folder: str, program: str, *arguments: str) -> Outcome:
     out = Path(tempfile.mkdtemp(prefix="out-", dir=folder))
     python = Path(sys.executable)
-    limits = Limits(wall_s=_PROBE_S, memory_bytes=128 << 20, disk_bytes=16 << 20)
+    limits = Limits(wall_s=_PROBE_S, memory_bytes=128 << 20, disk_bytes=_DISK_BYTES)
     spec = RunSpec("doctor", (str(python), "-I", "-S", "-c", program, *arguments), out, limits, python=python)
     return sandbox.run(spec, threading.Event())
 
 
-def _capabilities(name: str, host: Host, probe: Outcome, hog: Outcome) -> Capabilities:
+def _capabilities(name: str, host: Host, probe: Outcome, hog: Outcome, writer: Outcome) -> Capabilities:
     """Findings in words. Anything that should be contained and was not makes the backend unusable."""
     try:
         found = json.loads(probe.tail)
@@ -188,12 +203,21 @@ def _capabilities(name: str, host: Host, probe: Outcome, hog: Outcome) -> Capabi
         )
         for what, (leaked, that) in escapes.items()
     ]
-    items += [_memory(host, hog), _DISK, _gpu()]
+    items += [_memory(host, hog), _disk(writer), _gpu()]
     reasons = tuple(f"{item.name}: {item.why}" for item in items if item.level in ("no", "none") and item.name != "GPU")
     return Capabilities(name, usable=not reasons, isolation="full", items=tuple(items), reasons=reasons)
 
 
-_DISK = Capability("disk", "soft", "the output folder is measured every 0.1 s and single files are capped")
+def _disk(writer: Outcome) -> Capability:
+    """Hard where the kernel refused the write that passed the limit, soft where only a look found it afterwards."""
+    if writer.reason != "disk":
+        why = f"a probe wrote 96 MiB where {_DISK_BYTES >> 20} are allowed and ended with {writer.reason}"
+        return Capability("disk", "none", f"{why} {writer.detail}".strip())
+    written = writer.tail.strip()
+    if written.isdigit() and int(written) << 20 < 2 * _DISK_BYTES:
+        why = f"a probe could write {written} MiB where {_DISK_BYTES >> 20} are allowed"
+        return Capability("disk", "hard", f"{why}: a file system of its own for each run")
+    return Capability("disk", "soft", "a probe passed the limit: the folder is measured every 0.1 s, files are capped")
 
 
 def _memory(host: Host, hog: Outcome) -> Capability:

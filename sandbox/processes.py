@@ -1,10 +1,10 @@
 """What a tree of processes uses, read from /proc: its members, memory, CPU time and unlinked files.
 
 The supervisor's eyes where no control group may be made, and its CPU clock everywhere. A process may vanish
-between two reads; then it counts as using nothing. Built-in modules only, for the supervisor's start.
+between two reads; then it counts as using nothing. Standard library only, for the supervisor.
 """
 
-# Here os.path is right: pathlib takes longer to import than everything else the supervisor does at its start.
+# Plain os calls throughout: this runs twenty times a second beside somebody's training.
 # ruff: noqa: PTH110,PTH115,PTH116,PTH123,PTH208
 from __future__ import annotations
 

@@ -1,16 +1,12 @@
 """The process that starts bubblewrap for one run, has it watched, and leaves nothing behind.
 
 A process of its own because bubblewrap dies with the *thread* that started it, and because it must outlive an
-orchestrator that is killed just long enough to clear up. Started by `sandbox.bubblewrap` as
-
-    python -I -S -c "...; from sandbox.supervisor import main; main()"
-
-with a marshalled job on its standard input, which stays open: a byte or its end means "stop now". It answers with
-a marshalled report on its standard output. Start-up counts here, so this and the modules it imports stand on
-built-in modules only: no json, no dataclasses, no subprocess.
+orchestrator that is killed just long enough to clear up. Forked by `sandbox.fork_server`, with a marshalled job on its
+standard input, which stays open: a byte or its end means "stop now". It answers with a marshalled report on its
+standard output. It runs without site-packages, so this and what it imports stand on the standard library alone.
 """
 
-# Here os.path is right: pathlib takes longer to import than everything else the supervisor does at its start.
+# Plain os calls: what stands between fork and exec is kept as plain as it can be.
 # ruff: noqa: PTH108,PTH123
 from __future__ import annotations
 
@@ -20,8 +16,10 @@ import marshal
 import os
 import resource
 import time
+from pathlib import Path
 
-from sandbox import cgroups, processes
+from sandbox import cgroups, processes, trees
+from sandbox.hard_disk import Disk
 from sandbox.watching import Job, Watch, end_everything, judge_the_end, watch_to_the_end
 
 _PIPE_BYTES = 1 << 20
@@ -31,31 +29,36 @@ ARGUMENTS = 14
 _ABOVE_ALL = 32
 
 
-def main() -> None:
+def main(locks: list[int]) -> int:
     """Read the job, run it, report; on the host's own trouble (a full disk, say) complain in one line and end.
 
-    Ending is enough then: bubblewrap dies with its parent, and the orchestrator clears up after us.
+    Ending is enough then: bubblewrap dies with its parent, and the orchestrator clears up after us. `locks` are held
+    for the length of the run. Returns the exit status.
     """
     job = _receive(0)
+    if job is None:
+        return 1
+    for lock in locks:
+        os.set_inheritable(lock, False)
     try:
         report = _run(job)
     except OSError as error:
         os.write(2, f"{error}\n".encode(errors="replace"))
-        raise SystemExit(1) from None
-    os.write(1, marshal.dumps(report))
+        return 1
+    with os.fdopen(1, "wb") as stream:
+        stream.write(marshal.dumps(report))
+    return 0
 
 
 def _run(job: Job) -> dict[str, object]:
     # bwrap goes without waiting for the first process inside, and with that the account of the whole tree would be
     # lost; as its heir we get both.
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    for lock in job.locks:
-        # Held for the length of the run, and not handed on to it.
-        os.set_inheritable(lock, False)
     marker = _open_marker(job)
     groups = _make_groups(job)
     _note(marker, job, groups, 0)
-    watch = Watch(job, groups)
+    disk = _own_disk(job)
+    watch = Watch(job, groups, disk)
     _start(watch)
     watch_to_the_end(watch, lambda init: _note(marker, job, groups, init))
     # The kernel takes milliseconds to take the namespaces down; they are not the command's.
@@ -64,6 +67,7 @@ def _run(job: Job) -> dict[str, object]:
     cpu_s, peak = _used(watch) if gone else (0.0, 0)
     judge_the_end(watch)
     tail = watch.log.close()
+    collected = trees.collect(Path(job.out), job.files, job.disk_bytes, disk.beneath) if disk and gone else None
     left = groups.remove() if groups is not None else []
     if not gone:
         left.append(f"process {watch.init or watch.bwrap}")
@@ -79,7 +83,19 @@ def _run(job: Job) -> dict[str, object]:
         "output_bytes": watch.log.total,
         "tail": tail,
         "left": left,
+        "files": [(file.path, file.bytes, file.sha256) for file in collected.files] if collected else None,
+        "ignored": collected.ignored if collected else [],
     }
+
+
+def _own_disk(job: Job) -> Disk | None:
+    """A file system for the output folder, where one can be had; otherwise the folder is watched."""
+    if not job.disk_template:
+        return None
+    try:
+        return Disk(job.disk_template, job.out, job.uid)
+    except OSError:
+        return None
 
 
 def _used(watch: Watch) -> tuple[float, int]:
@@ -96,14 +112,14 @@ def _used(watch: Watch) -> tuple[float, int]:
     return cpu_s, peak
 
 
-def _receive(descriptor: int) -> Job:
-    """The job: eight bytes of length, then the marshalled dictionary."""
+def _receive(descriptor: int) -> Job | None:
+    """The job: eight bytes of length, then the marshalled dictionary; None where it does not come."""
     data = b""
     wanted = 8
     while len(data) < wanted:
         piece = os.read(descriptor, wanted - len(data))
         if not piece:
-            raise SystemExit(1)
+            return None
         data += piece
         if len(data) == 8 and wanted == 8:
             wanted += int.from_bytes(data, "little")

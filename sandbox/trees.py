@@ -18,6 +18,7 @@ from sandbox.contract import OutputFile
 MAX_DEPTH = 64
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _HANDLE = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _CHUNK = 1 << 20
 
@@ -36,10 +37,11 @@ class Collected:
             self.ignored.append(f"ignored {ascii(path)[1:-1]}: {why}")
 
 
-def collect(out: Path, max_files: int, max_bytes: int) -> Collected:
+def collect(out: Path, max_files: int, max_bytes: int, onward: int | None = None) -> Collected:
     """Every regular file with one link, with size and sha256, within the bounds.
 
-    What was found is made ours and readable on the way: another run, under another user id, may be given it.
+    What was found is made ours and readable on the way: another run, under another user id, may be given it. With
+    `onward`, the descriptor of an empty folder of our own, what was found is written there too, and nothing else is.
     """
     found = Collected()
     handle = os.open(out, _HANDLE | os.O_DIRECTORY)
@@ -49,7 +51,7 @@ def collect(out: Path, max_files: int, max_bytes: int) -> Collected:
         os.close(handle)
     top = os.open(out, _FOLDER)
     try:
-        _collect_folder(top, "", 0, found, (max_files, max_bytes))
+        _collect_folder(top, "", 0, found, (max_files, max_bytes), onward)
     finally:
         os.close(top)
     found.files.sort(key=lambda file: file.path)
@@ -78,7 +80,9 @@ def _give_folder(folder: int, uid: int, depth: int) -> None:
                     os.close(child)
 
 
-def _collect_folder(folder: int, path: str, depth: int, found: Collected, bounds: tuple[int, int]) -> None:
+def _collect_folder(
+    folder: int, path: str, depth: int, found: Collected, bounds: tuple[int, int], onward: int | None
+) -> None:
     for name in sorted(os.listdir(folder)):
         inner = f"{path}/{name}" if path else name
         if len(found.files) >= bounds[0] or found.bytes > bounds[1]:
@@ -93,31 +97,54 @@ def _collect_folder(folder: int, path: str, depth: int, found: Collected, bounds
             if stat.S_ISDIR(state.st_mode):
                 _make_ours(handle, 0o755)
                 child = os.open(name, _FOLDER, dir_fd=folder)
+                copy = _new_folder(name, onward) if onward is not None else None
                 try:
-                    _collect_folder(child, inner, depth + 1, found, bounds)
+                    _collect_folder(child, inner, depth + 1, found, bounds, copy)
                 finally:
                     os.close(child)
+                    if copy is not None:
+                        os.close(copy)
             else:
-                _make_ours(handle, 0o755 if state.st_mode & 0o100 else 0o644)
-                _collect_file(folder, name, inner, found, bounds[1])
+                mode = 0o755 if state.st_mode & 0o100 else 0o644
+                _make_ours(handle, mode)
+                _collect_file(folder, name, inner, found, bounds[1], onward, mode)
         finally:
             os.close(handle)
 
 
-def _collect_file(folder: int, name: str, path: str, found: Collected, max_bytes: int) -> None:
+def _new_folder(name: str, onward: int) -> int:
+    os.mkdir(name, 0o755, dir_fd=onward)
+    return os.open(name, _FOLDER, dir_fd=onward)
+
+
+def _collect_file(
+    folder: int, name: str, path: str, found: Collected, max_bytes: int, onward: int | None, mode: int
+) -> None:
     descriptor = os.open(name, _FILE, dir_fd=folder)
+    copy = -1
     try:
         size = os.fstat(descriptor).st_size
         if found.bytes + size > max_bytes:
             found.ignore(path, "beyond the limits of the run")
             return
+        if onward is not None:
+            copy = os.open(name, _NEW_FILE, mode, dir_fd=onward)
         digest = hashlib.sha256()
         while chunk := os.read(descriptor, _CHUNK):
             digest.update(chunk)
+            _write(copy, chunk)
     finally:
         os.close(descriptor)
+        if copy >= 0:
+            os.close(copy)
     found.bytes += size
     found.files.append(OutputFile(path, size, digest.hexdigest()))
+
+
+def _write(descriptor: int, chunk: bytes) -> None:
+    rest = memoryview(chunk) if descriptor >= 0 else b""
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
 
 
 def _why_not(state: os.stat_result, name: str, depth: int) -> str:

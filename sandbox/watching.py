@@ -1,13 +1,14 @@
 """Watching one run: its limits from the outside, its output, and the end of everything it started.
 
 Used by `sandbox.supervisor`, inside its process. Every limit has a reason of its own, and the first one passed is
-the one that stands. Built-in modules only, for the supervisor's start.
+the one that stands.
 """
 
-# Here os.path is right: pathlib takes longer to import than everything else the supervisor does at its start.
+# Plain os calls throughout: this runs twenty times a second beside somebody's training.
 # ruff: noqa: PTH116
 from __future__ import annotations
 
+import errno
 import os
 import select
 import time
@@ -19,6 +20,8 @@ from sandbox.disk_usage import MAX_DEPTH, measure
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from sandbox.hard_disk import Disk
 
 TICK_S = 0.05
 CLOSE_TICK_S = 0.01
@@ -47,6 +50,9 @@ class Job:
     marker: str
     name: str
     parent: int
+    parent_start: int
+    uid: int
+    disk_template: str
     wall_s: float
     cpu_s: float
     memory_bytes: int
@@ -58,7 +64,6 @@ class Job:
     cgroup_version: int
     cgroup_memory: str
     cgroup_pids: str
-    locks: list[int]
 
     def __init__(self, values: dict[str, object]) -> None:
         self.__dict__.update(values)
@@ -67,9 +72,10 @@ class Job:
 class Watch:
     """One run being watched: its descriptors, what was seen so far, and why it was ended."""
 
-    def __init__(self, job: Job, groups: cgroups.Groups | None) -> None:
+    def __init__(self, job: Job, groups: cgroups.Groups | None, disk: Disk | None) -> None:
         self.job = job
         self.groups = groups
+        self.disk = disk
         self.started = time.monotonic()
         self.reason = ""
         self.detail = ""
@@ -84,7 +90,7 @@ class Watch:
         self.tmpfs_files = 0
         self.log = CappedLog(job.log, job.output_bytes)
         self.disk_due = 0.0
-        self.free_at_start = _free_bytes(job.out)
+        self.free_at_start = _free_bytes(self)
         self.device = os.stat(job.out).st_dev
 
     def attach(self, bwrap: int, output: int, status: int) -> None:
@@ -135,7 +141,7 @@ def watch_to_the_end(watch: Watch, on_init: Callable[[int], None]) -> None:
     for descriptor in (0, parent, watch.output, watch.status, watch.bwrap_fd):
         if descriptor >= 0:
             poll.register(descriptor, select.POLLIN)
-    if parent < 0 or os.getppid() != watch.job.parent:
+    if parent < 0 or processes.start_time(watch.job.parent) != watch.job.parent_start:
         watch.end("cancelled", "the orchestrator is gone")
     deadline = watch.started + watch.job.wall_s
     tick = watch.started + TICK_S
@@ -200,6 +206,9 @@ def judge_the_end(watch: Watch) -> None:
         watch.end("timeout", f"CPU time {job.cpu_s:g} s")
     _judge_disk(watch, 0, 0)
     _judge_output(watch)
+    if watch.exit_status not in (0, None) and watch.disk is not None and _FULL in watch.log.tail:
+        # Only the program itself knows that a write failed. Whoever prints this falsely fails all the same.
+        watch.end("disk", f"a write beyond {job.disk_bytes} bytes was refused")
     if watch.exit_status is None:
         watch.end("infra", "the command was not started")
     watch.end("exit", "")
@@ -207,6 +216,7 @@ def judge_the_end(watch: Watch) -> None:
         watch.exit_status = None
 
 
+_FULL = os.strerror(errno.ENOSPC).encode()
 _OOM = "the kernel ended a process at the limit of {} bytes"
 
 
@@ -244,14 +254,17 @@ def _inspect(watch: Watch) -> None:
 def _judge_disk(watch: Watch, unlinked: int, files_in_tmpfs: int) -> None:
     job = watch.job
     usage = measure(job.out, job.disk_bytes, job.files)
-    if usage.bytes + unlinked >= job.disk_bytes:
-        watch.end("disk", f"{usage.bytes + unlinked} bytes written of {job.disk_bytes}")
-    if usage.files + files_in_tmpfs > job.files:
+    written, files = usage.bytes + unlinked, usage.files
+    if watch.disk is not None:
+        written, files = watch.disk.use()
+    if written >= job.disk_bytes:
+        watch.end("disk", f"{written} bytes written of {job.disk_bytes}")
+    if files + files_in_tmpfs > job.files:
         watch.end("files", f"more than {job.files} files")
     if usage.too_deep:
         watch.end("files", f"folders nested deeper than {MAX_DEPTH}")
-    free = _free_bytes(job.out)
-    if free < RESERVE_BYTES and free < watch.free_at_start - (16 << 20) and usage.bytes + unlinked > 16 << 20:
+    free = _free_bytes(watch)
+    if free < RESERVE_BYTES and free < watch.free_at_start - (16 << 20) and written > 16 << 20:
         watch.end("disk", f"only {free} bytes are left on the file system")
 
 
@@ -288,8 +301,11 @@ def _pidfd(pid: int) -> int:
         return -1
 
 
-def _free_bytes(folder: str) -> int:
-    state = os.statvfs(folder)
+def _free_bytes(watch: Watch) -> int:
+    """Free bytes of the host's file system that the output grows on."""
+    if watch.disk is not None:
+        return watch.disk.host_free()
+    state = os.statvfs(watch.job.out)
     return state.f_bavail * state.f_frsize
 
 
