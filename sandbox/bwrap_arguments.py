@@ -133,7 +133,8 @@ def _system(flags: _Flags) -> None:
 
 
 def _private_folders(flags: _Flags, spec: RunSpec, program: Program) -> None:
-    flags.add("--proc", "/proc", "--dev", "/dev")
+    # Some settings belong to the sandbox's own namespaces, which would make them its own to write.
+    flags.add("--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys", "--dev", "/dev")
     for folder, size in (
         ("/dev/shm", spec.limits.memory_bytes),  # noqa: S108 - inside
         ("/tmp", min(spec.limits.memory_bytes, spec.limits.disk_bytes)),  # noqa: S108 - inside

@@ -74,7 +74,8 @@ def ordinary_user() -> Iterator[OrdinaryUser]:
     try:
         for name in ("sandbox", "registry"):
             shutil.copytree(ROOT / name, home / "program" / name, ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy(ROOT / "tests" / "sandbox_programs.py", home / "program")
+        for name in ("sandbox_programs.py", "sandbox_programs_neighbours.py"):
+            shutil.copy(ROOT / "tests" / name, home / "program")
         for path in (home, *home.rglob("*")):
             os.chown(path, NOBODY, NOBODY)
         environment = {"PATH": os.environ["PATH"], "HOME": str(home), "TMPDIR": str(home)}

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import sys
 import tempfile
@@ -22,6 +23,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import sandbox_programs_neighbours as neighbours
 
 from sandbox.bubblewrap import Bubblewrap
 from sandbox.contract import Limits, Mount, RunSpec, Sandbox
@@ -43,6 +46,8 @@ class Program:
     source: str
     check: Callable[[Evidence], None]
     limits: dict[str, float] = field(default_factory=dict)
+    sibling: bool = False
+    """Another run of the same sandbox is under way beside it."""
 
 
 # Runs before every program: what the host has put in harm's way, and a way to try things.
@@ -99,6 +104,14 @@ def kept_the_log_small(evidence: Evidence) -> None:
     assert evidence["reason"] == "exit", evidence
     assert evidence["output_bytes"] == 8 * MIB + 6, evidence
     assert int(str(evidence["log_bytes"])) < 64 * 1024 + 10_000, evidence
+    assert str(evidence["tail"]).endswith("x\nlast\n"), evidence
+
+
+def printed_everything_in_constant_memory(evidence: Evidence) -> None:
+    assert evidence["reason"] == "exit", evidence
+    assert evidence["output_bytes"] == 2_000_000_006, evidence
+    assert int(str(evidence["log_bytes"])) < 5 * MIB, evidence
+    assert int(str(evidence["grew_bytes"])) < 48 * MIB, evidence
     assert str(evidence["tail"]).endswith("x\nlast\n"), evidence
 
 
@@ -388,6 +401,15 @@ os.chmod("real.txt", 0)
 """,
         left_only_its_real_file,
     ),
+    Program("attacks_a_sibling", neighbours.ATTACKS_A_SIBLING, found_nothing, sibling=True),
+    Program("reaches_for_its_limits", neighbours.REACHES_FOR_ITS_LIMITS, found_nothing),
+    Program("changes_results", neighbours.CHANGES_RESULTS, found_nothing),
+    Program(
+        "prints_two_gigabytes",
+        neighbours.PRINTS_TWO_GIGABYTES,
+        printed_everything_in_constant_memory,
+        {"wall_s": 120.0, "output_bytes": 4 * MIB},
+    ),
 )
 
 
@@ -442,22 +464,27 @@ def play(program: Program, sandbox: Sandbox, folder: Path) -> Evidence:
     folder.mkdir()
     tag = f"tag-{uuid.uuid4().hex}"
     out, code, data, log = folder / "out", folder / "code", folder / "data", folder / "log"
-    for place in (out, code, data):
+    results = folder / "other run"
+    for place in (out, code, data, results):
         place.mkdir()
-    (code / "train.py").write_text("original")
-    (data / "labels.txt").write_text("original")
+    kept = [code / "train.py", data / "labels.txt", results / "metrics.json", results / "evaluate.py"]
+    for place in kept:
+        place.write_text("original")
     limits = Limits(**({"wall_s": 20.0, "memory_bytes": 256 * MIB, "disk_bytes": 64 * MIB} | program.limits))  # type: ignore[arg-type]
     segments = Path("/proc/sysvipc/shm").read_text()
-    with _bait(folder) as (bait, reached):
+    with _bait(folder) as (bait, reached), _sibling(program, sandbox, folder) as siblings:
+        bait |= {"results": [str(place) for place in kept], "siblings": siblings}
         argv = (sys.executable, "-I", "-S", "-c", PRELUDE + program.source, json.dumps(bait), tag)
         mounts = (Mount(data, "/data"),)
         spec = RunSpec(tag, argv, out, limits, code=code, mounts=mounts, python=Path(sys.executable), log=log)
+        grown = _Growth()
         began = time.monotonic()
         outcome = sandbox.run(spec, threading.Event())
         took = time.monotonic() - began
+        grew = grown.bytes()
         touched = reached()
-    for kept in (code / "train.py", data / "labels.txt"):
-        touched += [] if kept.read_text() == "original" else [str(kept)]
+        touched += ["sibling"] if not all(Path(f"/proc/{pid}").exists() for pid in siblings) else []
+    touched += [str(place) for place in kept if place.read_text() != "original"]
     files = [file.path for file in outcome.manifest]
     remove_tree(out)
     touched += ["output folder"] if out.exists() else []
@@ -471,10 +498,50 @@ def play(program: Program, sandbox: Sandbox, folder: Path) -> Evidence:
         "peak": outcome.peak_memory_bytes,
         "output_bytes": outcome.output_bytes,
         "log_bytes": log.stat().st_size,
+        "grew_bytes": grew,
         "files": files,
         "touched": touched,
         "alive": tagged_processes(tag),
     }
+
+
+@contextmanager
+def _sibling(program: Program, sandbox: Sandbox, folder: Path) -> Iterator[list[int]]:
+    """Processes of another run beside the program, where it wants one; the run must still be well at the end."""
+    if not program.sibling:
+        yield []
+        return
+    tag, cancel = f"a sibling of {uuid.uuid4().hex}", threading.Event()
+    out = folder / "sibling"
+    out.mkdir()
+    limits = Limits(wall_s=60.0, memory_bytes=256 * MIB, disk_bytes=64 * MIB)
+    argv = (sys.executable, "-I", "-S", "-c", "import time\nwhile True: time.sleep(1)", tag)
+    with ThreadPoolExecutor(1) as pool:
+        run = pool.submit(sandbox.run, RunSpec("sibling", argv, out, limits, python=Path(sys.executable)), cancel)
+        try:
+            while not (found := tagged_processes(tag)) and not run.done():
+                time.sleep(0.02)
+            time.sleep(0.2)
+            yield tagged_processes(tag) or found
+            assert not run.done(), run.result()
+        finally:
+            cancel.set()
+
+
+class _Growth:
+    """How much more memory this process held at its highest since it was made."""
+
+    def __init__(self) -> None:
+        Path("/proc/self/clear_refs").write_text("5")  # the high-water mark starts anew
+        self._before = self._highest()
+
+    def bytes(self) -> int:
+        return self._highest() - self._before
+
+    def _highest(self) -> int:
+        match = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+        assert match is not None
+        return int(match[1]) << 10
 
 
 def tagged_processes(tag: str) -> list[int]:
