@@ -30,6 +30,7 @@ PREDICTIONS = "predictions.jsonl"
 MAX_PREDICTIONS_BYTES = 512 << 20
 TIMED_RUNS = 3
 """Timings of a cost run; the quickest counts."""
+_LAST_LINES = 3
 LEAST_ROOM = 1 << 20
 """Free bytes below which a failed phase is put down to the disk."""
 
@@ -145,6 +146,8 @@ class PhasedRun:
         answers = self.work / ("answers" if self.target.phases.predict is not None else "model")
         if strange := _no_plain_file(answers):
             return self._record("bad_output", f"train: {strange} is neither a folder nor a plain file")
+        if self.target.phases.predict is None and self.outcome is not None and self.outcome.ignored:
+            return self._record("bad_output", f"train: {self.outcome.ignored[0]}, where only plain files are judged")
         digest = _folder_digest(answers)
         labels = self.runner.trees.data(self.plan.production, phase.labels[self.plan.split])
         mounts = [Mount(answers, "/predictions"), Mount(labels, "/labels")]
@@ -249,6 +252,11 @@ class PhasedRun:
             status=outcome.status,
             wall_s=round(outcome.wall_s, 6),
             peak_memory_bytes=outcome.peak_memory_bytes,
+            cpu_s=round(outcome.cpu_s, 6),
+            peak_disk_bytes=outcome.peak_disk_bytes,
+            peak_files=outcome.peak_files,
+            peak_processes=outcome.peak_processes,
+            output_bytes=outcome.output_bytes,
         )
         if outcome.reason == "exit" and outcome.status == 0:
             return None
@@ -309,10 +317,19 @@ def _status(outcome: Outcome) -> RunStatus:
 
 
 def _why(outcome: Outcome) -> str:
+    """How a phase ended, its peak figures where a limit ended it, and the last lines of its log."""
     ending = f"exit status {outcome.status}" if outcome.reason == "exit" else outcome.reason
     detail = f" ({outcome.detail})" if outcome.detail else ""
-    last = outcome.tail.strip().splitlines()[-1:] or ["no output"]
-    return f"{ending}{detail}; last line: {last[0]}"
+    last = [line.strip() for line in outcome.tail.splitlines() if line.strip()][-_LAST_LINES:] or ["no output"]
+    said = f"last line: {last[0]}" if len(last) == 1 else f"last lines: {' | '.join(last)}"
+    return f"{ending}{detail}{'' if outcome.reason == 'exit' else _peaks(outcome)}; {said}"
+
+
+def _peaks(outcome: Outcome) -> str:
+    figures = f"{outcome.wall_s:.1f} s, CPU {outcome.cpu_s:.1f} s, memory {outcome.peak_memory_bytes / 2**20:.0f} MiB"
+    written = f"{outcome.peak_disk_bytes / 2**20:.0f} MiB in {outcome.peak_files} files"
+    printed = f"{outcome.output_bytes / 2**20:.1f} MiB printed"
+    return f"; at most {figures}, {written}, {outcome.peak_processes} processes, {printed}"
 
 
 def _no_plain_file(folder: Path) -> str:

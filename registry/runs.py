@@ -45,6 +45,12 @@ class PhaseRecord(Frozen):
     status: int | None
     wall_s: float
     peak_memory_bytes: int
+    cpu_s: float = 0.0
+    peak_disk_bytes: int = 0
+    peak_files: int = 0
+    peak_processes: int = 0
+    output_bytes: int = 0
+    """Printed on stdout and stderr together, kept or not."""
 
 
 class RunRecord(Frozen):

@@ -49,6 +49,9 @@ class _Report:
     output_bytes: int
     tail: bytes
     left: list[str]
+    peak_disk: int = 0
+    peak_files: int = 0
+    peak_processes: int = 0
     files: list[tuple[str, int, str]] | None = None
     """What the supervisor carried into the output folder, where it had a file system of its own for the run."""
     ignored: list[str] = field(default_factory=list)
@@ -196,4 +199,8 @@ def _outcome(backend: str, spec: RunSpec, report: _Report, digest: str) -> Outco
         isolation="full",
         flags_sha256=digest,
         detail="; ".join([*notes, *found.ignored]),
+        ignored=tuple(found.ignored),
+        peak_disk_bytes=report.peak_disk,
+        peak_files=report.peak_files,
+        peak_processes=report.peak_processes,
     )

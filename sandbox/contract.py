@@ -94,6 +94,12 @@ class Outcome:
     isolation: Isolation
     flags_sha256: str
     detail: str = ""
+    ignored: tuple[str, ...] = ()
+    """The first ten things the run left that the manifest does not have (links, pipes, odd names), with the reason."""
+    peak_disk_bytes: int = 0
+    peak_files: int = 0
+    peak_processes: int = 0
+    """The most that was seen at any look: of output, of files in it, and of processes at once."""
 
 
 @dataclass(frozen=True, slots=True)

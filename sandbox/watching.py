@@ -85,7 +85,7 @@ class Watch:
         self.bwrap_gone = False
         self.status_text = b""
         self.cpu_s = 0.0
-        self.peak = 0
+        self.peak = self.peak_disk = self.peak_files = self.peak_processes = 0
         self.pause_s = TICK_S
         self.tmpfs_files = 0
         self.log = CappedLog(job.log, job.output_bytes)
@@ -228,6 +228,7 @@ def _inspect(watch: Watch) -> None:
         pids = processes.descendants(watch.init)
     if not watch.init or not pids:
         return
+    watch.peak_processes = max(watch.peak_processes, len(set(pids) - {watch.bwrap, watch.init}))
     used_in_tmpfs, files_in_tmpfs = processes.tmpfs_use(watch.init)
     if watch.groups is not None:
         watch.peak = max(watch.peak, watch.groups.memory_used())
@@ -257,6 +258,7 @@ def _judge_disk(watch: Watch, unlinked: int, files_in_tmpfs: int) -> None:
     written, files = usage.bytes + unlinked, usage.files
     if watch.disk is not None:
         written, files = watch.disk.use()
+    watch.peak_disk, watch.peak_files = max(watch.peak_disk, written), max(watch.peak_files, files)
     if written >= job.disk_bytes:
         watch.end("disk", f"{written} bytes written of {job.disk_bytes}")
     if files + files_in_tmpfs > job.files:

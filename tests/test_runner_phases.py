@@ -135,10 +135,16 @@ def test_the_evaluator_is_productions_whatever_the_candidate_commits(tiny: Tiny,
         ("pathlib.Path(out, 'predictions.jsonl').mkdir(); return", "bad_output", "no file"),
         ("pathlib.Path(out, 'predictions.jsonl').write_bytes(b'0' * (20 << 20)); return", "limit", "disk"),
         ("print('the last words'); sys.exit(3)", "crash", "exit status 3; last line: the last words"),
+        ("print('one\\ntwo\\nthree\\nfour'); sys.exit(3)", "crash", "last lines: two | three | four"),
+        (
+            "print('x' * 3_000_000); import time; time.sleep(30)",
+            "timeout",
+            "MiB in 0 files, 1 processes, 2.9 MiB printed",
+        ),
         ("bytearray(400 << 20); return", "oom", "134217728"),
         ("import time; time.sleep(30)", "timeout", "timeout"),
     ],
-    ids=["missing", "link", "folder", "large", "crash", "out-of-memory", "timeout"],
+    ids=["missing", "link", "folder", "large", "crash", "crash-lines", "timeout-figures", "out-of-memory", "timeout"],
 )
 def test_a_predict_phase_that_leaves_no_answer_fails_by_its_own_name(
     tiny: Tiny, sandbox: Sandbox, ending: str, status: str, said: str

@@ -75,6 +75,20 @@ os.wait()
     assert 64 << 20 < outcome.peak_memory_bytes < 128 << 20
 
 
+def test_the_most_that_was_used_at_once_is_reported(sandbox: Sandbox, out: Path) -> None:
+    source = """
+import os, time
+for name in 'abc': open(name, 'wb').write(bytes(2 << 20))
+for _ in range(3):
+    if os.fork() == 0: time.sleep(9)
+time.sleep(0.5)
+"""
+    outcome = run(sandbox, python_spec(out, source))
+    assert 6 << 20 <= outcome.peak_disk_bytes < 7 << 20
+    assert outcome.peak_files in (3, 4)  # a folder more where the interpreter's own path leads through /work
+    assert outcome.peak_processes == 4
+
+
 def test_a_run_of_a_moment_is_counted_too(sandbox: Sandbox, out: Path) -> None:
     outcome = run(sandbox, python_spec(out, "block = bytearray(40 << 20); import os; os._exit(0)"))
     assert outcome.peak_memory_bytes > 40 << 20
