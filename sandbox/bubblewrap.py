@@ -73,7 +73,11 @@ class Bubblewrap:
 
     def reap(self) -> tuple[str, ...]:
         """Remove what dead orchestrators left; one line for each thing removed."""
-        return tuple(markers.clear_dead(self._runs))
+        return (
+            *markers.clear_dead(self._runs),
+            *cgroups.remove_dead_trials(),
+            *hard_disk.remove_unfinished(self._state),
+        )
 
     def run(self, spec: RunSpec, cancel: threading.Event) -> Outcome:
         """Run one command to its end or to a limit; whatever it started is gone when this returns."""

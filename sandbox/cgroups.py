@@ -9,9 +9,11 @@ made here at all. Knows nothing of namespaces or bwrap. Standard library only, f
 from __future__ import annotations
 
 import os
+import pathlib
 import time
 
 PREFIX = "auto-benchmark-"
+_TRIAL = f"{PREFIX}trial-"
 
 
 class Parents:
@@ -95,6 +97,24 @@ def create(parents: Parents, name: str, memory_bytes: int, processes: int) -> Gr
     return Groups(parents.version, memory, folders)
 
 
+def planned(parents: Parents, name: str) -> list[str]:
+    """The folders that `create` will make, to be noted before they are there."""
+    tops = [parents.memory, parents.pids] if parents.pids and parents.version == 1 else [parents.memory]
+    return [f"{top}/{PREFIX}{name}" for top in tops]
+
+
+def remove_dead_trials() -> list[str]:
+    """Remove the groups that a process made to see whether it may, and was killed before it took them away."""
+    removed = []
+    for parents in candidates(_read("/proc/self/cgroup"), _read("/proc/self/mountinfo")):
+        for top in {parents.memory, parents.pids} - {""}:
+            for group in pathlib.Path(top).glob(f"{_TRIAL}*"):
+                maker = group.name.removeprefix(_TRIAL).partition("-")[0]
+                if maker.isdigit() and not os.path.exists(f"/proc/{maker}") and _removed(str(group)):
+                    removed.append(f"control group {group}")
+    return removed
+
+
 def recorded(folders: list[str]) -> Groups:
     """The groups a run's marker names, for clearing up; anything that is not ours is left out."""
     ours = [folder for folder in folders if os.path.basename(folder).startswith(PREFIX) and "/cgroup/" in folder]
@@ -124,7 +144,8 @@ def find() -> Parents | None:
     """The first place where a group can really be made, limited and joined; found out by doing it."""
     for parents in candidates(_read("/proc/self/cgroup"), _read("/proc/self/mountinfo")):
         try:
-            groups = create(parents, f"trial-{os.getpid()}-{time.monotonic_ns()}", 64 << 20, 8)
+            name = f"{_TRIAL}{os.getpid()}-{time.monotonic_ns()}"
+            groups = create(parents, name.removeprefix(PREFIX), 64 << 20, 8)
         except OSError:
             continue
         joined = _child_joins(groups)

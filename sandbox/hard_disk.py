@@ -17,6 +17,7 @@ import struct
 import subprocess
 import tempfile
 import threading
+import time
 from pathlib import Path
 
 _SPARE_BYTES, _SPARE_SHARE = 4 << 20, 0.02
@@ -25,6 +26,7 @@ _SPARE_FILES = 64
 _INODE_BYTES, _BLOCK_BYTES = 256, 4096
 _FEATURES = "^has_journal,^resize_inode"
 _MAKES_WITHIN_S = 60.0
+_UNFINISHED = ".disk-"
 
 _CLONE_NEWNS = 0x20000
 _MS_NOSUID, _MS_NODEV, _MS_NOATIME = 2, 4, 1024
@@ -55,7 +57,7 @@ def _made(place: Path, disk_bytes: int, files: int) -> bool:
     size = int(disk_bytes * (1 + _SPARE_SHARE)) + _SPARE_BYTES + inodes * _INODE_BYTES
     size = -(-size // _BLOCK_BYTES) * _BLOCK_BYTES
     place.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, fresh = tempfile.mkstemp(prefix=".disk-", dir=place.parent)
+    descriptor, fresh = tempfile.mkstemp(prefix=_UNFINISHED, dir=place.parent)
     try:
         os.ftruncate(descriptor, size)
         words = ["-q", "-F", "-b", str(_BLOCK_BYTES), "-O", _FEATURES, "-m", "0", "-N", str(inodes)]
@@ -70,6 +72,15 @@ def _made(place: Path, disk_bytes: int, files: int) -> bool:
         os.close(descriptor)
         Path(fresh).unlink(missing_ok=True)
     return False
+
+
+def remove_unfinished(folder: Path) -> list[str]:
+    """Remove what was left of templates whose maker was killed; one line for each."""
+    found = [*folder.glob(f"{_UNFINISHED}*"), *folder.glob(".image-*")]
+    left = [path for path in found if time.time() - path.stat().st_mtime > _MAKES_WITHIN_S]
+    for path in left:
+        path.unlink(missing_ok=True)
+    return [f"half-made disk {path.name}" for path in left]
 
 
 class Disk:

@@ -55,12 +55,15 @@ def _run(job: Job) -> dict[str, object]:
     # lost; as its heir we get both.
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     marker = _open_marker(job)
-    groups = _make_groups(job)
-    _note(marker, job, groups, 0)
+    parents = cgroups.Parents(job.cgroup_version, job.cgroup_memory, job.cgroup_pids)
+    folders = cgroups.planned(parents, job.name) if job.cgroup_memory else []
+    _note(marker, job, folders, 0)
+    # bwrap's own two processes are members too.
+    groups = cgroups.create(parents, job.name, job.memory_bytes, job.processes + 2) if folders else None
     disk = _own_disk(job)
     watch = Watch(job, groups, disk)
     _start(watch)
-    watch_to_the_end(watch, lambda init: _note(marker, job, groups, init))
+    watch_to_the_end(watch, lambda init: _note(marker, job, folders, init))
     # The kernel takes milliseconds to take the namespaces down; they are not the command's.
     wall_s = time.monotonic() - watch.started
     gone = end_everything(watch)
@@ -136,26 +139,18 @@ def _open_marker(job: Job) -> int:
     return descriptor
 
 
-def _note(marker: int, job: Job, groups: cgroups.Groups | None, init: int) -> None:
-    """Write into the marker who is who; see `sandbox.markers` for the reader."""
+def _note(marker: int, job: Job, folders: list[str], init: int) -> None:
+    """Write into the marker who is who, and which groups there are or will be; `sandbox.markers` reads it."""
     lines = [
         f"orchestrator {job.parent} {processes.start_time(job.parent)}",
         f"supervisor {os.getpid()} {processes.start_time(os.getpid())}",
-        *(f"cgroup {folder}" for folder in (groups.folders if groups else [])),
+        *(f"cgroup {folder}" for folder in folders),
     ]
     if init:
         lines.append(f"init {init} {processes.start_time(init)}")
     text = "".join(f"{line}\n" for line in lines).encode()
     os.pwrite(marker, text, 0)
     os.ftruncate(marker, len(text))
-
-
-def _make_groups(job: Job) -> cgroups.Groups | None:
-    if not job.cgroup_memory:
-        return None
-    parents = cgroups.Parents(job.cgroup_version, job.cgroup_memory, job.cgroup_pids)
-    # bwrap's own two processes are members too.
-    return cgroups.create(parents, job.name, job.memory_bytes, job.processes + 2)
 
 
 def _start(watch: Watch) -> None:
