@@ -109,7 +109,15 @@ class Runner:
     def limits(self, plan: Plan) -> Limits:
         resources = self.target.resources
         wall = self.target.fast.timeout if plan.fast else self.target.full.timeout
-        return Limits(wall_s=wall, memory_bytes=resources.memory, disk_bytes=resources.disk)
+        return Limits(
+            wall_s=wall,
+            cpu_s=resources.cpu_time,
+            memory_bytes=resources.memory,
+            processes=resources.processes,
+            disk_bytes=resources.disk,
+            files=resources.files,
+            output_bytes=resources.output,
+        )
 
     def variables(self, seed: int) -> dict[str, str]:
         """Environment of a phase: the seed for whatever reads one, one thread per CPU granted, the target's own."""

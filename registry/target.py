@@ -193,6 +193,10 @@ class Resources(Section):
     memory: Bytes = 2 << 30
     gpus: int = Field(default=0, ge=0)
     disk: Bytes = 1 << 30
+    files: int = Field(default=20_000, ge=1, le=1_000_000)
+    processes: int = Field(default=256, ge=1, le=32_768)
+    output: Bytes = 4 << 20
+    cpu_time: Seconds | None = None
 
 
 class Budget(Section):

@@ -162,6 +162,29 @@ def test_a_predict_phase_that_leaves_no_answer_fails_by_its_own_name(
     assert "evaluate" not in record.phases
 
 
+@pytest.mark.parametrize(
+    ("resources", "act", "status", "said"),
+    [
+        ({"files": 20}, "[pathlib.Path(out, str(n)).touch() for n in range(99)]; time.sleep(9)", "limit", "files"),
+        ({"cpu_time": "1s"}, "all(True for _ in iter(int, 1))", "timeout", "CPU time 1 s"),
+        ({"output": "1KiB"}, "[print('x' * 1000) for _ in range(9999)]; time.sleep(9)", "limit", "output"),
+        ({"processes": 4}, "[os.fork() for _ in range(8)]", "crash", "BlockingIOError"),
+    ],
+    ids=["files", "cpu_time", "output", "processes"],
+)
+def test_every_limit_that_the_target_declares_is_kept(
+    tiny: Tiny, sandbox: Sandbox, resources: dict[str, object], act: str, status: str, said: str
+) -> None:
+    tiny.target["resources"] = {**tiny.target.get("resources", {}), **resources}
+    tiny.write_target()
+    source = (tiny.repository / "predict.py").read_text()
+    act = f"    import os, pathlib, time\n    {act}\n"
+    commit = _candidate(tiny, {"predict.py": source.replace("    error =", f"{act}    error =", 1)})
+    record = _run(tiny, sandbox, commit)
+    assert record.status == status, record.why
+    assert said in record.why
+
+
 def _without_predict(tiny: Tiny) -> None:
     """What train leaves is the answer: a list of guesses, which the evaluator holds against one of the same form."""
     del tiny.target["phases"]["predict"]
