@@ -142,7 +142,7 @@ print(json.dumps({
 _WRITER = r"""
 written = 0
 try:
-    for number in range(24):
+    for number in range(12):
         with open(f"file{number}", "wb") as file:
             for _ in range(4):
                 file.write(bytes(1 << 20))
@@ -152,7 +152,7 @@ except OSError:
     pass
 print(written, flush=True)
 """
-_DISK_BYTES = 16 << 20
+_DISK_BYTES = 8 << 20
 _HOG = "b = bytearray(192 << 20)\nimport time\ntime.sleep(2)"
 
 
@@ -211,7 +211,7 @@ def _capabilities(name: str, host: Host, probe: Outcome, hog: Outcome, writer: O
 def _disk(writer: Outcome) -> Capability:
     """Hard where the kernel refused the write that passed the limit, soft where only a look found it afterwards."""
     if writer.reason != "disk":
-        why = f"a probe wrote 96 MiB where {_DISK_BYTES >> 20} are allowed and ended with {writer.reason}"
+        why = f"a probe wrote 48 MiB where {_DISK_BYTES >> 20} are allowed and ended with {writer.reason}"
         return Capability("disk", "none", f"{why} {writer.detail}".strip())
     written = writer.tail.strip()
     if written.isdigit() and int(written) << 20 < 2 * _DISK_BYTES:

@@ -70,7 +70,7 @@ def _run(job: Job) -> dict[str, object]:
     cpu_s, peak = _used(watch) if gone else (0.0, 0)
     judge_the_end(watch)
     tail = watch.log.close()
-    collected = trees.collect(Path(job.out), job.files, job.disk_bytes, disk.beneath) if disk and gone else None
+    collected = _carried_onward(watch) if gone else None
     left = groups.remove() if groups is not None else []
     if not gone:
         left.append(f"process {watch.init or watch.bwrap}")
@@ -92,6 +92,21 @@ def _run(job: Job) -> dict[str, object]:
         "files": [(file.path, file.bytes, file.sha256) for file in collected.files] if collected else None,
         "ignored": collected.ignored if collected else [],
     }
+
+
+def _carried_onward(watch: Watch) -> trees.Collected | None:
+    """What the run left in a file system of its own, taken into the real folder; what passed a limit is not."""
+    if watch.disk is None:
+        return None
+    if watch.reason in {"disk", "files", "cancelled"}:
+        return trees.Collected()
+    job = watch.job
+    try:
+        return trees.collect(Path(job.out), job.files, job.disk_bytes, watch.disk.beneath)
+    except OSError as error:
+        watch.exit_status = None
+        watch.reason, watch.detail = "infra", f"the output could not be kept: {error.strerror}"
+        return trees.Collected()
 
 
 def _own_disk(job: Job) -> Disk | None:

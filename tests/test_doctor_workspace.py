@@ -111,7 +111,7 @@ def test_doctor_leaves_log_results_and_repository_as_they_were(
     status, found = examined(workspace, capsys)
     assert (status, "cost" in found) == (0, True)
     assert (picture(workspace.root, without=machinery), picture(repository)) == before
-    assert [path for path in (workspace.agent / "sandbox").rglob("*") if path.is_file()] == []
+    assert [path for path in (workspace.agent / "sandbox" / "runs").rglob("*") if path.is_file()] == []
     with workspace_lock(workspace.lock, "a night"):
         pass
 
