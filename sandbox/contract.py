@@ -122,6 +122,7 @@ class Sandbox(Protocol):
     """Runs commands nobody trusts."""
 
     name: str
+    isolation: Isolation
 
     def doctor(self) -> Capabilities:
         """Try each capability and tell what was found."""

@@ -1,7 +1,7 @@
 """What bubblewrap can do on this host, found out by trying: `examine` quickly before runs, `diagnose` for doctor.
 
-Called by `sandbox.bubblewrap`. Every finding comes with its reason, every refusal with the one command that mends
-it.
+Every finding comes with its reason, every refusal with the one command that mends it. Called by
+`sandbox.bubblewrap` and `sandbox.supervised`.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ _HOG = "b = bytearray(192 << 20)\nimport time\ntime.sleep(2)"
 def diagnose(sandbox: Sandbox, host: Host, state: Path) -> Capabilities:
     """Two real runs, one that tries to get out and one that takes too much memory, and what they came to."""
     if host.reasons:
-        return Capabilities(sandbox.name, usable=False, isolation="full", items=(), reasons=host.reasons)
+        return _unusable(sandbox, *host.reasons)
     state.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="doctor-", dir=state) as folder, socket.socket() as listener:
         secret = Path(folder, "secret")
@@ -156,8 +156,12 @@ def diagnose(sandbox: Sandbox, host: Host, state: Path) -> Capabilities:
             probe = _try(sandbox, folder, _PROBE, str(listener.getsockname()[1]), str(secret))
             hog = _try(sandbox, folder, _HOG)
         except BadInput as error:
-            return Capabilities(sandbox.name, usable=False, isolation="full", items=(), reasons=(str(error),))
-    return _capabilities(sandbox.name, host, probe, hog)
+            return _unusable(sandbox, str(error))
+    return _capabilities(sandbox, host, probe, hog)
+
+
+def _unusable(sandbox: Sandbox, *reasons: str) -> Capabilities:
+    return Capabilities(sandbox.name, usable=False, isolation=sandbox.isolation, items=(), reasons=reasons)
 
 
 def _try(sandbox: Sandbox, folder: str, program: str, *arguments: str) -> Outcome:
@@ -168,13 +172,13 @@ def _try(sandbox: Sandbox, folder: str, program: str, *arguments: str) -> Outcom
     return sandbox.run(spec, threading.Event())
 
 
-def _capabilities(name: str, host: Host, probe: Outcome, hog: Outcome) -> Capabilities:
+def _capabilities(sandbox: Sandbox, host: Host, probe: Outcome, hog: Outcome) -> Capabilities:
     """Findings in words. Anything that should be contained and was not makes the backend unusable."""
     try:
         found = json.loads(probe.tail)
     except json.JSONDecodeError:
         reason = f"the probe did not run ({probe.reason} {probe.detail}): {probe.tail[-300:]}"
-        return Capabilities(name, usable=False, isolation="full", items=(), reasons=(reason,))
+        return _unusable(sandbox, reason)
     escapes = {
         "network": (found["network"], "a listener on the host's loopback"),
         "environment": (bool(set(found["environment"]) - {"PATH", "HOME", "LANG"}), "a variable of the orchestrator"),
@@ -190,7 +194,9 @@ def _capabilities(name: str, host: Host, probe: Outcome, hog: Outcome) -> Capabi
     ]
     items += [_memory(host, hog), _DISK, _gpu()]
     reasons = tuple(f"{item.name}: {item.why}" for item in items if item.level in ("no", "none") and item.name != "GPU")
-    return Capabilities(name, usable=not reasons, isolation="full", items=tuple(items), reasons=reasons)
+    return Capabilities(
+        sandbox.name, usable=not reasons, isolation=sandbox.isolation, items=tuple(items), reasons=reasons
+    )
 
 
 _DISK = Capability("disk", "soft", "the output folder is measured every 0.1 s and single files are capped")

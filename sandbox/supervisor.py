@@ -1,7 +1,7 @@
 """The process that starts bubblewrap for one run, has it watched, and leaves nothing behind.
 
 A process of its own because bubblewrap dies with the *thread* that started it, and because it must outlive an
-orchestrator that is killed just long enough to clear up. Started by `sandbox.bubblewrap` as
+orchestrator that is killed just long enough to clear up. Started by `sandbox.supervised` as
 
     python -I -S -c "...; from sandbox.supervisor import main; main()"
 
