@@ -11,8 +11,9 @@ from pathlib import Path
 
 from sandbox.bubblewrap import Bubblewrap
 from sandbox.contract import Isolation, Sandbox, SandboxUnavailable
+from sandbox.namespaces import Namespaces
 
-_BACKENDS: tuple[tuple[Isolation, Callable[[Path], Sandbox]], ...] = (("full", Bubblewrap),)
+_BACKENDS: tuple[tuple[Isolation, Callable[[Path], Sandbox]], ...] = (("full", Bubblewrap), ("weak", Namespaces))
 
 
 def choose(state: Path, allow_weak: bool = False) -> Sandbox:

@@ -23,6 +23,7 @@ from sandbox import bwrap_arguments, cgroups, gpus, seccomp
 from sandbox.contract import Capabilities, Capability, Limits, Outcome, RunSpec, Sandbox
 
 _OPTIONS = ("--size", "--disable-userns", "--perms", "--json-status-fd")
+_SYSTEM = ("--proc", "/proc", "--dev", "/dev")
 _PROBE_S = 10.0
 
 
@@ -37,11 +38,15 @@ class Host:
 
     def other_tasks(self) -> int:
         """Tasks of this user that the process limit would count too: before Linux 5.14 it knew no namespaces."""
-        release = tuple(int(part) for part in platform.release().split("-")[0].split(".")[:2] if part.isdigit())
-        if release >= (5, 14):
+        if linux_release() >= (5, 14):
             return 0
         mine = (path for path in Path("/proc").glob("[0-9]*/task") if path.stat().st_uid == os.getuid())
         return sum(len(list(path.iterdir())) for path in mine)
+
+
+def linux_release() -> tuple[int, ...]:
+    """Major and minor number of the running kernel."""
+    return tuple(int(part) for part in platform.release().split("-")[0].split(".")[:2] if part.isdigit())
 
 
 def examine() -> Host:
@@ -57,40 +62,37 @@ def examine() -> Host:
     reasons: list[str] = []
     if not {"--perms", "--json-status-fd"} <= program.options:
         reasons.append(f"{version} is too old, 0.5 or newer is needed: apt-get install --only-upgrade bubblewrap")
+    reasons += missing_parts(as_root)
+    if not reasons:
+        reasons += refusal("bwrap", [path, *smallest(as_root), "--ro-bind", "/", "/", *_SYSTEM, "/bin/true"], as_root)
+    return Host(program, as_root, cgroups.find() if not reasons else None, tuple(reasons))
+
+
+def smallest(as_root: bool) -> list[str]:
+    """The namespaces without which there is no sandbox."""
+    return [*([] if as_root else ["--unshare-user"]), "--unshare-pid", "--unshare-net", "--unshare-ipc"]
+
+
+def missing_parts(as_root: bool) -> list[str]:
+    """What every sandbox of ours needs of the host, beside the program that makes it, and what is not there."""
+    reasons: list[str] = []
     if platform.machine() not in seccomp.AUDIT_ARCHITECTURES:
         reasons.append(f"no system call filter is known for {platform.machine()}: use a host with x86_64 or aarch64")
     tools = (bwrap_arguments.SETPRIV if as_root else bwrap_arguments.PRLIMIT, bwrap_arguments.ENV)
     missing = [tool for tool in tools if not Path(tool).exists()]
-    reasons += [f"{tool} is missing: apt-get install util-linux coreutils" for tool in missing]
-    if not reasons and (refusal := _smallest(program, as_root)):
-        reasons.append(refusal)
-    return Host(program, as_root, cgroups.find() if not reasons else None, tuple(reasons))
+    return reasons + [f"{tool} is missing: apt-get install util-linux coreutils" for tool in missing]
 
 
-def _smallest(program: bwrap_arguments.Program, as_root: bool) -> str:
+def refusal(name: str, command: list[str], as_root: bool) -> list[str]:
     """Why the smallest sandbox does not start, with what mends it; empty where it does."""
-    words = [
-        "--unshare-pid",
-        "--unshare-net",
-        "--unshare-ipc",
-        "--ro-bind",
-        "/",
-        "/",
-        "--proc",
-        "/proc",
-        "--dev",
-        "/dev",
-    ]
-    if not as_root:
-        words = ["--unshare-user", *words]
     try:
-        result = subprocess.run([program.path, *words, "/bin/true"], capture_output=True, timeout=_PROBE_S, check=False)
+        result = subprocess.run(command, capture_output=True, timeout=_PROBE_S, check=False)
     except subprocess.TimeoutExpired:
-        return f"bwrap did not come back within {_PROBE_S:g} s: {_mending(as_root)}"
+        return [f"{name} did not come back within {_PROBE_S:g} s: {_mending(as_root)}"]
     if result.returncode == 0:
-        return ""
+        return []
     said = result.stderr.decode(errors="replace").strip().splitlines()
-    return f"bwrap does not start ({said[-1][:200] if said else result.returncode}): {_mending(as_root)}"
+    return [f"{name} does not start ({said[-1][:200] if said else result.returncode}): {_mending(as_root)}"]
 
 
 def _mending(as_root: bool) -> str:

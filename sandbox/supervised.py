@@ -1,7 +1,8 @@
 """What the backends made of namespaces share: one run, from its specification to its outcome.
 
-A base of `sandbox.bubblewrap`, which says what puts the walls up. Each run is watched by a process of its own
-(`sandbox.supervisor`), so several threads may run at once and a killed orchestrator leaves nothing running.
+A base of `sandbox.bubblewrap` and `sandbox.namespaces`, which say what puts the walls up. Each run is watched by a
+process of its own (`sandbox.supervisor`), so several threads may run at once and a killed orchestrator leaves nothing
+running.
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ from sandbox.contract import Capabilities, Isolation, Outcome, Reason, RunSpec, 
 from sandbox.diagnosis import Host, diagnose
 from sandbox.outputs import plain_text
 
-_PACKAGE_PARENT = str(Path(__file__).resolve().parent.parent)
+PACKAGE_PARENT = str(Path(__file__).resolve().parent.parent)
 _START = "import sys; sys.path.append(sys.argv[1]); from sandbox.supervisor import main; main()"
-_INTERPRETER: str = getattr(sys, "_base_executable", None) or sys.executable
+INTERPRETER: str = getattr(sys, "_base_executable", None) or sys.executable
 """Ours, by its real name: without site-packages a virtual environment gives nothing and takes milliseconds."""
 _CANCEL_POLL_S = 0.05
 _TAIL_CHARS = 4000
@@ -108,7 +109,7 @@ class Supervised(ABC):
         """Start the supervisor, hand it the job and wait for its report."""
         began = time.monotonic()
         supervisor = subprocess.Popen(
-            [_INTERPRETER, "-I", "-S", "-c", _START, _PACKAGE_PARENT],
+            [INTERPRETER, "-I", "-S", "-c", _START, PACKAGE_PARENT],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -177,8 +178,9 @@ def _job(
     limits = spec.limits
     groups = host.groups or cgroups.Parents(0, "", "")
     return {
-        "argv": [host.program.path, "--args", str(bwrap_arguments.ARGUMENTS_FD), *line.command],
+        "program": host.program.path,
         "arguments": list(line.arguments),
+        "command": list(line.command),
         "passwd": line.passwd,
         "group": line.group,
         "seccomp": filter_code,
