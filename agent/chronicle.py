@@ -44,6 +44,7 @@ class NightSpan:
     cycles: int = 0
     runs: int = 0
     run_seconds: float = 0.0
+    weak_runs: int = 0
     decided: dict[str, None] = field(default_factory=dict)
     """Hypotheses that got a verdict or were archived in it, in that order."""
 
@@ -99,6 +100,8 @@ class Chronicle:
     costs: dict[str, dict[str, Cost]] = field(default_factory=dict)
     """Commit → metric → what its runs cost, as the host measured it."""
     run_outcomes: Counter[str] = field(default_factory=Counter)
+    weak_runs: int = 0
+    """Runs in a sandbox that is not `full`: the gate promotes nothing on them."""
     run_seconds: float = 0.0
     cycles: int = 0
     last_cycle: Event | None = None
@@ -139,9 +142,12 @@ class Chronicle:
                 measured[name] = measured[name].with_run(value, event) if name in measured else Cost(value, event)
         self.run_outcomes[event.data["status"]] += 1
         self.run_seconds += seconds
+        weak = event.data["isolation"] == "weak"
+        self.weak_runs += weak
         if self.nights and self.nights[-1].ended is None and event.data["purpose"] != "check":
             self.nights[-1].runs += 1
             self.nights[-1].run_seconds += seconds
+            self.nights[-1].weak_runs += weak
 
     def _night(self, event: Event) -> None:
         if event.kind == "night_started":

@@ -36,6 +36,8 @@ from registry.errors import DiskFull
 if TYPE_CHECKING:
     from langgraph.checkpoint.sqlite import SqliteSaver
 
+    from sandbox.contract import Isolation
+
 TIME_IS_UP = "it is"
 """How the reason begins of a night that was to end at a time of day."""
 STEPS_PER_CYCLE = 500
@@ -65,6 +67,8 @@ class NightResult:
     runs: int
     promoted: tuple[str, ...]
     failed: bool = False
+    isolation: Isolation = "full"
+    """Of the sandbox in which the night's last process made its runs."""
 
 
 def run(services: Services, goal: Goal) -> NightResult:
@@ -282,4 +286,4 @@ def _end(services: Services, reason: str, failed: bool = False) -> NightResult:
         key=f"night:{night.id}:ended",
     )
     reports.write_at_nights_end(services)
-    return NightResult(night.id, reason, night.cycles, night.runs, promoted, failed)
+    return NightResult(night.id, reason, night.cycles, night.runs, promoted, failed, services.sandbox.isolation)

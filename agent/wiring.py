@@ -35,18 +35,24 @@ def utc_now() -> datetime:
 
 @contextmanager
 def open_services(
-    workspace: Workspace, progress: Progress, command: str, clock: Clock = utc_now, null: bool = False
+    workspace: Workspace,
+    progress: Progress,
+    command: str,
+    clock: Clock = utc_now,
+    null: bool = False,
+    allow_weak: bool = False,
 ) -> Iterator[Services]:
     """Services of a workspace that this process alone runs; refused where another process holds it.
 
-    `null` puts the proposer of nothing in the researcher's place.
+    `null` puts the proposer of nothing in the researcher's place; `allow_weak` lets runs be made in a weak sandbox
+    where no other can be had.
     """
     with workspace_lock(workspace.lock, command):
         target, research = load_target(workspace.target), load_research(workspace.research_config)
         refuse_lost_log(workspace)
         load_competitive(workspace.competitive_registry)  # a broken registry stops the night before anything is paid
         with AuditLog.open(workspace.audit, clock) as log:
-            services = _compose(workspace, target, tuple(research.domain_keywords), log, progress)
+            services = _compose(workspace, target, tuple(research.domain_keywords), log, progress, allow_weak)
             services.clock = clock
             if null:
                 services.researcher = NullResearcher(services.researcher)
@@ -54,7 +60,12 @@ def open_services(
 
 
 def _compose(
-    workspace: Workspace, target: Target, domain_terms: tuple[str, ...], log: AuditLog, progress: Progress
+    workspace: Workspace,
+    target: Target,
+    domain_terms: tuple[str, ...],
+    log: AuditLog,
+    progress: Progress,
+    allow_weak: bool,
 ) -> Services:
     from sandbox.backends import choose
     from tools.repository_checks import open_repository
@@ -65,7 +76,7 @@ def _compose(
     for event in log.read_new(0):
         history.apply(event)
     solution = Solution(open_repository(folder, target.solution.base), target, workspace.worktrees)
-    sandbox = choose(workspace.agent / "sandbox")
+    sandbox = choose(workspace.agent / "sandbox", allow_weak)
     runner = Runner(target, folder, solution, sandbox, workspace.root)
     return Services(
         workspace=workspace,

@@ -33,7 +33,7 @@ from agent import night
 from agent.progress import Silent
 from agent.state import State
 from agent.wiring import open_services
-from sandbox.contract import Capabilities, Outcome, RunSpec
+from sandbox.contract import Capabilities, Isolation, Outcome, RunSpec
 
 RSS_TARGET_MB = 300.0
 GROWN_TARGET_PERCENT = 5.0
@@ -46,6 +46,7 @@ class AtOnce:
     """A sandbox that runs nothing: production scores 0.8, every change less, both with a little noise."""
 
     name = "none"
+    isolation: Isolation = "weak"
 
     def doctor(self) -> Capabilities:
         return Capabilities(self.name, usable=True, isolation="weak", items=(), reasons=())

@@ -38,7 +38,7 @@ from agent.wiring import open_services
 from experiments.measuring import Measurer
 from experiments.plans import Plan
 from registry.runs import RunRecord
-from sandbox.contract import Capabilities, Outcome, RunSpec, Sandbox
+from sandbox.contract import Capabilities, Isolation, Outcome, RunSpec, Sandbox
 
 TARGET_MS = 150.0
 
@@ -59,6 +59,7 @@ class TimedSandbox:
 
     def __init__(self, inner: Sandbox, times: Times) -> None:
         self.inner, self.times, self.name = inner, times, inner.name
+        self.isolation: Isolation = inner.isolation
 
     def doctor(self) -> Capabilities:
         return self.inner.doctor()

@@ -66,6 +66,7 @@ class Runner:
         phases = self.target.phases.model_dump(mode="json")
         limits = [self.target.resources.model_dump(mode="json"), self.limits(plan).wall_s]
         facts = [phases, limits, plan.fast, plan.purpose == "cost", *([plan.repeat] if plan.repeat else [])]
+        facts += ["weak"] if self.sandbox.isolation == "weak" else []  # paid again once there is a full sandbox
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
     def folder(self, plan: Plan) -> Path:
@@ -75,6 +76,8 @@ class Runner:
             seed = f"{plan.split}-{seed}"
         if plan.repeat:
             seed = f"again-{plan.repeat}-{seed}"
+        if self.sandbox.isolation == "weak":
+            seed = f"weak-{seed}"
         if plan.arm == "production":
             return Path("experiments/results/production", self.source.tree(plan.commit)[:12], "runs", seed)
         return Path("experiments/results", plan.subject, "runs", seed)

@@ -11,8 +11,12 @@ from pathlib import Path
 
 from sandbox.bubblewrap import Bubblewrap
 from sandbox.contract import Isolation, Sandbox, SandboxUnavailable
+from sandbox.namespaces import Namespaces
 
-_BACKENDS: tuple[tuple[Isolation, Callable[[Path], Sandbox]], ...] = (("full", Bubblewrap),)
+_BACKENDS: tuple[tuple[Isolation, Callable[[Path], Sandbox]], ...] = (("full", Bubblewrap), ("weak", Namespaces))
+
+WEAK_HINT = "until then, to try things out without promotions: agent run --allow-weak-sandbox"
+"""The last of the reasons; what stands before the colon is no failure."""
 
 
 def choose(state: Path, allow_weak: bool = False) -> Sandbox:
@@ -23,6 +27,7 @@ def choose(state: Path, allow_weak: bool = False) -> Sandbox:
     reasons: list[str] = []
     for isolation, make in _BACKENDS:
         if isolation == "weak" and not allow_weak:
+            reasons.append(WEAK_HINT)
             continue
         sandbox = make(state)
         capabilities = sandbox.doctor()

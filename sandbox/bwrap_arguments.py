@@ -1,6 +1,6 @@
 """The command line of bubblewrap for one run, and its digest.
 
-Pure apart from looking at what exists on the host. Called by `sandbox.bubblewrap`. Two forms: as an ordinary
+Pure apart from looking at what exists on the host. Called by `sandbox.supervised`. Two forms: as an ordinary
 user everything happens in a user namespace; as root there is none (with one, /proc/sys/kernel/core_pattern stays
 writable inside, a way to root on the host) and `setpriv` changes to the slot's own user id instead.
 """

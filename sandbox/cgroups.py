@@ -1,6 +1,6 @@
 """Memory and process accounting by control groups, version 1 or 2: found, made, joined, read and removed.
 
-Used by the supervisor for each run and by `sandbox.bubblewrap` once, to find out whether control groups may be
+Used by the supervisor for each run and by `sandbox.supervised` once, to find out whether control groups may be
 made here at all. Knows nothing of namespaces or bwrap. Standard library only, for the supervisor.
 """
 

@@ -128,6 +128,7 @@ class Sandbox(Protocol):
     """Runs commands nobody trusts."""
 
     name: str
+    isolation: Isolation
 
     def doctor(self) -> Capabilities:
         """Try each capability and tell what was found."""

@@ -1,7 +1,7 @@
 """What bubblewrap can do on this host, found out by trying: `examine` quickly before runs, `diagnose` for doctor.
 
-Called by `sandbox.bubblewrap`. Every finding comes with its reason, every refusal with the one command that mends
-it.
+Every finding comes with its reason, every refusal with the one command that mends it. Called by
+`sandbox.bubblewrap` and `sandbox.supervised`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from sandbox import bwrap_arguments, cgroups, gpus, seccomp
 from sandbox.contract import Capabilities, Capability, Limits, Outcome, RunSpec, Sandbox
 
 _OPTIONS = ("--size", "--disable-userns", "--perms", "--json-status-fd")
+_SYSTEM = ("--proc", "/proc", "--dev", "/dev")
 _PROBE_S = 10.0
 
 
@@ -37,11 +38,15 @@ class Host:
 
     def other_tasks(self) -> int:
         """Tasks of this user that the process limit would count too: before Linux 5.14 it knew no namespaces."""
-        release = tuple(int(part) for part in platform.release().split("-")[0].split(".")[:2] if part.isdigit())
-        if release >= (5, 14):
+        if linux_release() >= (5, 14):
             return 0
         mine = (path for path in Path("/proc").glob("[0-9]*/task") if path.stat().st_uid == os.getuid())
         return sum(len(list(path.iterdir())) for path in mine)
+
+
+def linux_release() -> tuple[int, ...]:
+    """Major and minor number of the running kernel."""
+    return tuple(int(part) for part in platform.release().split("-")[0].split(".")[:2] if part.isdigit())
 
 
 def examine() -> Host:
@@ -57,40 +62,37 @@ def examine() -> Host:
     reasons: list[str] = []
     if not {"--perms", "--json-status-fd"} <= program.options:
         reasons.append(f"{version} is too old, 0.5 or newer is needed: apt-get install --only-upgrade bubblewrap")
+    reasons += missing_parts(as_root)
+    if not reasons:
+        reasons += refusal("bwrap", [path, *smallest(as_root), "--ro-bind", "/", "/", *_SYSTEM, "/bin/true"], as_root)
+    return Host(program, as_root, cgroups.find() if not reasons else None, tuple(reasons))
+
+
+def smallest(as_root: bool) -> list[str]:
+    """The namespaces without which there is no sandbox."""
+    return [*([] if as_root else ["--unshare-user"]), "--unshare-pid", "--unshare-net", "--unshare-ipc"]
+
+
+def missing_parts(as_root: bool) -> list[str]:
+    """What every sandbox of ours needs of the host, beside the program that makes it, and what is not there."""
+    reasons: list[str] = []
     if platform.machine() not in seccomp.AUDIT_ARCHITECTURES:
         reasons.append(f"no system call filter is known for {platform.machine()}: use a host with x86_64 or aarch64")
     tools = (bwrap_arguments.SETPRIV if as_root else bwrap_arguments.PRLIMIT, bwrap_arguments.ENV)
     missing = [tool for tool in tools if not Path(tool).exists()]
-    reasons += [f"{tool} is missing: apt-get install util-linux coreutils" for tool in missing]
-    if not reasons and (refusal := _smallest(program, as_root)):
-        reasons.append(refusal)
-    return Host(program, as_root, cgroups.find() if not reasons else None, tuple(reasons))
+    return reasons + [f"{tool} is missing: apt-get install util-linux coreutils" for tool in missing]
 
 
-def _smallest(program: bwrap_arguments.Program, as_root: bool) -> str:
+def refusal(name: str, command: list[str], as_root: bool) -> list[str]:
     """Why the smallest sandbox does not start, with what mends it; empty where it does."""
-    words = [
-        "--unshare-pid",
-        "--unshare-net",
-        "--unshare-ipc",
-        "--ro-bind",
-        "/",
-        "/",
-        "--proc",
-        "/proc",
-        "--dev",
-        "/dev",
-    ]
-    if not as_root:
-        words = ["--unshare-user", *words]
     try:
-        result = subprocess.run([program.path, *words, "/bin/true"], capture_output=True, timeout=_PROBE_S, check=False)
+        result = subprocess.run(command, capture_output=True, timeout=_PROBE_S, check=False)
     except subprocess.TimeoutExpired:
-        return f"bwrap did not come back within {_PROBE_S:g} s: {_mending(as_root)}"
+        return [f"{name} did not come back within {_PROBE_S:g} s: {_mending(as_root)}"]
     if result.returncode == 0:
-        return ""
+        return []
     said = result.stderr.decode(errors="replace").strip().splitlines()
-    return f"bwrap does not start ({said[-1][:200] if said else result.returncode}): {_mending(as_root)}"
+    return [f"{name} does not start ({said[-1][:200] if said else result.returncode}): {_mending(as_root)}"]
 
 
 def _mending(as_root: bool) -> str:
@@ -159,7 +161,7 @@ _HOG = "b = bytearray(192 << 20)\nimport time\ntime.sleep(2)"
 def diagnose(sandbox: Sandbox, host: Host, state: Path) -> Capabilities:
     """Three real runs, which try to get out, to take too much memory and to fill the disk, and what they came to."""
     if host.reasons:
-        return Capabilities(sandbox.name, usable=False, isolation="full", items=(), reasons=host.reasons)
+        return _unusable(sandbox, *host.reasons)
     state.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="doctor-", dir=state) as folder, socket.socket() as listener:
         secret = Path(folder, "secret")
@@ -171,8 +173,12 @@ def diagnose(sandbox: Sandbox, host: Host, state: Path) -> Capabilities:
             hog = _try(sandbox, folder, _HOG)
             writer = _try(sandbox, folder, _WRITER)
         except BadInput as error:
-            return Capabilities(sandbox.name, usable=False, isolation="full", items=(), reasons=(str(error),))
-    return _capabilities(sandbox.name, host, probe, hog, writer)
+            return _unusable(sandbox, str(error))
+    return _capabilities(sandbox, host, probe, hog, writer)
+
+
+def _unusable(sandbox: Sandbox, *reasons: str) -> Capabilities:
+    return Capabilities(sandbox.name, usable=False, isolation=sandbox.isolation, items=(), reasons=reasons)
 
 
 def _try(sandbox: Sandbox, folder: str, program: str, *arguments: str) -> Outcome:
@@ -183,13 +189,13 @@ def _try(sandbox: Sandbox, folder: str, program: str, *arguments: str) -> Outcom
     return sandbox.run(spec, threading.Event())
 
 
-def _capabilities(name: str, host: Host, probe: Outcome, hog: Outcome, writer: Outcome) -> Capabilities:
+def _capabilities(sandbox: Sandbox, host: Host, probe: Outcome, hog: Outcome, writer: Outcome) -> Capabilities:
     """Findings in words. Anything that should be contained and was not makes the backend unusable."""
     try:
         found = json.loads(probe.tail)
     except json.JSONDecodeError:
         reason = f"the probe did not run ({probe.reason} {probe.detail}): {probe.tail[-300:]}"
-        return Capabilities(name, usable=False, isolation="full", items=(), reasons=(reason,))
+        return _unusable(sandbox, reason)
     escapes = {
         "network": (found["network"], "a listener on the host's loopback"),
         "environment": (bool(set(found["environment"]) - {"PATH", "HOME", "LANG"}), "a variable of the orchestrator"),
@@ -205,7 +211,9 @@ def _capabilities(name: str, host: Host, probe: Outcome, hog: Outcome, writer: O
     ]
     items += [_memory(host, hog), _disk(writer), _gpu()]
     reasons = tuple(f"{item.name}: {item.why}" for item in items if item.level in ("no", "none") and item.name != "GPU")
-    return Capabilities(name, usable=not reasons, isolation="full", items=tuple(items), reasons=reasons)
+    return Capabilities(
+        sandbox.name, usable=not reasons, isolation=sandbox.isolation, items=tuple(items), reasons=reasons
+    )
 
 
 def _disk(writer: Outcome) -> Capability:

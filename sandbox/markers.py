@@ -1,7 +1,7 @@
 """What runs leave behind when their supervisor is killed too, and how it is found and removed.
 
 Each run has a marker file in the state folder, written and locked by its supervisor and removed by it at the end.
-A marker that nobody locks belongs to a dead supervisor. Called by `sandbox.bubblewrap`.
+A marker that nobody locks belongs to a dead supervisor. Called by `sandbox.supervised`.
 """
 
 from __future__ import annotations

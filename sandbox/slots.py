@@ -2,7 +2,7 @@
 
 A user id of its own keeps one run's process count and files apart from another's. A slot is a lock on a file, so
 it frees itself when its holder dies; the supervisor inherits the lock and holds it to the end of its run. The same
-locks keep two runs off one GPU, for memory groups do not bound GPU memory. Called by `sandbox.bubblewrap`.
+locks keep two runs off one GPU, for memory groups do not bound GPU memory. Called by `sandbox.supervised`.
 """
 
 from __future__ import annotations

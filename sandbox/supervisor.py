@@ -169,7 +169,7 @@ def _note(marker: int, job: Job, folders: list[str], init: int) -> None:
 
 
 def _start(watch: Watch) -> None:
-    """Fork and become bubblewrap, with its descriptors in their agreed places."""
+    """Fork and become bubblewrap or what stands in for it, with its descriptors in their agreed places."""
     job = watch.job
     output, output_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     os.set_blocking(output_end, True)
@@ -180,13 +180,13 @@ def _start(watch: Watch) -> None:
     watch.started = time.monotonic()
     child = os.fork()
     if child == 0:
-        _become_bwrap(watch, output_end, status_end, texts)
+        _become_sandbox(watch, output_end, status_end, texts)
     os.close(output_end)
     os.close(status_end)
     watch.attach(child, output, status)
 
 
-def _become_bwrap(watch: Watch, output: int, status: int, texts: list[bytes | None]) -> None:
+def _become_sandbox(watch: Watch, output: int, status: int, texts: list[bytes | None]) -> None:
     """In the child, to the end of its life as Python: join the groups, set the limits, exec."""
     try:
         if watch.groups is not None:
@@ -201,9 +201,15 @@ def _become_bwrap(watch: Watch, output: int, status: int, texts: list[bytes | No
         os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
         os.dup2(output, 1)
         os.dup2(output, 2)
-        os.execve(watch.job.argv[0], watch.job.argv, {})  # noqa: S606 - no shell is the point
+        job = watch.job
+        if not job.program:
+            from sandbox.launcher import launch
+
+            launch(job.arguments, job.command, watch.supervisor)
+        words = [job.program, "--args", str(ARGUMENTS), *job.command]
+        os.execve(job.program, words, {})  # noqa: S606 - no shell is the point
     except (OSError, ValueError) as error:
-        os.write(output, f"could not start bubblewrap: {error}\n".encode())
+        os.write(output, f"could not start the sandbox: {error}\n".encode())
     finally:
         os._exit(126)
 

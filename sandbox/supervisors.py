@@ -18,9 +18,9 @@ from pathlib import Path
 
 from sandbox.outputs import plain_text
 
-_PACKAGE_PARENT = str(Path(__file__).resolve().parent.parent)
+PACKAGE_PARENT = str(Path(__file__).resolve().parent.parent)
 _START = "import sys; sys.path.append(sys.argv[1]); from sandbox.fork_server import main; main()"
-_INTERPRETER: str = getattr(sys, "_base_executable", None) or sys.executable
+INTERPRETER: str = getattr(sys, "_base_executable", None) or sys.executable
 """Ours, by its real name: without site-packages a virtual environment gives nothing and takes milliseconds."""
 _CANCEL_POLL_S = 0.05
 _GOES_WITHIN_S = 5.0
@@ -33,7 +33,7 @@ class ForkServer:
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
-                [_INTERPRETER, "-I", "-S", "-c", _START, _PACKAGE_PARENT],
+                [INTERPRETER, "-I", "-S", "-c", _START, PACKAGE_PARENT],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

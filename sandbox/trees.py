@@ -1,7 +1,7 @@
 """Folders that a stranger's program has filled: what is in them, and how to be rid of them.
 
 Both go through folder descriptors and follow no link, so nothing outside the folder is ever touched. Called by
-`sandbox.bubblewrap` for the manifest, and by whoever deletes a run's folders. Not for a running sandbox.
+`sandbox.supervised` for the manifest, and by whoever deletes a run's folders. Not for a running sandbox.
 """
 
 from __future__ import annotations

@@ -40,8 +40,10 @@ _KILLED_BY_CPU_LIMIT = (128 + 24, 128 + 9)
 class Job:
     """What the orchestrator asks for; the attributes are the keys of the marshalled dictionary."""
 
-    argv: list[str]
+    program: str
+    """Path of bwrap; empty where `sandbox.launcher` takes its place."""
     arguments: list[str]
+    command: list[str]
     passwd: str
     group: str
     seccomp: bytes
@@ -76,6 +78,7 @@ class Watch:
         self.job = job
         self.groups = groups
         self.disk = disk
+        self.supervisor = os.getpid()
         self.started = time.monotonic()
         self.reason = ""
         self.detail = ""

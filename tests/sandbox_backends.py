@@ -16,12 +16,18 @@ import pytest
 
 from sandbox.bubblewrap import Bubblewrap
 from sandbox.contract import Limits, Sandbox
+from sandbox.namespaces import Namespaces
 from sandbox.outputs import remove_tree
 
 ROOT = Path(__file__).resolve().parent.parent
 NOBODY = 65534
 
-BACKENDS: dict[str, tuple[str, Callable[[Path], Sandbox]]] = {"bwrap": ("bwrap", Bubblewrap)}
+BACKENDS: dict[str, tuple[str, Callable[[Path], Sandbox]]] = {
+    "bwrap": ("bwrap", Bubblewrap),
+    "namespaces": ("setpriv", Namespaces),
+}
+"""The program each needs, and how it is made."""
+ISOLATION = {"bwrap": "full", "namespaces": "weak"}
 LIMITS = Limits(wall_s=20, memory_bytes=256 << 20, disk_bytes=64 << 20)
 
 

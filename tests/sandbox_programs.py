@@ -2,7 +2,7 @@
 
 Used by tests/test_sandbox_hostile.py in its own process and, started as a script by another user, as
 
-    python sandbox_programs.py FOLDER
+    python sandbox_programs.py FOLDER BACKEND
 
 which prints what happened to every program as JSON. Standard library and `sandbox` only.
 """
@@ -28,6 +28,7 @@ import sandbox_programs_neighbours as neighbours
 
 from sandbox.bubblewrap import Bubblewrap
 from sandbox.contract import Limits, Mount, RunSpec, Sandbox
+from sandbox.namespaces import Namespaces
 from sandbox.outputs import remove_tree
 
 MIB = 1 << 20
@@ -559,7 +560,7 @@ def tagged_processes(tag: str) -> list[int]:
 def main() -> None:
     folder = Path(sys.argv[1])
     os.environ["PLANTED"] = PLANTED
-    sandbox = Bubblewrap(folder / "state")
+    sandbox: Sandbox = {"bwrap": Bubblewrap, "namespaces": Namespaces}[sys.argv[2]](folder / "state")
     with ThreadPoolExecutor(2) as pool:
         played = list(pool.map(lambda program: play(program, sandbox, folder / program.name), PROGRAMS))
     capabilities = [[item.name, item.level] for item in sandbox.doctor().items]

@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 import sandbox_programs as programs
-from sandbox_backends import NOBODY, make, ordinary_user
+from sandbox_backends import BACKENDS, NOBODY, make, ordinary_user
 
 from sandbox.contract import Sandbox
 
 
-@pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
-    return make("bwrap", tmp_path_factory.mktemp("state"))
+@pytest.fixture(scope="module", params=sorted(BACKENDS))
+def own(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
+    return make(request.param, tmp_path_factory.mktemp("state"))
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def as_nobody(own: Sandbox) -> Iterator[dict[str, Any]]:
         (user.home / "play").mkdir()
         os.chown(user.home / "play", NOBODY, NOBODY)
         done = subprocess.run(
-            [*user.command, user.root / "sandbox_programs.py", user.home / "play"],
+            [*user.command, user.root / "sandbox_programs.py", user.home / "play", own.name],
             capture_output=True,
             text=True,
             timeout=120,

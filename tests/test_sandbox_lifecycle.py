@@ -18,7 +18,6 @@ from sandbox_backends import BACKENDS, LIMITS, NOBODY, OrdinaryUser, make, ordin
 from sandbox_programs import tagged_processes
 
 from sandbox import cgroups, processes, slots
-from sandbox.bubblewrap import Bubblewrap
 from sandbox.contract import RunSpec, Sandbox
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -44,16 +43,23 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from sandbox.bubblewrap import Bubblewrap
 from sandbox.contract import Limits, RunSpec
+from sandbox.namespaces import Namespaces
 folder = Path(sys.argv[2])
 argv = ("python", "-S", "-c", sys.argv[4], sys.argv[3])
 spec = RunSpec("r1", argv, folder / "out", Limits(wall_s=60), python=Path(sys.executable))
-Bubblewrap(folder / "state").run(spec, threading.Event())
+backend = {"bwrap": Bubblewrap, "namespaces": Namespaces}[sys.argv[5]]
+backend(folder / "state").run(spec, threading.Event())
 """
 
 
 @pytest.fixture(scope="module", params=sorted(BACKENDS))
 def sandbox(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
     return make(request.param, tmp_path_factory.mktemp("the state"))
+
+
+def another(sandbox: Sandbox, state: Path) -> Sandbox:
+    """The same backend with records of its own."""
+    return BACKENDS[sandbox.name][1](state)
 
 
 def eventually(condition: Callable[[], object], patience_s: float) -> bool:
@@ -73,7 +79,7 @@ def inside(tag: str) -> list[int]:
 class Running:
     """An orchestrator process with one stubborn run in it."""
 
-    def __init__(self, folder: Path, user: OrdinaryUser | None) -> None:
+    def __init__(self, folder: Path, user: OrdinaryUser | None, backend: str) -> None:
         self.folder = folder
         (folder / "out").mkdir(parents=True)
         if user is not None:
@@ -82,7 +88,7 @@ class Running:
         python, root = (user.command, user.root) if user is not None else ((sys.executable,), ROOT)
         self.tag = f"tag-{uuid.uuid4().hex}"
         source = "# ORCHESTRATOR\n" + ORCHESTRATOR
-        self.process = subprocess.Popen([*python, "-c", source, root, folder, self.tag, STUBBORN], cwd="/")
+        self.process = subprocess.Popen([*python, "-c", source, root, folder, self.tag, STUBBORN, backend], cwd="/")
         assert eventually(lambda: len(inside(self.tag)) >= 7, 15), inside(self.tag)
 
     def marker(self) -> dict[str, str]:
@@ -98,7 +104,7 @@ class Running:
 @pytest.fixture(params=["this user", "an ordinary user"])
 def running(request: pytest.FixtureRequest, sandbox: Sandbox, tmp_path: Path) -> Iterator[Running]:
     with ordinary_user() if request.param == "an ordinary user" else nullcontext() as user:
-        started = Running((user.home if user is not None else tmp_path) / "a folder", user)
+        started = Running((user.home if user is not None else tmp_path) / "a folder", user, sandbox.name)
         yield started
         started.process.kill()
         started.process.wait()
@@ -136,22 +142,24 @@ def test_killing_the_orchestrator_leaves_nothing_running(running: Running) -> No
     assert [folder for folder in groups if Path(folder).exists()] == []
 
 
-def test_killing_orchestrator_and_supervisor_leaves_nothing_running_and_reap_clears_the_rest(running: Running) -> None:
+def test_killing_orchestrator_and_supervisor_leaves_nothing_running_and_reap_clears_the_rest(
+    sandbox: Sandbox, running: Running
+) -> None:
     marker = running.marker()
     running.kill("orchestrator", "supervisor")
     running.process.wait()
     assert eventually(lambda: not tagged_processes(running.tag), 2)
-    removed = Bubblewrap(running.folder / "state").reap()
+    removed = another(sandbox, running.folder / "state").reap()
     assert any(line.startswith("marker ") for line in removed)
     assert list((running.folder / "state" / "runs").iterdir()) == []
     if "cgroup" in marker:
         assert not Path(marker["cgroup"]).exists()
         assert f"control group {marker['cgroup']}" in removed
-    assert Bubblewrap(running.folder / "state").reap() == ()
+    assert another(sandbox, running.folder / "state").reap() == ()
 
 
-def test_reap_leaves_a_living_run_alone(running: Running) -> None:
-    assert Bubblewrap(running.folder / "state").reap() == ()
+def test_reap_leaves_a_living_run_alone(sandbox: Sandbox, running: Running) -> None:
+    assert another(sandbox, running.folder / "state").reap() == ()
     assert len(inside(running.tag)) >= 7
     assert running.process.poll() is None
 
@@ -159,7 +167,7 @@ def test_reap_leaves_a_living_run_alone(running: Running) -> None:
 def test_a_killed_supervisor_is_our_fault_and_leaves_nothing(sandbox: Sandbox, tmp_path: Path) -> None:
     state, out, outcomes = tmp_path / "state", tmp_path / "out", []
     out.mkdir()
-    own = Bubblewrap(state)
+    own = another(sandbox, state)
     tag = f"tag-{uuid.uuid4().hex}"
     spec = RunSpec("r1", ("python", "-S", "-c", STUBBORN, tag), out, LIMITS, python=PYTHON)
     thread = threading.Thread(target=lambda: outcomes.append(own.run(spec, threading.Event())))
@@ -188,7 +196,7 @@ def test_a_flood_of_output_costs_the_supervisor_no_memory(sandbox: Sandbox, tmp_
     out.mkdir()
     program = "import os\nfor _ in range(400): os.write(1, bytes(1 << 20))\nimport time\ntime.sleep(1.0)"
     spec = RunSpec("r1", ("python", "-S", "-c", program), out, LIMITS, python=PYTHON)
-    own, cancel = Bubblewrap(state), threading.Event()
+    own, cancel = another(sandbox, state), threading.Event()
     peaks: list[int] = []
     thread = threading.Thread(target=lambda: peaks.append(own.run(spec, cancel).output_bytes))
     thread.start()

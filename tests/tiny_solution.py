@@ -217,6 +217,7 @@ class InProcess:
     """
 
     name = "in-process"
+    isolation = "full"
 
     def __init__(self) -> None:
         self.started: list[str] = []

@@ -206,6 +206,9 @@ def _night(span: NightSpan, known: Chronicle) -> list[Sentence]:
         f"{plural(span.cycles, 'cycle')}, {plural(span.runs, 'run')}, {duration(span.run_seconds)} of run time{again}."
     )
     sentences.append(fact(used, *span.events))
+    if span.weak_runs:
+        text = f"{plural(span.weak_runs, 'run')} of it in a weak sandbox: nothing is promoted on them."
+        sentences.append(fact(text, *span.events))
     decided = [name for name in span.decided if name in known.accounts]
     sentences += [verdict_line(known.accounts[name]) for name in decided[:MOST]]
     if len(decided) > MOST:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from agent.cli.options import print_json
+from agent.cli.options import allows_weak_sandbox, print_json, warn_of_weak
 
 if TYPE_CHECKING:
     from agent.demo import Say
@@ -27,9 +27,10 @@ if TYPE_CHECKING:
     help="Where the solution's and the rivals' packages are kept; default: your cache folder.",
 )
 @click.option("--cycles", type=click.IntRange(1), default=None, help="Stop after this many cycles.")
+@allows_weak_sandbox
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document at the end.")
 @click.option("--debug", is_flag=True, expose_value=False, help="Show tracebacks.")
-def command(folder: Path, environments: Path | None, cycles: int | None, as_json: bool) -> int:
+def command(folder: Path, environments: Path | None, cycles: int | None, allow_weak: bool, as_json: bool) -> int:
     """Run the whole loop on the bundled solution, in a new workspace.
 
     It ends when it is first or out of ideas. Where a season's candidates are used up before that, another night
@@ -46,7 +47,9 @@ def command(folder: Path, environments: Path | None, cycles: int | None, as_json
     require_git()
     say: Say = quiet if as_json else click.echo
     with TemporaryDirectory() as probe:
-        choose(Path(probe))  # no isolation: exit 2 with the reasons, before anything is made or downloaded
+        # No isolation: exit 2 with the reasons, before anything is made or downloaded.
+        sandbox = choose(Path(probe), allow_weak)
+    warn_of_weak(sandbox, silent=as_json, places=False)
     place = demo.new_place(folder, datetime.now().astimezone())
     say("The solution, the board and the three papers are ours, made for this demonstration.")
     say("The images are real, and the rivals' scores are measured here.")
@@ -57,13 +60,13 @@ def command(folder: Path, environments: Path | None, cycles: int | None, as_json
         demo.write_workspace(place, address)
         say(f"Workspace: {place.workspace.root}\n")
         until = datetime.now().astimezone() + timedelta(seconds=demo.TIME_S)
-        nights = [a_night(place.workspace, Goal(cycles=cycles, until=until), silent=as_json)]
+        nights = [a_night(place.workspace, Goal(cycles=cycles, until=until), silent=as_json, allow_weak=allow_weak)]
         reader = Reader(place.workspace)
         first = reader.history().night
         while demo.another_night(nights[-1], time.monotonic() - started):
             say(f"\n{nights[-1].night} is over: its season's candidates are used up, and ideas are left.")
             say("Another night opens the next one.\n")
-            nights.append(a_night(place.workspace, Goal(until=until), silent=as_json))
+            nights.append(a_night(place.workspace, Goal(until=until), silent=as_json, allow_weak=allow_weak))
     elapsed = time.monotonic() - started
     rank_before = first.rank_before.get(demo.BOARD) if first is not None else None
     found = demo.summary(reader.history(), reader.accounts(), nights, rank_before, elapsed)

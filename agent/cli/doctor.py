@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from agent.cli.options import common, find_workspace, print_json
+from agent.cli.options import allows_weak_sandbox, common, find_workspace, print_json, warn_of_weak
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,8 +30,11 @@ STYLES: dict[Status, str] = {"ok": "green", "warn": "yellow", "fail": "bold red"
 @click.option("--no-baseline", is_flag=True, help="Do not run the solution itself.")
 @click.option("--noise", is_flag=True, help="Measure production against itself; keeps its runs and what they say.")
 @click.option("--seeds", type=click.IntRange(5, 64), default=None, help="Seeds of --noise.  [default: 12]")
+@allows_weak_sandbox
 @common
-def command(noise: bool, seeds: int | None, no_baseline: bool, workspace_dir: Path | None, as_json: bool) -> int:
+def command(
+    noise: bool, seeds: int | None, no_baseline: bool, allow_weak: bool, workspace_dir: Path | None, as_json: bool
+) -> int:
     """Check what a night needs, and say what mends each thing.
 
     Runs the solution itself too: a fast run, then three full ones. Changes nothing and keeps no results. Exit status
@@ -43,19 +46,23 @@ def command(noise: bool, seeds: int | None, no_baseline: bool, workspace_dir: Pa
     if noise:
         if no_baseline:
             raise click.UsageError("--noise runs production, and --no-baseline does not")
-        return _noise(find_workspace(workspace_dir), seeds, as_json)
+        return _noise(find_workspace(workspace_dir), seeds, allow_weak, as_json)
     if seeds is not None:
         raise click.UsageError("--seeds goes with --noise")
-    return _check(no_baseline, workspace_dir, as_json)
+    return _check(no_baseline, allow_weak, workspace_dir, as_json)
 
 
-def _noise(workspace: Workspace, seeds: int | None, as_json: bool) -> int:
+def _noise(workspace: Workspace, seeds: int | None, allow_weak: bool, as_json: bool) -> int:
     """Measure, then one screen or one document."""
     from agent.cli.run import progress_on, stopping
     from agent.doctor import noise, noise_report
     from agent.wiring import open_services
 
-    with progress_on(as_json) as progress, open_services(workspace, progress, "agent doctor --noise") as services:
+    with (
+        progress_on(as_json) as progress,
+        open_services(workspace, progress, "agent doctor --noise", allow_weak=allow_weak) as services,
+    ):
+        warn_of_weak(services.sandbox, as_json, places=False)
         with stopping(services):
             found = noise.measure(services, seeds or noise.SEEDS, progress.say)
         target = services.target
@@ -67,7 +74,7 @@ def _noise(workspace: Workspace, seeds: int | None, as_json: bool) -> int:
     return 0
 
 
-def _check(no_baseline: bool, workspace_dir: Path | None, as_json: bool) -> int:
+def _check(no_baseline: bool, allow_weak: bool, workspace_dir: Path | None, as_json: bool) -> int:
     from agent.doctor.checkup import Wish
     from agent.doctor.findings import exit_status
     from registry.errors import BadInput
@@ -81,7 +88,7 @@ def _check(no_baseline: bool, workspace_dir: Path | None, as_json: bool) -> int:
         if workspace_dir is not None and workspace_dir.is_dir():
             workspace = Workspace(workspace_dir.absolute())
     cancel = threading.Event()
-    wish = Wish(workspace, trouble, not no_baseline, cancel=cancel)
+    wish = Wish(workspace, trouble, not no_baseline, allow_weak, cancel=cancel)
     with _stopping(cancel):
         findings = _collected(wish) if as_json else _shown(wish)
     status = exit_status(findings)

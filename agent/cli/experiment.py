@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
-from agent.cli.options import common, find_workspace
+from agent.cli.options import allows_weak_sandbox, common, find_workspace
 
 
 @click.command("experiment")
 @click.argument("hypothesis")
+@allows_weak_sandbox
 @common
-def command(hypothesis: str, workspace_dir: Path | None, as_json: bool) -> int:
+def command(hypothesis: str, allow_weak: bool, workspace_dir: Path | None, as_json: bool) -> int:
     """Take one queued hypothesis to its verdict. Exit status 0: promoted; 1: not."""
     from agent.cli.run import a_night, report
     from agent.night import Goal
@@ -21,7 +22,8 @@ def command(hypothesis: str, workspace_dir: Path | None, as_json: bool) -> int:
     workspace = find_workspace(workspace_dir)
     reader = Reader(workspace)
     null = reader.account(hypothesis).hypothesis.strategy == "null"
-    result = a_night(workspace, Goal(only=hypothesis, null=null), silent=as_json, name=f"experiment {hypothesis}")
+    goal = Goal(only=hypothesis, null=null)
+    result = a_night(workspace, goal, silent=as_json, name=f"experiment {hypothesis}", allow_weak=allow_weak)
     report(workspace, result, as_json)
     account = reader.account(hypothesis)
     if not as_json:

@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from registry.workspace import Workspace
 
+if TYPE_CHECKING:
+    from sandbox.contract import Sandbox
+
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+WEAK = "weak sandbox: nothing will be promoted"
 
 
 def common(function: Function) -> Function:
@@ -29,6 +34,29 @@ def common(function: Function) -> Function:
     ):
         function = option(function)
     return function
+
+
+def allows_weak_sandbox(function: Function) -> Function:
+    """`--allow-weak-sandbox`, for the commands that run somebody's code."""
+    return click.option(
+        "--allow-weak-sandbox",
+        "allow_weak",
+        is_flag=True,
+        help="Where no sandbox isolates fully, run in one that is weaker, to try things out: nothing will be promoted.",
+    )(function)
+
+
+def warn_of_weak(sandbox: Sandbox, silent: bool, places: bool = True) -> None:
+    """Said before anything is run, on stderr where stdout is one document; nothing where the sandbox is full.
+
+    `places`: whether what is tried takes places in the season.
+    """
+    if sandbox.isolation != "weak":
+        return
+    cost = (
+        ". What is tried is archived and takes places in the season, so use a copy of the workspace" if places else ""
+    )
+    click.echo(f"[ALERT] {WEAK} ({sandbox.name}){cost}.", err=silent)
 
 
 def find_workspace(given: Path | None) -> Workspace:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from agent.cli.options import common, find_workspace, print_json
+from agent.cli.options import WEAK, allows_weak_sandbox, common, find_workspace, print_json, warn_of_weak
 
 if TYPE_CHECKING:
     from agent.night import Goal, NightResult
@@ -38,9 +38,16 @@ INTERRUPTED = 130
     help="Try only candidates that change a comment or nothing: each promotion would be a false one. They take"
     " places in the season like any other, so use a copy of the workspace.",
 )
+@allows_weak_sandbox
 @common
 def command(
-    cycles: int | None, until: str | None, forever: bool, null: bool, workspace_dir: Path | None, as_json: bool
+    cycles: int | None,
+    until: str | None,
+    forever: bool,
+    null: bool,
+    allow_weak: bool,
+    workspace_dir: Path | None,
+    as_json: bool,
 ) -> int:
     """Run the loop until first, out of ideas, out of budget or the season's end.
 
@@ -52,12 +59,12 @@ def command(
         raise click.UsageError("at most one of --cycles, --until and --forever")
     goal = Goal(cycles=cycles, until=_moment(until) if until else None, forever=forever, null=null)
     workspace = find_workspace(workspace_dir)
-    result = a_night(workspace, goal, silent=as_json)
+    result = a_night(workspace, goal, silent=as_json, allow_weak=allow_weak)
     report(workspace, result, as_json, null)
     return 1 if result.failed else 0
 
 
-def a_night(workspace: Workspace, goal: Goal, silent: bool, name: str = "run") -> NightResult:
+def a_night(workspace: Workspace, goal: Goal, silent: bool, name: str = "run", allow_weak: bool = False) -> NightResult:
     """Run a night with live progress, Ctrl-C and all."""
     from agent import night
     from agent.wiring import open_services
@@ -65,14 +72,18 @@ def a_night(workspace: Workspace, goal: Goal, silent: bool, name: str = "run") -
 
     with ExitStack() as stack:
         progress = stack.enter_context(progress_on(silent))
-        services = stack.enter_context(open_services(workspace, progress, f"agent {name}", null=goal.null))
+        services = stack.enter_context(
+            open_services(workspace, progress, f"agent {name}", null=goal.null, allow_weak=allow_weak)
+        )
+        warn_of_weak(services.sandbox, silent)
         stack.enter_context(stopping(services))
         try:
             return night.run(services, goal)
         except (Interrupted, KeyboardInterrupt) as error:
             how = "at a safe point" if isinstance(error, Interrupted) else "at once"
             null = " --null" if goal.null and not goal.only else ""
-            _interrupted(services, workspace, how, f"agent {name}{null}", silent)
+            weak = " --allow-weak-sandbox" if allow_weak else ""
+            _interrupted(services, workspace, how, f"agent {name}{null}{weak}", silent)
             raise click.exceptions.Exit(INTERRUPTED) from error
 
 
@@ -107,6 +118,7 @@ def report(workspace: Workspace, result: NightResult, as_json: bool, null: bool 
                 "promoted": list(result.promoted),
                 "failed": result.failed,
                 "null": null,
+                "isolation": result.isolation,
                 "workspace": str(workspace.root),
             }
         )
@@ -114,6 +126,8 @@ def report(workspace: Workspace, result: NightResult, as_json: bool, null: bool 
     promoted = ", ".join(result.promoted) or "nothing"
     click.echo(f"{result.night} ended: {result.reason}")
     click.echo(f"{result.cycles} cycles, {result.runs} runs, promoted: {promoted}")
+    if result.isolation == "weak":
+        click.echo(f"{WEAK.replace('will be', 'could be').capitalize()}.")
     if null:
         false = len(result.promoted)
         click.echo(f"A null night: no candidate changed more than a comment, so {false} of its promotions are false.")

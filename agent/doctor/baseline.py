@@ -46,12 +46,14 @@ class Baseline:
         opened: Opened,
         tell: Callable[[str], None],
         cancel: threading.Event,
+        allow_weak: bool = False,
     ) -> None:
         self.workspace = workspace
         self.target = target
         self.opened = opened
         self.tell = tell
         self.cancel = cancel
+        self.allow_weak = allow_weak
 
     def check(self) -> Iterator[Finding]:
         """Hold the workspace for as long as the runs take, so that no night runs beside them."""
@@ -81,7 +83,8 @@ class Baseline:
 
     def _runs(self, root: Path) -> Iterator[Finding]:
         solution, commit = self.opened.solution, self.opened.commit
-        runner = Runner(self.target, self.opened.folder, solution, choose(self.workspace.agent / "sandbox"), root)
+        sandbox = choose(self.workspace.agent / "sandbox", self.allow_weak)
+        runner = Runner(self.target, self.opened.folder, solution, sandbox, root)
         one, other = seeds.check_seeds(0, 2)
         quick = Plan("production", "production", "validation", commit, commit, one, fast=True)
         first, second = (Plan("production", "production", "check", commit, commit, seed) for seed in (one, other))

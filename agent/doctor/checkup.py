@@ -33,6 +33,8 @@ class Wish:
     trouble: BadInput | None = None
     """Why there is no workspace, or what it lacks."""
     baseline: bool = True
+    allow_weak: bool = False
+    """Where no full sandbox can be had, a weak one is looked at and used."""
     tell: Callable[[str], None] = _quietly
     cancel: threading.Event = field(default_factory=threading.Event)
     clock: Clock = system_clock
@@ -50,7 +52,7 @@ def examine(wish: Wish) -> Iterator[Finding]:
     yield from guarded("packages", machine.packages)
     yield from guarded("git", machine.git)
     wish.tell("sandbox: trying what it contains")
-    isolated = list(guarded("sandbox", lambda: machine.sandbox(_state(workspace if own else None))))
+    isolated = list(guarded("sandbox", lambda: machine.sandbox(_state(workspace if own else None), wish.allow_weak)))
     wish.tell("reading the workspace")
     yield from isolated
     yield from guarded("GPUs", lambda: machine.gpus(target))
@@ -80,7 +82,7 @@ def examine(wish: Wish) -> Iterator[Finding]:
     if contract.opened is None or not own or any(one.status == "fail" for one in (*isolated, *agreed)):
         yield warn("baseline", "not run: what it needs failed above", "mend that and run `agent doctor` again")
         return
-    yield from Baseline(workspace, target, contract.opened, wish.tell, wish.cancel).check()
+    yield from Baseline(workspace, target, contract.opened, wish.tell, wish.cancel, wish.allow_weak).check()
 
 
 def _state(workspace: Workspace | None) -> Path | None:

@@ -105,19 +105,23 @@ def git() -> Iterator[Finding]:
         yield ok("git", f"{match[0]} at {path}")
 
 
-def sandbox(state: Path | None) -> Iterator[Finding]:
+def sandbox(state: Path | None, allow_weak: bool = False) -> Iterator[Finding]:
     """The backend that runs candidates, and each capability as it was measured just now."""
-    from sandbox.backends import choose
+    from sandbox.backends import WEAK_HINT, choose
 
     with tempfile.TemporaryDirectory(prefix="agent-doctor-") as folder:
         try:
-            capabilities = choose(state or Path(folder)).doctor()
+            capabilities = choose(state or Path(folder), allow_weak).doctor()
         except SandboxUnavailable as error:
             for line in str(error).splitlines()[1:]:
                 reason, _, fix = line.rpartition(": ")
-                yield fail("sandbox", reason or line, fix)
+                yield (warn if line == WEAK_HINT else fail)("sandbox", reason or line, fix)
             return
-    yield ok("sandbox", f"{capabilities.backend}, isolation {capabilities.isolation}")
+    found = f"{capabilities.backend}, isolation {capabilities.isolation}"
+    if capabilities.isolation == "weak":
+        yield warn("sandbox", f"{found}: nothing will be promoted", "apt-get install bubblewrap")
+    else:
+        yield ok("sandbox", found)
     for item in capabilities.items:
         contained = item.level not in {"no", "none"} or item.name == "GPU"
         yield (ok if contained else fail)(f"sandbox: {item.name}", f"{item.level}: {item.why}")

@@ -76,7 +76,8 @@ def _summary(known: Chronicle, statuses: Mapping[str, str]) -> str:
     )
     rows.append(("Hypotheses", ", ".join(f"{now[state]} {state}" for state in states)))
     ends = ", ".join(f"{count} {status}" for status, count in sorted(known.run_outcomes.items()))
-    rows.append(("Runs", f"{known.runs} ({ends})" if known.runs else "none"))
+    weak = f"; {known.weak_runs} in a weak sandbox, on which nothing is promoted" if known.weak_runs else ""
+    rows.append(("Runs", f"{known.runs} ({ends}){weak}" if known.runs else "none"))
     rows.append(("Run time", f"{known.run_seconds / 3600:.2f} h"))
     rows.append(("Cycles, nights", f"{known.cycles} in {plural(len(known.nights), 'night')}"))
     rows.append(

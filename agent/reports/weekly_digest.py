@@ -185,6 +185,8 @@ def _experiments(known: Chronicle, week: Week) -> Iterator[str]:
     if nights:
         runs, seconds = sum(night.runs for night in nights), sum(night.run_seconds for night in nights)
         yield f"{plural(len(nights), 'night')}: {plural(runs, 'run')}, {duration(seconds)} of run time"
+    if weak := sum(night.weak_runs for night in nights):
+        yield f"⚠️ {plural(weak, 'run')} in a weak sandbox: the gate promotes nothing on them"
 
 
 def _ended(account: Account) -> str:

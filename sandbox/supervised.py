@@ -1,0 +1,219 @@
+"""What the backends made of namespaces share: one run, from its specification to its outcome.
+
+A base of `sandbox.bubblewrap` and `sandbox.namespaces`, which say what puts the walls up. Each run is watched by a
+process of its own (`sandbox.supervisor`), so several threads may run at once and a killed orchestrator leaves nothing
+running.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import marshal
+import os
+import platform
+import threading
+import time
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sandbox import (
+    bwrap_arguments,
+    cgroups,
+    hard_disk,
+    markers,
+    processes,
+    seccomp,
+    slots,
+    specification,
+    supervisors,
+    trees,
+)
+from sandbox.contract import Capabilities, Isolation, Outcome, OutputFile, Reason, RunSpec, SandboxUnavailable
+from sandbox.diagnosis import Host, diagnose
+from sandbox.outputs import plain_text
+
+_TAIL_CHARS = 4000
+
+
+@dataclass(frozen=True, slots=True)
+class _Report:
+    """What the supervisor says about a run; the fields are the keys of its marshalled answer."""
+
+    reason: Reason
+    detail: str
+    status: int | None
+    wall_s: float
+    cpu_s: float
+    peak: int
+    output_bytes: int
+    tail: bytes
+    left: list[str]
+    peak_disk: int = 0
+    peak_files: int = 0
+    peak_processes: int = 0
+    files: list[tuple[str, int, str]] | None = None
+    """What the supervisor carried into the output folder, where it had a file system of its own for the run."""
+    ignored: list[str] = field(default_factory=list)
+
+
+class Supervised(ABC):
+    """Runs commands under a supervisor; `state` is a folder for the markers of its runs."""
+
+    name: str
+    isolation: Isolation
+
+    def __init__(self, state: Path) -> None:
+        self._state = state.absolute()
+        self._lock = threading.Lock()
+        self._known: Host | None = None
+
+    @abstractmethod
+    def examine(self) -> Host:
+        """What this host offers, looked at anew."""
+
+    def doctor(self) -> Capabilities:
+        """Try each capability in a real run and tell what was found."""
+        return diagnose(self, self._host(), self._state)
+
+    def reap(self) -> tuple[str, ...]:
+        """Remove what dead orchestrators left; one line for each thing removed."""
+        return (
+            *markers.clear_dead(self._runs),
+            *cgroups.remove_dead_trials(),
+            *hard_disk.remove_unfinished(self._state),
+        )
+
+    def run(self, spec: RunSpec, cancel: threading.Event) -> Outcome:
+        """Run one command to its end or to a limit; whatever it started is gone when this returns."""
+        specification.check(spec)
+        host = self._host()
+        if host.reasons:
+            raise SandboxUnavailable("\n".join(host.reasons))
+        with slots.hold_gpus(spec.gpus, cancel) as gpu_locks, _identity(host, spec) as (identity, slot_locks):
+            filter_code = seccomp.build_filter(platform.machine(), visible_memory_only=host.groups is None)
+            nproc = host.other_tasks() + spec.limits.processes
+            line = bwrap_arguments.build(spec, host.program, identity, filter_code, nproc)
+            self._runs.mkdir(parents=True, exist_ok=True)
+            name = uuid.uuid4().hex
+            job = _job(spec, host, identity, line, filter_code)
+            job |= {"name": name, "marker": str(self._runs / f"{name}.run")}
+            if identity.as_root and not any(spec.out.iterdir()):
+                job["disk_template"] = hard_disk.template(self._state, spec.limits.disk_bytes, spec.limits.files)
+            report = _supervise(job, cancel, (*gpu_locks, *slot_locks))
+            for cover in line.covers:
+                with contextlib.suppress(OSError):
+                    (spec.out / cover).rmdir()
+            return _outcome(self.name, self.isolation, spec, report, line.digest)
+
+    @property
+    def _runs(self) -> Path:
+        return self._state / "runs"
+
+    def _host(self) -> Host:
+        """What this host offers; looked at once, because it does not change while we run."""
+        with self._lock:
+            if self._known is None or self._known.reasons:
+                self._known = self.examine()
+            return self._known
+
+
+def _supervise(job: dict[str, object], cancel: threading.Event, locks: tuple[int, ...]) -> _Report:
+    """Have a supervisor do the job and report; where it was ended itself, clear up after it."""
+    began = time.monotonic()
+    answer, complaint = supervisors.supervise(marshal.dumps(job), cancel, locks)
+    try:
+        values = marshal.loads(answer)  # noqa: S302 - written by our own supervisor, which never runs the candidate
+    except (EOFError, ValueError, TypeError):
+        for _ in markers.clear_run(Path(str(job["marker"]))):
+            pass  # it says what it removes
+        text = f"the supervisor ended without a report: {complaint or 'somebody killed it'}"
+        return _Report("infra", text, None, time.monotonic() - began, 0.0, 0, 0, b"", [])
+    return _Report(**values)
+
+
+@contextlib.contextmanager
+def _identity(host: Host, spec: RunSpec) -> Iterator[tuple[bwrap_arguments.Identity, tuple[int, ...]]]:
+    """Who the command runs as, with the output folder made theirs where that is somebody else."""
+    if not host.as_root:
+        yield bwrap_arguments.Identity(os.getuid(), os.getgid(), as_root=False), ()
+        return
+    with slots.hold_slot() as slot:
+        trees.give(spec.out, slot.uid)
+        spec.out.chmod(0o700)
+        try:
+            yield bwrap_arguments.Identity(slot.uid, slot.uid, as_root=True), (slot.lock,)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.chown(spec.out, 0, 0)
+                spec.out.chmod(0o755)
+
+
+def _job(
+    spec: RunSpec, host: Host, identity: bwrap_arguments.Identity, line: bwrap_arguments.CommandLine, filter_code: bytes
+) -> dict[str, object]:
+    """The supervisor's job; its keys are the attributes of `sandbox.watching.Job`."""
+    limits = spec.limits
+    groups = host.groups or cgroups.Parents(0, "", "")
+    return {
+        "program": host.program.path,
+        "arguments": list(line.arguments),
+        "command": list(line.command),
+        "passwd": line.passwd,
+        "group": line.group,
+        "seccomp": filter_code,
+        "out": str(spec.out.absolute()),
+        "log": str(spec.log.absolute()) if spec.log is not None else "",
+        "parent": os.getpid(),
+        "parent_start": processes.start_time(os.getpid()),
+        "uid": identity.uid,
+        "disk_template": "",
+        "wall_s": float(limits.wall_s),
+        "cpu_s": float(limits.cpu_s or 0.0),
+        "memory_bytes": int(limits.memory_bytes),
+        "processes": int(limits.processes),
+        "disk_bytes": int(limits.disk_bytes),
+        "files": int(limits.files),
+        "output_bytes": int(limits.output_bytes),
+        "nproc": int(limits.processes) if identity.as_root else 0,
+        "cgroup_version": groups.version,
+        "cgroup_memory": groups.memory,
+        "cgroup_pids": groups.pids,
+    }
+
+
+def _outcome(backend: str, isolation: Isolation, spec: RunSpec, report: _Report, digest: str) -> Outcome:
+    """What the caller gets: the report, and the manifest of what the run left."""
+    notes = [report.detail] if report.detail else []
+    notes += [f"not removed: {left}" for left in report.left]
+    reason: Reason = report.reason
+    found = trees.Collected(ignored=report.ignored)
+    if report.files is not None:
+        found.files = [OutputFile(*file) for file in report.files]
+    else:
+        try:
+            found = trees.collect(spec.out, spec.limits.files, spec.limits.disk_bytes)
+        except OSError as error:
+            notes.append(f"the output could not be read: {error.strerror}")
+            reason = "infra"
+    tail = plain_text(report.tail.decode("utf-8", errors="replace"), 1 << 20)[-_TAIL_CHARS:]
+    return Outcome(
+        reason=reason,
+        status=report.status,
+        wall_s=report.wall_s,
+        cpu_s=report.cpu_s,
+        peak_memory_bytes=report.peak,
+        output_bytes=report.output_bytes,
+        tail=tail,
+        manifest=tuple(found.files),
+        backend=backend,
+        isolation=isolation,
+        flags_sha256=digest,
+        detail="; ".join([*notes, *found.ignored]),
+        ignored=tuple(found.ignored),
+        peak_disk_bytes=report.peak_disk,
+        peak_files=report.peak_files,
+        peak_processes=report.peak_processes,
+    )
