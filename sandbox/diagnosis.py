@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -146,30 +147,56 @@ def diagnose(sandbox: Sandbox, host: Host, state: Path) -> Capabilities:
     """Two real runs, one that tries to get out and one that takes too much memory, and what they came to."""
     if host.reasons:
         return Capabilities(sandbox.name, usable=False, isolation="full", items=(), reasons=host.reasons)
-    state.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="doctor-", dir=state) as folder, socket.socket() as listener:
-        secret = Path(folder, "secret")
-        secret.write_text("nobody inside may read this", encoding="ascii")
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        try:
-            probe = _try(sandbox, folder, _PROBE, str(listener.getsockname()[1]), str(secret))
-            hog = _try(sandbox, folder, _HOG)
-        except BadInput as error:
-            return Capabilities(sandbox.name, usable=False, isolation="full", items=(), reasons=(str(error),))
-    return _capabilities(sandbox.name, host, probe, hog)
+    try:
+        tried = Prober(sandbox, state, Path(sys.executable)).try_everything()
+    except BadInput as error:
+        return Capabilities(sandbox.name, usable=False, isolation="full", items=(), reasons=(str(error),))
+    return findings(sandbox.name, tried, _memory(host), _DISK, _gpu())
 
 
-def _try(sandbox: Sandbox, folder: str, program: str, *arguments: str) -> Outcome:
-    out = Path(tempfile.mkdtemp(prefix="out-", dir=folder))
-    python = Path(sys.executable)
-    limits = Limits(wall_s=_PROBE_S, memory_bytes=128 << 20, disk_bytes=16 << 20)
-    spec = RunSpec("doctor", (str(python), "-I", "-S", "-c", program, *arguments), out, limits, python=python)
-    return sandbox.run(spec, threading.Event())
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """How the two probes of a backend ended."""
+
+    probe: Outcome
+    hog: Outcome
 
 
-def _capabilities(name: str, host: Host, probe: Outcome, hog: Outcome) -> Capabilities:
-    """Findings in words. Anything that should be contained and was not makes the backend unusable."""
+class Prober:
+    """Runs the probes in any backend. Without `python` they run on the `python3` that stands inside."""
+
+    def __init__(self, sandbox: Sandbox, state: Path, python: Path | None) -> None:
+        self._sandbox = sandbox
+        self._state = state
+        self._python = python
+
+    def try_everything(self) -> Tried:
+        """One run that tries to get out and one that takes too much memory, side by side."""
+        self._state.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="doctor-", dir=self._state) as folder, socket.socket() as listener:
+            secret = Path(folder, "secret")
+            secret.write_text("nobody inside may read this", encoding="ascii")
+            listener.bind(("127.0.0.1", 0))
+            listener.listen()
+            with ThreadPoolExecutor(1) as pool:
+                hog = pool.submit(self._try, folder, _HOG)
+                probe = self._try(folder, _PROBE, str(listener.getsockname()[1]), str(secret))
+                return Tried(probe, hog.result())
+
+    def _try(self, folder: str, program: str, *arguments: str) -> Outcome:
+        out = Path(tempfile.mkdtemp(prefix="out-", dir=folder))
+        limits = Limits(wall_s=_PROBE_S, memory_bytes=128 << 20, disk_bytes=16 << 20)
+        first = "python3" if self._python is None else str(self._python)
+        spec = RunSpec("doctor", (first, "-I", "-S", "-c", program, *arguments), out, limits, python=self._python)
+        return self._sandbox.run(spec, threading.Event())
+
+
+def findings(name: str, tried: Tried, memory: Capability, disk: Capability, gpu: Capability) -> Capabilities:
+    """Findings in words. Anything that should be contained and was not makes the backend unusable.
+
+    `memory` is what holds the limit, if the probe shows that anything does.
+    """
+    probe, hog = tried.probe, tried.hog
     try:
         found = json.loads(probe.tail)
     except json.JSONDecodeError:
@@ -188,7 +215,9 @@ def _capabilities(name: str, host: Host, probe: Outcome, hog: Outcome) -> Capabi
         )
         for what, (leaked, that) in escapes.items()
     ]
-    items += [_memory(host, hog), _DISK, _gpu()]
+    if hog.reason not in ("oom", "memory"):
+        memory = Capability("memory", "none", f"a probe took 192 MiB of 128 MiB and ended with {hog.reason}")
+    items += [memory, disk, gpu]
     reasons = tuple(f"{item.name}: {item.why}" for item in items if item.level in ("no", "none") and item.name != "GPU")
     return Capabilities(name, usable=not reasons, isolation="full", items=tuple(items), reasons=reasons)
 
@@ -196,9 +225,7 @@ def _capabilities(name: str, host: Host, probe: Outcome, hog: Outcome) -> Capabi
 _DISK = Capability("disk", "soft", "the output folder is measured every 0.1 s and single files are capped")
 
 
-def _memory(host: Host, hog: Outcome) -> Capability:
-    if hog.reason not in ("oom", "memory"):
-        return Capability("memory", "none", f"a probe took 192 MiB of 128 MiB and ended with {hog.reason}")
+def _memory(host: Host) -> Capability:
     if host.groups is not None:
         return Capability("memory", "cgroup", f"control groups version {host.groups.version} in {host.groups.memory}")
     return Capability("memory", "watchdog", "no control group may be made here; the tree is summed every 50 ms")

@@ -12,18 +12,18 @@ from typing import Any
 
 import pytest
 import sandbox_programs as programs
-from sandbox_backends import NOBODY, make, ordinary_user
+from sandbox_backends import BACKENDS, NOBODY, make, ordinary_user
 
 from sandbox.contract import Sandbox
 
 
-@pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
-    return make("bwrap", tmp_path_factory.mktemp("state"))
+@pytest.fixture(scope="module", params=sorted(BACKENDS))
+def own(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
+    return make(request.param, tmp_path_factory.mktemp("state"))
 
 
 @pytest.fixture(scope="module")
-def as_nobody(own: Sandbox) -> Iterator[dict[str, Any]]:
+def as_nobody() -> Iterator[dict[str, Any]]:
     """What the same programs came to when started by an ordinary user."""
     with ordinary_user() as user:
         (user.home / "play").mkdir()

@@ -56,6 +56,12 @@ def sandbox(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     return make(request.param, tmp_path_factory.mktemp("the state"))
 
 
+@pytest.fixture(scope="module")
+def bwrap(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
+    """For what only bubblewrap has: a supervisor for each run. test_sandbox_docker.py has the like for containers."""
+    return make("bwrap", tmp_path_factory.mktemp("the state"))
+
+
 def eventually(condition: Callable[[], object], patience_s: float) -> bool:
     deadline = time.monotonic() + patience_s
     while not condition():
@@ -96,7 +102,7 @@ class Running:
 
 
 @pytest.fixture(params=["this user", "an ordinary user"])
-def running(request: pytest.FixtureRequest, sandbox: Sandbox, tmp_path: Path) -> Iterator[Running]:
+def running(request: pytest.FixtureRequest, bwrap: Sandbox, tmp_path: Path) -> Iterator[Running]:
     with ordinary_user() if request.param == "an ordinary user" else nullcontext() as user:
         started = Running((user.home if user is not None else tmp_path) / "a folder", user)
         yield started
@@ -156,7 +162,7 @@ def test_reap_leaves_a_living_run_alone(running: Running) -> None:
     assert running.process.poll() is None
 
 
-def test_a_killed_supervisor_is_our_fault_and_leaves_nothing(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_a_killed_supervisor_is_our_fault_and_leaves_nothing(bwrap: Sandbox, tmp_path: Path) -> None:
     state, out, outcomes = tmp_path / "state", tmp_path / "out", []
     out.mkdir()
     own = Bubblewrap(state)
@@ -183,7 +189,7 @@ def test_a_run_survives_the_end_of_the_thread_that_prepared_it(sandbox: Sandbox,
     assert sandbox.run(RunSpec("r1", ("sleep", "0.3"), tmp_path, LIMITS), threading.Event()).status == 0
 
 
-def test_a_flood_of_output_costs_the_supervisor_no_memory(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_a_flood_of_output_costs_the_supervisor_no_memory(bwrap: Sandbox, tmp_path: Path) -> None:
     state, out = tmp_path / "state", tmp_path / "out"
     out.mkdir()
     program = "import os\nfor _ in range(400): os.write(1, bytes(1 << 20))\nimport time\ntime.sleep(1.0)"
