@@ -148,7 +148,9 @@ def _command(
     if tools is None:
         return {"Entrypoint": [first], "Cmd": rest, "Env": pairs}
     clock = str(math.ceil(spec.limits.wall_s) + GRACE_S)
-    words = [*tools.words("timeout"), "-s", "KILL", clock, *tools.words("env"), "-i", *pairs, first, *rest]
+    # The engine carries the two outputs side by side; made one here, their lines stay in order.
+    words = [*tools.words("sh"), "-c", 'exec "$@" 2>&1', "sh", *tools.words("timeout"), "-s", "KILL", clock]
+    words += [*tools.words("env"), "-i", *pairs, first, *rest]
     return {"Entrypoint": words[:1], "Cmd": words[1:], "Env": []}
 
 
@@ -199,8 +201,8 @@ def _gpus(spec: RunSpec) -> list[tuple[str, int]]:
 def _private_folders(mounts: _Mounts, spec: RunSpec, image: Image) -> None:
     limits = spec.limits
     size = min(limits.memory_bytes, limits.disk_bytes)
-    # A little more than may be there: the limit itself is watched, and ends a run with a reason of its own.
-    inodes = limits.files + 64
+    # More than may be there: the limit itself is watched, and ends a run with a reason of its own.
+    inodes = 4 * limits.files + 4096
     mounts.memory("/tmp", f"rw,nosuid,nodev,exec,mode=1777,size={size},nr_inodes={inodes}")  # noqa: S108 - inside
     if not spec.gpus:
         # Whatever the engine shows of the host's devices and control groups; closed to all but root.

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 RUNTIME_VARIABLE = "AGENT_DOCKER_RUNTIME"
 """Names another runtime of the engine for candidates, such as runsc; a property of the machine, not of a target."""
 ANSWERS_WITHIN_S = 60.0
+_CONNECTS_WITHIN_S = 10.0
+_USUAL = "unix:///var/run/docker.sock"
 _MENDING = "start it (sudo systemctl start docker), or name another one in DOCKER_HOST"
 
 
@@ -53,6 +55,8 @@ class Image:
 
 def connect(timeout_s: float = ANSWERS_WITHIN_S) -> APIClient:
     """A connection to the engine; SandboxUnavailable, with what mends it, where there is none."""
+    if trouble := _trouble_with_socket(os.environ.get("DOCKER_HOST") or _USUAL):
+        raise _unreachable(trouble)
     from docker import APIClient
     from docker.errors import DockerException
     from docker.utils import kwargs_from_env
@@ -62,8 +66,25 @@ def connect(timeout_s: float = ANSWERS_WITHIN_S) -> APIClient:
         settings = kwargs_from_env()
         return APIClient(**settings, version="auto", timeout=timeout_s)
     except (DockerException, RequestException, OSError, ValueError) as error:
-        where = os.environ.get("DOCKER_HOST", "the usual socket")
-        raise SandboxUnavailable(f"no container engine answers at {where} ({_short(error)}): {_MENDING}") from error
+        raise _unreachable(_short(error)) from error
+
+
+def _trouble_with_socket(host: str) -> str:
+    """Why a unix socket cannot be connected to; found out before docker-py is asked, which takes longer to say it."""
+    if not host.startswith("unix://"):
+        return ""
+    with socket.socket(socket.AF_UNIX) as trial:
+        trial.settimeout(_CONNECTS_WITHIN_S)
+        try:
+            trial.connect(host.removeprefix("unix://"))
+        except OSError as error:
+            return error.strerror or str(error)
+    return ""
+
+
+def _unreachable(trouble: str) -> SandboxUnavailable:
+    where = os.environ.get("DOCKER_HOST") or _USUAL
+    return SandboxUnavailable(f"no container engine answers at {where} ({trouble}): {_MENDING}")
 
 
 def examine(client: APIClient) -> Engine:

@@ -1,8 +1,8 @@
 """Programs of this host that a container starts its command with, whatever its image holds.
 
-`timeout` ends the command where nobody else is left to do so, and `env` gives it exactly the variables it is to
-have. Both run on this host's own loader and libraries, shown read-only in a folder of their own, so an image needs
-neither. Where the engine is not beside us (its kernel is not ours), there are none. Called by
+`timeout` ends the command where nobody else is left to do so, `env` gives it exactly the variables it is to have,
+and `sh` makes its two outputs one. They run on this host's own loader and libraries, shown read-only in a folder of their own, so an image needs
+none of them. Where the engine is not beside us (its kernel is not ours), there are none. Called by
 `sandbox.docker_arguments`.
 """
 
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 INSIDE = "/.sandbox"
-_PROGRAMS = ("/usr/bin/timeout", "/usr/bin/env")
+_PROGRAMS = ("/bin/sh", "/usr/bin/timeout", "/usr/bin/env")
 _LOADERS = ("/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1")
 _LIBRARY = re.compile(r"^\s*(\S+) => (/\S+) \(0x[0-9a-f]+\)$", re.MULTILINE)
 _PATIENCE_S = 10.0

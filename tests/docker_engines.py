@@ -22,6 +22,9 @@ from pathlib import Path
 from docker import APIClient
 from docker.errors import DockerException, ImageNotFound
 
+from sandbox.contract import SandboxUnavailable
+from sandbox.docker_client import connect
+
 EMPTY = "sbx/empty"
 _FOLDER = Path(tempfile.gettempdir()) / f"auto-benchmark-test-engine-{os.geteuid()}"
 _READY_WITHIN_S = 30.0
@@ -41,13 +44,9 @@ def provide() -> str:
     return ""
 
 
-def client() -> APIClient:
-    return APIClient(base_url=os.environ.get("DOCKER_HOST"), version="auto", timeout=60)
-
-
 def import_image(name: str, files: dict[str, Path], changes: list[str] | None = None) -> str:
     """An image of these files (path inside: path here) alone; returns its digest."""
-    engine = client()
+    engine = connect()
     with engine:
         if files or not _known(engine, name):
             text = io.BytesIO()
@@ -73,9 +72,9 @@ def _known(engine: APIClient, name: str) -> bool:
 
 def _answers() -> bool:
     try:
-        with client() as engine:
+        with connect() as engine:
             return bool(engine.ping())
-    except (DockerException, OSError):
+    except (SandboxUnavailable, DockerException, OSError):
         return False
 
 
