@@ -65,7 +65,7 @@ def _compose(
     for event in log.read_new(0):
         history.apply(event)
     solution = Solution(open_repository(folder, target.solution.base), target, workspace.worktrees)
-    sandbox = choose(workspace.agent / "sandbox")
+    sandbox = choose(workspace.agent / "sandbox", image=target.environment.image)
     runner = Runner(target, folder, solution, sandbox, workspace.root)
     return Services(
         workspace=workspace,

@@ -24,7 +24,7 @@ from sandbox.interpreters import Installation, discover
 
 HELPERS = 2
 """Processes of ours beside the command: the engine's first process, which reaps, and `timeout`."""
-GRACE_S = 15
+GRACE_S = 5
 """How long after its limit a run ends by itself, should nobody be there to end it."""
 LEAST_MEMORY = 6 << 20
 _SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
@@ -89,7 +89,9 @@ def build(spec: RunSpec, engine: Engine, image: Image, place: Place, *, show_hos
     if spec.limits.memory_bytes < LEAST_MEMORY:
         found = f"{spec.limits.memory_bytes} bytes"
         raise BadInput(
-            Problem(f"run {spec.run_id[:64]!a}", found, f"at least {LEAST_MEMORY} in a container", "limits.memory_bytes")
+            Problem(
+                f"run {spec.run_id[:64]!a}", found, f"at least {LEAST_MEMORY} in a container", "limits.memory_bytes"
+            )
         )
     installation = discover(spec.python) if show_host_system and spec.python is not None else None
     tools = docker_tools.find() if engine.near else None
@@ -99,7 +101,7 @@ def build(spec: RunSpec, engine: Engine, image: Image, place: Place, *, show_hos
     _materials(mounts, spec, place)
     if show_host_system:
         _host_system(mounts)
-    covers = _show_installation(mounts, installation, place) if installation is not None else ()
+    covers = _show_installation(mounts, installation) if installation is not None else ()
     for path, name in tools.files if tools is not None else ():
         mounts.bind(path, f"{docker_tools.INSIDE}/{name}")
     values = variables(spec, image)
@@ -269,7 +271,7 @@ def _host_system(mounts: _Mounts) -> None:
             mounts.bind(Path("/etc", name), f"/etc/{name}")
 
 
-def _show_installation(mounts: _Mounts, installation: Installation, place: Place) -> tuple[str, ...]:
+def _show_installation(mounts: _Mounts, installation: Installation) -> tuple[str, ...]:
     """Every path of the host's interpreter at its own place; returns names of the output folder to tidy away."""
     covers = covered_names(installation)
     for name in covers:

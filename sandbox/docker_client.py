@@ -41,6 +41,8 @@ class Engine:
     runtime: str = ""
     near: bool = False
     """Whether it runs beside us, on this kernel and these files, so that its containers show in our /proc."""
+    nvidia: bool = False
+    """Whether NVIDIA's container toolkit is set up for it."""
     reasons: tuple[str, ...] = ()
 
 
@@ -101,6 +103,7 @@ def examine(client: APIClient) -> Engine:
         groups=str(found.get("CgroupVersion") or "1"),
         group_driver=str(found.get("CgroupDriver", "")),
         runtime=runtime,
+        nvidia="nvidia" in (found.get("Runtimes") or {}),
         near=kernel and sys.platform == "linux" and url.startswith("http+docker"),
     )
     return _with_reasons(engine, found)

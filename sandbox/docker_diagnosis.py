@@ -57,4 +57,7 @@ def _gpu(engine: docker_client.Engine) -> Capability:
     found = gpus.present()
     if not found:
         return Capability("GPU", "no", "no /dev/nvidia* on this host")
-    return Capability("GPU", "yes", f"NVIDIA devices {', '.join(map(str, found))}, if the engine has NVIDIA's toolkit")
+    named = ", ".join(map(str, found))
+    if not engine.nvidia:
+        return Capability("GPU", "no", f"devices {named}, but the engine lacks NVIDIA's container toolkit")
+    return Capability("GPU", "yes", f"NVIDIA devices {named}, handed in by the engine's NVIDIA runtime")

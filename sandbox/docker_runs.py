@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 from sandbox import docker_groups, watching
 from sandbox.contract import Reason, SandboxUnavailable
 from sandbox.docker_client import explain
-from sandbox.docker_tools import INSIDE
 from sandbox.docker_leftovers import remove_one
+from sandbox.docker_tools import INSIDE
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -235,7 +235,7 @@ class _Run:
         return dict(self._client.inspect_container(self._container)["State"])
 
     def _drain(self, stream: socket.socket) -> None:
-        """Take the output as it comes, in frames of the engine's: one byte of kind, three of nothing, four of length."""
+        """Take the output as it comes, in the engine's frames: a byte of kind, three of nothing, four of length."""
         buffer = b""
         wanted = 0
         try:
@@ -299,5 +299,3 @@ def _moment(text: str) -> float:
     digits = "".join(character for character in rest if character.isdigit())[:9] if rest else ""
     base = datetime.fromisoformat(f"{whole.removesuffix('Z')}+00:00").timestamp()
     return base + (int(digits) / 10 ** len(digits) if digits else 0.0)
-
-

@@ -1,9 +1,9 @@
 """Programs of this host that a container starts its command with, whatever its image holds.
 
 `timeout` ends the command where nobody else is left to do so, `env` gives it exactly the variables it is to have,
-and `sh` makes its two outputs one. They run on this host's own loader and libraries, shown read-only in a folder of their own, so an image needs
-none of them. Where the engine is not beside us (its kernel is not ours), there are none. Called by
-`sandbox.docker_arguments`.
+and `sh` makes its two outputs one. They run on this host's own loader and libraries, shown read-only in a folder of
+their own, so an image needs none of them. Where the engine is not beside us (its kernel is not ours), there are
+none. Called by `sandbox.docker_arguments`.
 """
 
 from __future__ import annotations

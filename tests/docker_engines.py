@@ -91,9 +91,25 @@ def _start() -> str:
             return ""
         with (_FOLDER / "log").open("w") as log:
             subprocess.Popen(
-                ["dockerd", "--iptables=false", "--ip6tables=false", "--bridge=none", "-H", f"unix://{_FOLDER}/sock",
-                 "--data-root", _FOLDER / "data", "--exec-root", _FOLDER / "exec", "--pidfile", _FOLDER / "pid"],
-                stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True, cwd="/",
+                [
+                    "dockerd",
+                    "--iptables=false",
+                    "--ip6tables=false",
+                    "--bridge=none",
+                    "-H",
+                    f"unix://{_FOLDER}/sock",
+                    "--data-root",
+                    _FOLDER / "data",
+                    "--exec-root",
+                    _FOLDER / "exec",
+                    "--pidfile",
+                    _FOLDER / "pid",
+                ],
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+                cwd="/",
             ).returncode = 0  # not ours to wait for: another test process may be the one that stops it
         deadline = time.monotonic() + _READY_WITHIN_S
         while not _answers():

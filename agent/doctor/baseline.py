@@ -81,7 +81,8 @@ class Baseline:
 
     def _runs(self, root: Path) -> Iterator[Finding]:
         solution, commit = self.opened.solution, self.opened.commit
-        runner = Runner(self.target, self.opened.folder, solution, choose(self.workspace.agent / "sandbox"), root)
+        sandbox = choose(self.workspace.agent / "sandbox", image=self.target.environment.image)
+        runner = Runner(self.target, self.opened.folder, solution, sandbox, root)
         one, other = seeds.check_seeds(0, 2)
         quick = Plan("production", "production", "validation", commit, commit, one, fast=True)
         first, second = (Plan("production", "production", "check", commit, commit, seed) for seed in (one, other))

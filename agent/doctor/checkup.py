@@ -50,7 +50,8 @@ def examine(wish: Wish) -> Iterator[Finding]:
     yield from guarded("packages", machine.packages)
     yield from guarded("git", machine.git)
     wish.tell("sandbox: trying what it contains")
-    isolated = list(guarded("sandbox", lambda: machine.sandbox(_state(workspace if own else None))))
+    image = target.environment.image if target is not None else None
+    isolated = list(guarded("sandbox", lambda: machine.sandbox(_state(workspace if own else None), image)))
     wish.tell("reading the workspace")
     yield from isolated
     yield from guarded("GPUs", lambda: machine.gpus(target))

@@ -105,13 +105,13 @@ def git() -> Iterator[Finding]:
         yield ok("git", f"{match[0]} at {path}")
 
 
-def sandbox(state: Path | None) -> Iterator[Finding]:
+def sandbox(state: Path | None, image: str | None = None) -> Iterator[Finding]:
     """The backend that runs candidates, and each capability as it was measured just now."""
     from sandbox.backends import choose
 
     with tempfile.TemporaryDirectory(prefix="agent-doctor-") as folder:
         try:
-            capabilities = choose(state or Path(folder)).doctor()
+            capabilities = choose(state or Path(folder), image=image).doctor()
         except SandboxUnavailable as error:
             for line in str(error).splitlines()[1:]:
                 reason, _, fix = line.rpartition(": ")
