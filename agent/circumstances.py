@@ -41,7 +41,7 @@ def _record_environment(services: Services) -> None:
             "packages": dict(found.packages),
             "variables": dict(found.variables),
         },
-        reason=f"python {found.python} with {len(found.packages)} packages",
+        reason=found.summary,
         key=f"environment:{found.sha256}",
     )
 

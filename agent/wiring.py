@@ -76,7 +76,8 @@ def _compose(
     for event in log.read_new(0):
         history.apply(event)
     solution = Solution(open_repository(folder, target.solution.base), target, workspace.worktrees)
-    sandbox = choose(workspace.agent / "sandbox", allow_weak)
+    image = target.environment.image
+    sandbox = choose(workspace.agent / "sandbox", image=image, allow_weak=allow_weak)
     runner = Runner(target, folder, solution, sandbox, workspace.root)
     return Services(
         workspace=workspace,

@@ -1,4 +1,4 @@
-"""What a run's interpreter has installed, read from disk without running it.
+"""What a run's interpreter has installed, read from disk without running it, or the image that stands for all of it.
 
 The runner puts the digest into every run's identity, so results of different environments are never paired.
 """
@@ -13,13 +13,15 @@ from pathlib import Path
 
 from registry.errors import BadInput, Problem
 
+_IMAGE = "image "
+
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentRecord:
-    """An interpreter and the distributions beside it."""
+    """An interpreter and the distributions beside it, or a container image."""
 
     python: str
-    """Version as the environment's own files state it, such as `3.11.7`."""
+    """Version as the environment's own files state it, such as `3.11.7`; of an image, `image` and its name."""
     packages: tuple[tuple[str, str], ...]
     """(distribution, version), sorted: the lock a result can be reproduced from."""
     machine: str
@@ -27,8 +29,17 @@ class EnvironmentRecord:
 
     @property
     def sha256(self) -> str:
-        text = json.dumps([self.python, self.packages, self.machine, self.variables], separators=(",", ":"))
+        # An image is its digest, whatever name it is fetched under.
+        python = self.python.rpartition("@")[2] if self.python.startswith(_IMAGE) else self.python
+        text = json.dumps([python, self.packages, self.machine, self.variables], separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def summary(self) -> str:
+        """One line for people."""
+        if self.python.startswith(_IMAGE):
+            return self.python
+        return f"python {self.python} with {len(self.packages)} packages"
 
     def lock_text(self) -> str:
         """The packages as `name==version` lines, under a comment that names the interpreter."""
@@ -64,6 +75,12 @@ def describe(python: Path, variables: dict[str, str] | None = None) -> Environme
         machine=platform.machine(),
         variables=tuple(sorted((variables or {}).items())),
     )
+
+
+def describe_image(image: str, variables: dict[str, str] | None = None) -> EnvironmentRecord:
+    """Record of a container image (`name@sha256:...`): what is in it is settled by its digest."""
+    pairs = tuple(sorted((variables or {}).items()))
+    return EnvironmentRecord(python=f"{_IMAGE}{image}", packages=(), machine=platform.machine(), variables=pairs)
 
 
 def _name_and_version(folder: str) -> tuple[str, str]:

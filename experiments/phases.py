@@ -42,7 +42,7 @@ class Bench(Protocol):
     source: Source
     sandbox: Sandbox
     root: Path
-    python: Path
+    python: Path | None
     trees: TreeCache
 
     def overrides(self, plan: Plan) -> dict[str, Scalar]:
@@ -231,7 +231,7 @@ class PhasedRun:
         folder = self.work / out
         folder.mkdir()
         argv = [_filled(word, values) for word in command]
-        if argv[0] in {"python", "python3"}:
+        if argv[0] in {"python", "python3"} and self.runner.python is not None:
             argv[0] = str(self.runner.python)
         spec = RunSpec(
             run_id=f"{self.key.run_id}-{self.attempt}-{name}",
@@ -242,6 +242,7 @@ class PhasedRun:
             mounts=tuple(mounts),
             environment=self.runner.variables(self.plan.seed),
             python=self.runner.python,
+            image=self.target.environment.image,
             start_in="code",
             gpus=tuple(range(self.target.resources.gpus)),
             log=self.work / f"{name}.log",

@@ -18,7 +18,6 @@ from experiments import environment
 from experiments.phases import PhasedRun
 from experiments.plans import Plan, Source
 from experiments.trees import TreeCache
-from registry.errors import BadInput, Problem
 from registry.hypotheses import Scalar
 from registry.runs import RunKey, RunRecord
 from registry.target import Target
@@ -39,7 +38,7 @@ class Runner:
         self.sandbox = sandbox
         self.root = root
         self.python = interpreter(target, repository)
-        self.environment = environment.describe(self.python, target.environment.variables)
+        self.environment = describe(target, self.python)
         self.trees = TreeCache(root / ".agent" / "cache" / "trees", target, repository, source)
         self._running = root / ".agent" / "cache" / "running"
 
@@ -140,16 +139,16 @@ def _keep_logs(earlier: Path, kept: Path) -> None:
             shutil.copyfile(log, kept / log.name)
 
 
-def interpreter(target: Target, repository: Path) -> Path:
-    """Path of the solution's own interpreter; raises BadInput where the target names an image instead."""
+def interpreter(target: Target, repository: Path) -> Path | None:
+    """Path of the solution's own interpreter; None where the target names an image, which has its own."""
     if target.environment.python is None:
-        raise BadInput(
-            Problem(
-                "target.yaml",
-                "an image",
-                "an interpreter: images need the docker backend, which this version does not have",
-                "environment",
-            )
-        )
+        return None
     # Without `..`: the sandbox mounts the path as it is spelled, and the folder before a `..` is not inside.
     return Path(os.path.normpath(repository / target.environment.python))
+
+
+def describe(target: Target, python: Path | None) -> environment.EnvironmentRecord:
+    """What runs of this target run in; BadInput where its interpreter does not exist."""
+    if python is None:
+        return environment.describe_image(target.environment.image or "", target.environment.variables)
+    return environment.describe(python, target.environment.variables)

@@ -178,7 +178,8 @@ class Full(Section):
 class Environment(Section):
     python: str | None = None
     """Interpreter of the solution, relative to the repository or absolute; never the orchestrator's own."""
-    image: str | None = Field(default=None, pattern=r"^.+@sha256:[0-9a-f]{64}$")
+    image: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]*@sha256:[0-9a-f]{64}$")
+    """Container image of the solution, by digest; present in the engine, for nothing is ever fetched."""
     variables: dict[str, str] = Field(default_factory=dict)
 
     @model_validator(mode="after")

@@ -19,11 +19,13 @@ WEAK_HINT = "until then, to try things out without promotions: agent run --allow
 """The last of the reasons; what stands before the colon is no failure."""
 
 
-def choose(state: Path, allow_weak: bool = False) -> Sandbox:
+def choose(state: Path, *, image: str | None = None, allow_weak: bool = False) -> Sandbox:
     """The first backend that works here, strongest first; a weak one only where it is allowed.
 
-    `state` is a folder for the backend's own records.
+    `state` is a folder for the backend's own records. Where runs need an image, only containers will do.
     """
+    if image is not None:
+        return _containers(state, image)
     reasons: list[str] = []
     for isolation, make in _BACKENDS:
         if isolation == "weak" and not allow_weak:
@@ -35,3 +37,14 @@ def choose(state: Path, allow_weak: bool = False) -> Sandbox:
             return sandbox
         reasons += [f"{sandbox.name}: {reason}" for reason in capabilities.reasons]
     raise SandboxUnavailable("no sandbox can be had here, so nothing is run\n" + "\n".join(reasons))
+
+
+def _containers(state: Path, image: str) -> Sandbox:
+    from sandbox.docker_engine import Docker
+
+    sandbox = Docker(state, image)
+    capabilities = sandbox.doctor()
+    if not capabilities.usable:
+        reasons = "\n".join(f"{sandbox.name}: {reason}" for reason in capabilities.reasons)
+        raise SandboxUnavailable(f"environment.image needs containers, which cannot be had here\n{reasons}")
+    return sandbox

@@ -157,7 +157,7 @@ def _materials(flags: _Flags, spec: RunSpec, installation: Installation | None, 
     """Code, data, output folder and interpreter. Order matters: what lies inside another comes after it."""
     if identity.as_root:
         for host in (*([spec.code] if spec.code is not None else []), *(mount.host for mount in spec.mounts)):
-            _check_readable(host)
+            check_readable(host)
     flags.bind("--bind", spec.out, WORK)
     needs_room = [mount.inside for mount in spec.mounts]
     needs_room += [str(path) for path in installation.paths] if installation is not None else []
@@ -221,7 +221,7 @@ def _show(flags: _Flags, host: Path, inside: str, *, in_pieces: bool) -> None:
             flags.arguments += ["--ro-bind", str(entry), place]
 
 
-def _check_readable(host: Path) -> None:
+def check_readable(host: Path) -> None:
     """Refuse what the slot's user could not read: better now than as a failure that looks like the candidate's own.
 
     Looks at the first entries only; a umask that closed one file will have closed those.

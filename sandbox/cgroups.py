@@ -121,6 +121,15 @@ def recorded(folders: list[str]) -> Groups:
     return Groups(1, ours[0] if ours else "", ours)
 
 
+def own_groups(membership: str, mounts: str) -> Groups | None:
+    """The groups that a process is in, from the texts of its /proc/PID/cgroup and of our mountinfo."""
+    memory = _own_folder(membership, mounts, "memory")
+    if memory:
+        return Groups(1, memory, [memory])
+    own = _own_folder(membership, mounts, "")
+    return Groups(2, own, [own]) if own else None
+
+
 def candidates(membership: str, mounts: str) -> list[Parents]:
     """Where groups might be made, best first, from the texts of /proc/self/cgroup and /proc/self/mountinfo."""
     found: list[Parents] = []

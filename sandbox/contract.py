@@ -60,6 +60,8 @@ class RunSpec:
     environment: dict[str, str] = field(default_factory=dict)
     python: Path | None = None
     """Interpreter whose installation (virtual environment and base) is shown read-only at its own path."""
+    image: str | None = None
+    """Container image by digest (`name@sha256:...`); only the docker backend runs one, the others refuse it."""
     start_in: Literal["work", "code"] = "work"
     """The current folder when the command starts."""
     gpus: tuple[int, ...] = ()

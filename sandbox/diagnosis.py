@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -161,41 +162,68 @@ _HOG = "b = bytearray(192 << 20)\nimport time\ntime.sleep(2)"
 def diagnose(sandbox: Sandbox, host: Host, state: Path) -> Capabilities:
     """Three real runs, which try to get out, to take too much memory and to fill the disk, and what they came to."""
     if host.reasons:
-        return _unusable(sandbox, *host.reasons)
-    state.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="doctor-", dir=state) as folder, socket.socket() as listener:
-        secret = Path(folder, "secret")
-        secret.write_text("nobody inside may read this", encoding="ascii")
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        try:
-            probe = _try(sandbox, folder, _PROBE, str(listener.getsockname()[1]), str(secret))
-            hog = _try(sandbox, folder, _HOG)
-            writer = _try(sandbox, folder, _WRITER)
-        except BadInput as error:
-            return _unusable(sandbox, str(error))
-    return _capabilities(sandbox, host, probe, hog, writer)
+        return unusable(sandbox, *host.reasons)
+    try:
+        tried = Prober(sandbox, state, Path(sys.executable)).try_everything()
+    except BadInput as error:
+        return unusable(sandbox, str(error))
+    return findings(sandbox, tried, _memory(host), _gpu())
 
 
-def _unusable(sandbox: Sandbox, *reasons: str) -> Capabilities:
+def unusable(sandbox: Sandbox, *reasons: str) -> Capabilities:
+    """A backend that cannot be used, and why."""
     return Capabilities(sandbox.name, usable=False, isolation=sandbox.isolation, items=(), reasons=reasons)
 
 
-def _try(sandbox: Sandbox, folder: str, program: str, *arguments: str) -> Outcome:
-    out = Path(tempfile.mkdtemp(prefix="out-", dir=folder))
-    python = Path(sys.executable)
-    limits = Limits(wall_s=_PROBE_S, memory_bytes=128 << 20, disk_bytes=_DISK_BYTES)
-    spec = RunSpec("doctor", (str(python), "-I", "-S", "-c", program, *arguments), out, limits, python=python)
-    return sandbox.run(spec, threading.Event())
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """How the probes of a backend ended."""
+
+    probe: Outcome
+    hog: Outcome
+    writer: Outcome
 
 
-def _capabilities(sandbox: Sandbox, host: Host, probe: Outcome, hog: Outcome, writer: Outcome) -> Capabilities:
-    """Findings in words. Anything that should be contained and was not makes the backend unusable."""
+class Prober:
+    """Runs the probes in any backend. Without `python` they run on the `python3` that stands inside."""
+
+    def __init__(self, sandbox: Sandbox, state: Path, python: Path | None) -> None:
+        self._sandbox = sandbox
+        self._state = state
+        self._python = python
+
+    def try_everything(self) -> Tried:
+        """Runs that try to get out, to take too much memory and to fill the disk, side by side."""
+        self._state.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="doctor-", dir=self._state) as folder, socket.socket() as listener:
+            secret = Path(folder, "secret")
+            secret.write_text("nobody inside may read this", encoding="ascii")
+            listener.bind(("127.0.0.1", 0))
+            listener.listen()
+            with ThreadPoolExecutor(2) as pool:
+                hog, writer = (pool.submit(self._try, folder, program) for program in (_HOG, _WRITER))
+                probe = self._try(folder, _PROBE, str(listener.getsockname()[1]), str(secret))
+                return Tried(probe, hog.result(), writer.result())
+
+    def _try(self, folder: str, program: str, *arguments: str) -> Outcome:
+        out = Path(tempfile.mkdtemp(prefix="out-", dir=folder))
+        limits = Limits(wall_s=_PROBE_S, memory_bytes=128 << 20, disk_bytes=_DISK_BYTES)
+        first = "python3" if self._python is None else str(self._python)
+        spec = RunSpec("doctor", (first, "-I", "-S", "-c", program, *arguments), out, limits, python=self._python)
+        return self._sandbox.run(spec, threading.Event())
+
+
+def findings(sandbox: Sandbox, tried: Tried, memory: Capability, gpu: Capability) -> Capabilities:
+    """Findings in words. Anything that should be contained and was not makes the backend unusable.
+
+    `memory` is what holds the limit, if the probe shows that anything does.
+    """
+    probe, hog = tried.probe, tried.hog
     try:
         found = json.loads(probe.tail)
     except json.JSONDecodeError:
         reason = f"the probe did not run ({probe.reason} {probe.detail}): {probe.tail[-300:]}"
-        return _unusable(sandbox, reason)
+        return unusable(sandbox, reason)
     escapes = {
         "network": (found["network"], "a listener on the host's loopback"),
         "environment": (bool(set(found["environment"]) - {"PATH", "HOME", "LANG"}), "a variable of the orchestrator"),
@@ -209,7 +237,9 @@ def _capabilities(sandbox: Sandbox, host: Host, probe: Outcome, hog: Outcome, wr
         )
         for what, (leaked, that) in escapes.items()
     ]
-    items += [_memory(host, hog), _disk(writer), _gpu()]
+    if hog.reason not in ("oom", "memory"):
+        memory = Capability("memory", "none", f"a probe took 192 MiB of 128 MiB and ended with {hog.reason}")
+    items += [memory, _disk(tried.writer), gpu]
     reasons = tuple(f"{item.name}: {item.why}" for item in items if item.level in ("no", "none") and item.name != "GPU")
     return Capabilities(
         sandbox.name, usable=not reasons, isolation=sandbox.isolation, items=tuple(items), reasons=reasons
@@ -228,9 +258,7 @@ def _disk(writer: Outcome) -> Capability:
     return Capability("disk", "soft", "a probe passed the limit: the folder is measured every 0.1 s, files are capped")
 
 
-def _memory(host: Host, hog: Outcome) -> Capability:
-    if hog.reason not in ("oom", "memory"):
-        return Capability("memory", "none", f"a probe took 192 MiB of 128 MiB and ended with {hog.reason}")
+def _memory(host: Host) -> Capability:
     if host.groups is not None:
         return Capability("memory", "cgroup", f"control groups version {host.groups.version} in {host.groups.memory}")
     return Capability("memory", "watchdog", "no control group may be made here; the tree is summed every 50 ms")

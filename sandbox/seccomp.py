@@ -129,3 +129,8 @@ def _statement(code: int, value: int) -> bytes:
 
 def _jump(code: int, value: int, if_true: int, if_false: int) -> bytes:
     return struct.pack("=HBBI", code, if_true, if_false, value)
+
+
+def rules() -> tuple[tuple[str, ...], tuple[int, ...], int]:
+    """(calls refused, socket families allowed, clone flags refused), for backends that write a filter by names."""
+    return tuple(_DENIED), _SOCKET_FAMILIES, _NEW_NAMESPACES

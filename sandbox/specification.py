@@ -19,9 +19,13 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MAX_ARGUMENTS = 100_000
 
 
-def check(spec: RunSpec) -> None:
+_IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]*@sha256:[0-9a-f]{64}")
+
+
+def check(spec: RunSpec, *, runs_images: bool = False) -> None:
     """BadInput with every problem of the specification; None where there is none."""
     problems = [*_command(spec), *_folders(spec), *_environment(spec), *_limits(spec.limits)]
+    problems += _image(spec, runs_images)
     if problems:
         raise BadInput(*(Problem(f"run {spec.run_id[:64]!a}", *problem) for problem in problems))
 
@@ -75,6 +79,15 @@ def _environment(spec: RunSpec) -> Iterator[_Complaint]:
             yield "a NUL character", "text without NUL", f"environment.{name}"
     if any(minor < 0 for minor in spec.gpus) or len(set(spec.gpus)) != len(spec.gpus):
         yield f"{spec.gpus}", "each GPU once, counted from 0", "gpus"
+
+
+def _image(spec: RunSpec, runs_images: bool) -> Iterator[_Complaint]:
+    if spec.image is None:
+        return
+    if not runs_images:
+        yield f"{spec.image[:200]!a}", "no image: this backend runs none, the docker backend does", "image"
+    elif not _IMAGE.fullmatch(spec.image):
+        yield f"{spec.image[:200]!a}", "an image by digest, such as name@sha256: and 64 hexadecimal digits", "image"
 
 
 def _limits(limits: Limits) -> Iterator[_Complaint]:

@@ -34,7 +34,7 @@ RESERVE_BYTES = 256 << 20
 GONE_PATIENCE_S = 5.0
 _CHUNK = 1 << 20
 _SIGKILL = 9
-_KILLED_BY_CPU_LIMIT = (128 + 24, 128 + 9)
+KILLED_BY_CPU_LIMIT = (128 + 24, 128 + 9)
 
 
 class Job:
@@ -166,7 +166,7 @@ def watch_to_the_end(watch: Watch, on_init: Callable[[int], None]) -> None:
         if now >= deadline:
             watch.end("timeout", f"wall time {watch.job.wall_s:g} s")
         if now >= tick:
-            _inspect(watch)
+            inspect(watch)
             # Counted from the end of the look, so that looking never takes more than its share.
             tick = time.monotonic() + watch.pause_s
 
@@ -204,11 +204,11 @@ def judge_the_end(watch: Watch) -> None:
     """Limits that show only afterwards, and what a run that ended by itself is called."""
     job = watch.job
     if watch.groups is not None and watch.groups.oom_kills():
-        watch.end("oom", _OOM.format(job.memory_bytes))
-    if job.cpu_s > 0 and watch.exit_status in _KILLED_BY_CPU_LIMIT and watch.cpu_s > job.cpu_s - 1:
+        watch.end("oom", OOM.format(job.memory_bytes))
+    if job.cpu_s > 0 and watch.exit_status in KILLED_BY_CPU_LIMIT and watch.cpu_s > job.cpu_s - 1:
         watch.end("timeout", f"CPU time {job.cpu_s:g} s")
-    _judge_disk(watch, 0, 0)
-    _judge_output(watch)
+    judge_disk(watch, 0, 0)
+    judge_output(watch)
     if watch.exit_status not in (0, None) and watch.disk is not None and _FULL in watch.log.tail:
         # Only the program itself knows that a write failed. Whoever prints this falsely fails all the same.
         watch.end("disk", f"a write beyond {job.disk_bytes} bytes was refused")
@@ -220,10 +220,10 @@ def judge_the_end(watch: Watch) -> None:
 
 
 _FULL = os.strerror(errno.ENOSPC).encode()
-_OOM = "the kernel ended a process at the limit of {} bytes"
+OOM = "the kernel ended a process at the limit of {} bytes"
 
 
-def _inspect(watch: Watch) -> None:
+def inspect(watch: Watch) -> None:
     """One look at everything that has a limit."""
     job = watch.job
     pids = watch.groups.members() if watch.groups is not None else []
@@ -236,7 +236,7 @@ def _inspect(watch: Watch) -> None:
     if watch.groups is not None:
         watch.peak = max(watch.peak, watch.groups.memory_used())
         if watch.groups.oom_kills():
-            watch.end("oom", _OOM.format(job.memory_bytes))
+            watch.end("oom", OOM.format(job.memory_bytes))
     else:
         used = processes.memory(pids, used_in_tmpfs)
         watch.peak = max(watch.peak, used)
@@ -247,15 +247,15 @@ def _inspect(watch: Watch) -> None:
         watch.cpu_s = max(watch.cpu_s, processes.cpu_seconds(pids))
         if watch.cpu_s > job.cpu_s:
             watch.end("timeout", f"CPU time {job.cpu_s:g} s")
-    _judge_output(watch)
+    judge_output(watch)
     began = time.monotonic()
     if began >= watch.disk_due:
-        _judge_disk(watch, processes.unlinked_bytes(pids, watch.device), files_in_tmpfs)
+        judge_disk(watch, processes.unlinked_bytes(pids, watch.device), files_in_tmpfs)
         took = time.monotonic() - began
         watch.disk_due = began + max(DISK_TICK_S, 10 * took)
 
 
-def _judge_disk(watch: Watch, unlinked: int, files_in_tmpfs: int) -> None:
+def judge_disk(watch: Watch, unlinked: int, files_in_tmpfs: int) -> None:
     job = watch.job
     usage = measure(job.out, job.disk_bytes, job.files)
     written, files = usage.bytes + unlinked, usage.files
@@ -273,7 +273,7 @@ def _judge_disk(watch: Watch, unlinked: int, files_in_tmpfs: int) -> None:
         watch.end("disk", f"only {free} bytes are left on the file system")
 
 
-def _judge_output(watch: Watch) -> None:
+def judge_output(watch: Watch) -> None:
     if watch.log.total > FLOOD * watch.job.output_bytes:
         watch.end("output", f"{watch.log.total} bytes printed where {watch.job.output_bytes} are kept")
 

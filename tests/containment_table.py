@@ -10,21 +10,18 @@ each result with its cell, so that the table cannot say what the suite does not 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENT = ROOT / "docs" / "sandbox.md"
 BEGIN, END = "<!-- generated: containment -->", "<!-- end of generated: containment -->"
-NOTHING, OPEN, UNKNOWN = "came to nothing", "**gets through**", "not measured"
-COLUMNS = (
-    "bwrap, root",
-    "bwrap, ordinary user",
-    "docker",
-    "namespaces, root",
-    "namespaces, ordinary user",
-)
+NOTHING, UNKNOWN = "came to nothing", "not measured"
+COLUMNS = ("bwrap, root", "bwrap, ordinary user", "docker", "namespaces, root", "namespaces, ordinary user")
 
 ROWS: dict[str, dict[str, str]] = {
     "secrets": {
@@ -81,14 +78,30 @@ ROWS: dict[str, dict[str, str]] = {
 }
 
 
-def described(reason: str, lets_through: str = "") -> str:
-    """The cell for a program that ended like this and passed its check."""
-    if lets_through:
-        return f"{OPEN}: {lets_through}"
-    if reason == "exit":
-        return NOTHING
+_CALM_ENDS = {
+    "counts_its_children": "refused at the limit",
+    "hides_memory": "refused",
+    "kills_everyone": "reached only itself",
+    "leaves_daemons": "ended with the run",
+    "leaves_system_v_memory": "gone with the run",
+    "plants_outputs": "left out",
+    "prints_much": "kept to the cap",
+    "prints_two_gigabytes": "kept to the cap",
+}
+"""What it means that a program of this kind came to its own end; each is what its check has just established."""
+
+
+def column(backend: str, *, as_root: bool) -> str:
+    """The column of a backend as this kind of user has it."""
+    return backend if backend in COLUMNS else f"{backend}, {'root' if as_root else 'ordinary user'}"
+
+
+def described(program: str, evidence: Mapping[str, Any]) -> str:
+    """The cell for a program that passed its check, by how it ended."""
+    if evidence["reason"] == "exit":
+        return _CALM_ENDS.get(program, NOTHING)
     # The control group's word and the watchdog's for the same limit.
-    return f"ended: {'memory' if reason == 'oom' else reason}"
+    return f"ended: {'memory' if evidence['reason'] == 'oom' else evidence['reason']}"
 
 
 def written() -> dict[str, dict[str, str]]:
@@ -117,13 +130,28 @@ def table(cells: dict[str, dict[str, str]]) -> str:
 
 def measured() -> Iterator[tuple[str, str, str]]:
     """(column, program, cell) of everything that can be played here."""
-    import sandbox_columns
+    import sandbox_backends as backends
+    import sandbox_programs as programs
 
-    for column, program, evidence in sandbox_columns.play_everything():
+    os.environ["PLANTED"] = programs.PLANTED
+    for name in backends.BACKENDS:
+        with tempfile.TemporaryDirectory() as folder:
+            sandbox = backends.make(name, Path(folder, "state"))
+            played = {one.name: programs.play(one, sandbox, Path(folder, one.name)) for one in programs.PROGRAMS}
+        yield from _cells(column(name, as_root=os.geteuid() == 0), played)
+    for name in backends.SUPERVISED if os.geteuid() == 0 else ():
+        yield from _cells(column(name, as_root=False), backends.played_by_an_ordinary_user(name)["evidence"])
+
+
+def _cells(column_name: str, played: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    import sandbox_programs as programs
+
+    for program in programs.PROGRAMS:
+        evidence = played[program.name]
         program.check(evidence)
         if evidence["touched"] or evidence["alive"]:
-            raise SystemExit(f"{column}: {program.name} was not contained: {evidence}")
-        yield column, program.name, described(str(evidence["reason"]), program.lets_through.get(column, ""))
+            raise SystemExit(f"{column_name}: {program.name} was not contained: {evidence}")
+        yield column_name, program.name, described(program.name, evidence)
 
 
 def main() -> None:
@@ -131,9 +159,9 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="write the table into docs/sandbox.md")
     arguments = parser.parse_args()
     cells = written()
-    for column, name, cell in measured():
-        cells.setdefault(name, {})[column] = cell
-        print(f"{column}: {name}: {cell}", file=sys.stderr)
+    for place, name, cell in measured():
+        cells.setdefault(name, {})[place] = cell
+        print(f"{place}: {name}: {cell}", file=sys.stderr)
     if not arguments.write:
         print(table(cells))
         return

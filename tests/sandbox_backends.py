@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -10,43 +11,56 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
+import docker_engines
 import pytest
 
 from sandbox.bubblewrap import Bubblewrap
 from sandbox.contract import Limits, Sandbox
+from sandbox.docker_engine import Docker
 from sandbox.namespaces import Namespaces
 from sandbox.outputs import remove_tree
 
 ROOT = Path(__file__).resolve().parent.parent
 NOBODY = 65534
 
+
+def on_empty_image(state: Path) -> Docker:
+    """The container backend, on an image with nothing in it and the host's own system laid over."""
+    return Docker(state, docker_engines.EMPTY, show_host_system=True)
+
+
 BACKENDS: dict[str, tuple[str, Callable[[Path], Sandbox]]] = {
     "bwrap": ("bwrap", Bubblewrap),
+    "docker": ("", on_empty_image),
     "namespaces": ("setpriv", Namespaces),
 }
-"""The program each needs, and how it is made."""
-ISOLATION = {"bwrap": "full", "namespaces": "weak"}
+"""Each with the program that it needs; the engine of docker is provided by `docker_engines`."""
+SUPERVISED = ("bwrap", "namespaces")
+"""Those whose runs have a supervisor each, and that an ordinary user can have without an engine."""
+ISOLATION = {"bwrap": "full", "docker": "full", "namespaces": "weak"}
 LIMITS = Limits(wall_s=20, memory_bytes=256 << 20, disk_bytes=64 << 20)
 
 
-def absent(reason: str) -> NoReturn:
-    """Skip, or fail where the environment says that the sandbox has to be there."""
-    if "bwrap" in os.environ.get("REQUIRE_SANDBOX", ""):
-        pytest.fail(f"REQUIRE_SANDBOX names bwrap, but {reason}")
+def absent(reason: str, name: str = "bwrap") -> NoReturn:
+    """Skip, or fail where the environment (a list with commas) says that this backend has to be there."""
+    if name in os.environ.get("REQUIRE_SANDBOX", "").replace(" ", "").split(","):
+        pytest.fail(f"REQUIRE_SANDBOX names {name}, but {reason}")
     pytest.skip(reason)
 
 
 def make(name: str, state: Path) -> Sandbox:
     """The backend, usable; the test is skipped or failed otherwise."""
     program, backend = BACKENDS[name]
-    if shutil.which(program) is None:
-        absent(f"{program} is not installed")
+    if program and shutil.which(program) is None:
+        absent(f"{program} is not installed", name)
+    if name == "docker" and (why := docker_engines.provide()):
+        absent(why, name)
     sandbox = backend(state)
     capabilities = sandbox.doctor()
     if not capabilities.usable:
-        absent("; ".join(capabilities.reasons))
+        absent("; ".join(capabilities.reasons), name)
     return sandbox
 
 
@@ -89,3 +103,21 @@ def ordinary_user() -> Iterator[OrdinaryUser]:
         yield OrdinaryUser(home, (*become, "/usr/bin/python3"), environment)
     finally:
         remove_tree(home)
+
+
+def played_by_an_ordinary_user(backend: str) -> dict[str, Any]:
+    """What every hostile program came to, started by somebody without rights; skips where it cannot be."""
+    with ordinary_user() as user:
+        (user.home / "play").mkdir()
+        os.chown(user.home / "play", NOBODY, NOBODY)
+        done = subprocess.run(
+            [*user.command, user.root / "sandbox_programs.py", user.home / "play", backend],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            cwd="/",
+            env=user.environment,
+        )
+        assert done.returncode == 0, done.stderr
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found

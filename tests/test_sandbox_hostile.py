@@ -6,13 +6,13 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import containment_table
 import pytest
 import sandbox_programs as programs
-from sandbox_backends import BACKENDS, NOBODY, make, ordinary_user
+from sandbox_backends import BACKENDS, NOBODY, SUPERVISED, make, played_by_an_ordinary_user
 
 from sandbox.contract import Sandbox
 
@@ -22,28 +22,19 @@ def own(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     return make(request.param, tmp_path_factory.mktemp("state"))
 
 
-@pytest.fixture(scope="module")
-def as_nobody(own: Sandbox) -> Iterator[dict[str, Any]]:
+@pytest.fixture(scope="module", params=SUPERVISED)
+def as_nobody(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What the same programs came to when started by an ordinary user."""
-    with ordinary_user() as user:
-        (user.home / "play").mkdir()
-        os.chown(user.home / "play", NOBODY, NOBODY)
-        done = subprocess.run(
-            [*user.command, user.root / "sandbox_programs.py", user.home / "play", own.name],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            cwd="/",
-            env=user.environment,
-        )
-        assert done.returncode == 0, done.stderr
-        yield json.loads(done.stdout)
+    make(request.param, tmp_path_factory.mktemp("state"))
+    return {"backend": request.param, **played_by_an_ordinary_user(request.param)}
 
 
-def judge(program: programs.Program, evidence: programs.Evidence) -> None:
+def judge(program: programs.Program, evidence: programs.Evidence, column: str) -> None:
+    """Contained, and what the document's table says of it is what was found."""
     program.check(evidence)
     assert evidence["touched"] == []
     assert evidence["alive"] == []
+    assert containment_table.written()[program.name][column] == containment_table.described(program.name, evidence)
 
 
 @pytest.mark.parametrize("program", programs.PROGRAMS, ids=lambda program: program.name)
@@ -51,17 +42,27 @@ def test_a_hostile_program_is_contained(
     program: programs.Program, own: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PLANTED", programs.PLANTED)
-    judge(program, programs.play(program, own, tmp_path / "a run"))
+    column = containment_table.column(own.name, as_root=os.geteuid() == 0)
+    judge(program, programs.play(program, own, tmp_path / "a run"), column)
 
 
+@pytest.mark.xdist_group("ordinary user")
 @pytest.mark.parametrize("program", programs.PROGRAMS, ids=lambda program: program.name)
 def test_a_hostile_program_is_contained_for_an_ordinary_user(
     program: programs.Program, as_nobody: dict[str, Any]
 ) -> None:
     assert as_nobody["uid"] == NOBODY
-    judge(program, as_nobody["evidence"][program.name])
+    column = containment_table.column(as_nobody["backend"], as_root=False)
+    judge(program, as_nobody["evidence"][program.name], column)
 
 
+def test_every_program_stands_once_in_the_table() -> None:
+    told = [name for programs_of in containment_table.ROWS.values() for name in programs_of]
+    assert sorted(told) == sorted(program.name for program in programs.PROGRAMS)
+    assert set(containment_table.written()) == set(told)
+
+
+@pytest.mark.xdist_group("ordinary user")
 def test_an_ordinary_user_is_told_that_memory_rests_on_the_watchdog(as_nobody: dict[str, Any]) -> None:
     levels = dict(as_nobody["capabilities"])
     assert levels["memory"] in ("watchdog", "cgroup")
@@ -69,6 +70,7 @@ def test_an_ordinary_user_is_told_that_memory_rests_on_the_watchdog(as_nobody: d
     assert levels["filesystem"] == "yes"
 
 
+@pytest.mark.xdist_group("ordinary user")
 def test_the_watchdog_ends_a_memory_hog_before_it_has_twice_its_limit(as_nobody: dict[str, Any]) -> None:
     evidence = as_nobody["evidence"]["takes_memory"]
     assert evidence["peak"] < 2 * 96 * programs.MIB

@@ -14,7 +14,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
-from sandbox_backends import BACKENDS, LIMITS, NOBODY, OrdinaryUser, make, ordinary_user
+from sandbox_backends import BACKENDS, LIMITS, NOBODY, SUPERVISED, OrdinaryUser, make, ordinary_user
 from sandbox_programs import tagged_processes
 
 from sandbox import cgroups, processes, slots
@@ -54,6 +54,12 @@ backend(folder / "state").run(spec, threading.Event())
 
 @pytest.fixture(scope="module", params=sorted(BACKENDS))
 def sandbox(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
+    return make(request.param, tmp_path_factory.mktemp("the state"))
+
+
+@pytest.fixture(scope="module", params=SUPERVISED)
+def supervised(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
+    """Those with a supervisor for each run. test_sandbox_docker.py has the like for containers."""
     return make(request.param, tmp_path_factory.mktemp("the state"))
 
 
@@ -102,9 +108,9 @@ class Running:
 
 
 @pytest.fixture(params=["this user", "an ordinary user"])
-def running(request: pytest.FixtureRequest, sandbox: Sandbox, tmp_path: Path) -> Iterator[Running]:
+def running(request: pytest.FixtureRequest, supervised: Sandbox, tmp_path: Path) -> Iterator[Running]:
     with ordinary_user() if request.param == "an ordinary user" else nullcontext() as user:
-        started = Running((user.home if user is not None else tmp_path) / "a folder", user, sandbox.name)
+        started = Running((user.home if user is not None else tmp_path) / "a folder", user, supervised.name)
         yield started
         started.process.kill()
         started.process.wait()
@@ -143,31 +149,32 @@ def test_killing_the_orchestrator_leaves_nothing_running(running: Running) -> No
 
 
 def test_killing_orchestrator_and_supervisor_leaves_nothing_running_and_reap_clears_the_rest(
-    sandbox: Sandbox, running: Running
+    supervised: Sandbox, running: Running
 ) -> None:
     marker = running.marker()
+    os.kill(int(marker["supervisor"].split()[0]), signal.SIGSTOP)  # so that it cannot clear up in between
     running.kill("orchestrator", "supervisor")
     running.process.wait()
     assert eventually(lambda: not tagged_processes(running.tag), 2)
-    removed = another(sandbox, running.folder / "state").reap()
+    removed = another(supervised, running.folder / "state").reap()
     assert any(line.startswith("marker ") for line in removed)
     assert list((running.folder / "state" / "runs").iterdir()) == []
     if "cgroup" in marker:
         assert not Path(marker["cgroup"]).exists()
         assert f"control group {marker['cgroup']}" in removed
-    assert another(sandbox, running.folder / "state").reap() == ()
+    assert another(supervised, running.folder / "state").reap() == ()
 
 
-def test_reap_leaves_a_living_run_alone(sandbox: Sandbox, running: Running) -> None:
-    assert another(sandbox, running.folder / "state").reap() == ()
+def test_reap_leaves_a_living_run_alone(supervised: Sandbox, running: Running) -> None:
+    assert another(supervised, running.folder / "state").reap() == ()
     assert len(inside(running.tag)) >= 7
     assert running.process.poll() is None
 
 
-def test_a_killed_supervisor_is_our_fault_and_leaves_nothing(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_a_killed_supervisor_is_our_fault_and_leaves_nothing(supervised: Sandbox, tmp_path: Path) -> None:
     state, out, outcomes = tmp_path / "state", tmp_path / "out", []
     out.mkdir()
-    own = another(sandbox, state)
+    own = another(supervised, state)
     tag = f"tag-{uuid.uuid4().hex}"
     spec = RunSpec("r1", ("python", "-S", "-c", STUBBORN, tag), out, LIMITS, python=PYTHON)
     thread = threading.Thread(target=lambda: outcomes.append(own.run(spec, threading.Event())))
@@ -191,12 +198,12 @@ def test_a_run_survives_the_end_of_the_thread_that_prepared_it(sandbox: Sandbox,
     assert sandbox.run(RunSpec("r1", ("sleep", "0.3"), tmp_path, LIMITS), threading.Event()).status == 0
 
 
-def test_a_flood_of_output_costs_the_supervisor_no_memory(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_a_flood_of_output_costs_the_supervisor_no_memory(supervised: Sandbox, tmp_path: Path) -> None:
     state, out = tmp_path / "state", tmp_path / "out"
     out.mkdir()
     program = "import os\nfor _ in range(400): os.write(1, bytes(1 << 20))\nimport time\ntime.sleep(1.0)"
     spec = RunSpec("r1", ("python", "-S", "-c", program), out, LIMITS, python=PYTHON)
-    own, cancel = another(sandbox, state), threading.Event()
+    own, cancel = another(supervised, state), threading.Event()
     peaks: list[int] = []
     thread = threading.Thread(target=lambda: peaks.append(own.run(spec, cancel).output_bytes))
     thread.start()

@@ -48,7 +48,7 @@ def command(folder: Path, environments: Path | None, cycles: int | None, allow_w
     say: Say = quiet if as_json else click.echo
     with TemporaryDirectory() as probe:
         # No isolation: exit 2 with the reasons, before anything is made or downloaded.
-        sandbox = choose(Path(probe), allow_weak)
+        sandbox = choose(Path(probe), allow_weak=allow_weak)
     warn_of_weak(sandbox, silent=as_json, places=False)
     place = demo.new_place(folder, datetime.now().astimezone())
     say("The solution, the board and the three papers are ours, made for this demonstration.")

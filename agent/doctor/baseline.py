@@ -83,7 +83,8 @@ class Baseline:
 
     def _runs(self, root: Path) -> Iterator[Finding]:
         solution, commit = self.opened.solution, self.opened.commit
-        sandbox = choose(self.workspace.agent / "sandbox", self.allow_weak)
+        image, allow_weak = self.target.environment.image, self.allow_weak
+        sandbox = choose(self.workspace.agent / "sandbox", image=image, allow_weak=allow_weak)
         runner = Runner(self.target, self.opened.folder, solution, sandbox, root)
         one, other = seeds.check_seeds(0, 2)
         quick = Plan("production", "production", "validation", commit, commit, one, fast=True)

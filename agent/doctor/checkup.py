@@ -52,7 +52,8 @@ def examine(wish: Wish) -> Iterator[Finding]:
     yield from guarded("packages", machine.packages)
     yield from guarded("git", machine.git)
     wish.tell("sandbox: trying what it contains")
-    isolated = list(guarded("sandbox", lambda: machine.sandbox(_state(workspace if own else None), wish.allow_weak)))
+    image, state = target.environment.image if target is not None else None, _state(workspace if own else None)
+    isolated = list(guarded("sandbox", lambda: machine.sandbox(state, image, wish.allow_weak)))
     wish.tell("reading the workspace")
     yield from isolated
     yield from guarded("GPUs", lambda: machine.gpus(target))

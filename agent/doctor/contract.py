@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.doctor.findings import STUMBLES, Finding, complaints, ok, warn
+from agent.doctor.findings import STUMBLES, Finding, complaints, fail, ok, warn
 from agent.solution import Solution
 from registry.errors import BadInput, Problem
 from registry.hypotheses import Scalar
@@ -188,6 +188,9 @@ class Contract:
         from sandbox.interpreters import discover
 
         python = interpreter(self.target, opened.folder)
+        if python is None:
+            yield self._image(self.target.environment.image or "")
+            return
         described = environment.describe(python)
         discover(python)
         if is_our_own(python):
@@ -195,6 +198,18 @@ class Contract:
             fix = "python3 -m venv .venv in the repository, and environment: {python: .venv/bin/python}"
             raise BadInput(self._problem(found, "the solution's own interpreter", "environment.python", fix))
         yield ok("interpreter", f"{python}: Python {described.python}, {len(described.packages)} packages")
+
+    def _image(self, image: str) -> Finding:
+        """Whether the engine has the image; nothing is ever fetched."""
+        from sandbox.contract import SandboxUnavailable
+        from sandbox.docker_engine import Docker
+
+        try:
+            Docker(self.workspace.agent / "sandbox").image(image)
+        except SandboxUnavailable as error:
+            found, _, fix = str(error).partition(": ")
+            return fail("interpreter", f"environment.image: {found}", fix)
+        return ok("interpreter", f"image {image}, which the engine has")
 
     def _digests(self, opened: Opened) -> Iterator[Finding]:
         evaluator = opened.solution.digest(opened.commit, list(self.target.solution.protected))

@@ -105,13 +105,13 @@ def git() -> Iterator[Finding]:
         yield ok("git", f"{match[0]} at {path}")
 
 
-def sandbox(state: Path | None, allow_weak: bool = False) -> Iterator[Finding]:
+def sandbox(state: Path | None, image: str | None = None, allow_weak: bool = False) -> Iterator[Finding]:
     """The backend that runs candidates, and each capability as it was measured just now."""
     from sandbox.backends import WEAK_HINT, choose
 
     with tempfile.TemporaryDirectory(prefix="agent-doctor-") as folder:
         try:
-            capabilities = choose(state or Path(folder), allow_weak).doctor()
+            capabilities = choose(state or Path(folder), image=image, allow_weak=allow_weak).doctor()
         except SandboxUnavailable as error:
             for line in str(error).splitlines()[1:]:
                 reason, _, fix = line.rpartition(": ")

@@ -1,0 +1,147 @@
+"""A container engine for the tests: the one that answers here, else one of our own that no image download needs.
+
+The first test process that asks starts the engine, the others find it, and the last to end stops it. Containers of
+the tests run on an image with nothing in it, over which the host's own system is laid.
+"""
+
+from __future__ import annotations
+
+import atexit
+import fcntl
+import functools
+import io
+import os
+import shutil
+import subprocess
+import tarfile
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from docker import APIClient
+from docker.errors import DockerException, ImageNotFound
+
+from sandbox.contract import SandboxUnavailable
+from sandbox.docker_client import connect
+
+EMPTY = "sbx/empty"
+_FOLDER = Path(tempfile.gettempdir()) / f"auto-benchmark-test-engine-{os.geteuid()}"
+_READY_WITHIN_S = 30.0
+
+
+@functools.cache
+def provide() -> str:
+    """See to it that an engine answers and has the empty image; why not, or nothing."""
+    if not _answers():
+        if os.geteuid() != 0:
+            return "no container engine answers, and only root may start one"
+        if shutil.which("dockerd") is None:
+            return "dockerd is not installed: apt-get install docker.io"
+        if why := _start():
+            return why
+    import_image(EMPTY, {})
+    return ""
+
+
+def import_image(name: str, files: dict[str, Path], changes: list[str] | None = None) -> str:
+    """An image of these files (path inside: path here) alone; returns its digest."""
+    engine = connect()
+    with engine:
+        if files or not _known(engine, name):
+            text = io.BytesIO()
+            with tarfile.open(fileobj=text, mode="w", dereference=False) as archive:
+                for inside, path in files.items():
+                    archive.add(path, inside, filter=_as_root)
+            engine.import_image_from_data(text.getvalue(), repository=name, changes=changes)
+        return str(engine.inspect_image(name)["Id"])
+
+
+def _as_root(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+    entry.uid = entry.gid = 0
+    return entry
+
+
+def _known(engine: APIClient, name: str) -> bool:
+    try:
+        engine.inspect_image(name)
+    except ImageNotFound:
+        return False
+    return True
+
+
+def _answers() -> bool:
+    try:
+        with connect() as engine:
+            return bool(engine.ping())
+    except (SandboxUnavailable, DockerException, OSError):
+        return False
+
+
+def _start() -> str:
+    _FOLDER.mkdir(mode=0o700, exist_ok=True)
+    users = os.open(_FOLDER / "users", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    turn = os.open(_FOLDER / "turn", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fcntl.flock(turn, fcntl.LOCK_EX)
+    try:
+        os.environ["DOCKER_HOST"] = f"unix://{_FOLDER}/sock"
+        fcntl.flock(users, fcntl.LOCK_SH)
+        atexit.register(_leave, os.getpid(), users, turn)
+        if _answers():
+            return ""
+        with (_FOLDER / "log").open("w") as log:
+            subprocess.Popen(
+                [
+                    "dockerd",
+                    "--iptables=false",
+                    "--ip6tables=false",
+                    "--bridge=none",
+                    "-H",
+                    f"unix://{_FOLDER}/sock",
+                    "--data-root",
+                    _FOLDER / "data",
+                    "--exec-root",
+                    _FOLDER / "exec",
+                    "--pidfile",
+                    _FOLDER / "pid",
+                ],
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+                cwd="/",
+            ).returncode = 0  # not ours to wait for: another test process may be the one that stops it
+        deadline = time.monotonic() + _READY_WITHIN_S
+        while not _answers():
+            if time.monotonic() > deadline:
+                return f"dockerd did not start: {(_FOLDER / 'log').read_text()[-300:]}"
+            time.sleep(0.1)
+        return ""
+    finally:
+        fcntl.flock(turn, fcntl.LOCK_UN)
+
+
+def _leave(pid: int, users: int, turn: int) -> None:
+    """Stop the engine if nobody else uses it."""
+    if pid != os.getpid():
+        return
+    fcntl.flock(turn, fcntl.LOCK_EX)
+    with suppress(BlockingIOError):
+        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _stop()
+    os.close(users)
+    os.close(turn)
+
+
+def _stop() -> None:
+    pid = int((_FOLDER / "pid").read_text())
+    os.kill(pid, 15)
+    deadline = time.monotonic() + 20
+    while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
+        with suppress(ChildProcessError):
+            os.waitpid(pid, os.WNOHANG)
+        time.sleep(0.05)
+    for line in reversed(Path("/proc/self/mounts").read_text().splitlines()):
+        if line.split()[1].startswith(f"{_FOLDER}/"):
+            subprocess.run(["umount", "-l", line.split()[1]], check=False)
+    shutil.rmtree(_FOLDER, ignore_errors=True)
