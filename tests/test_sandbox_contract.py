@@ -86,7 +86,7 @@ time.sleep(0.5)
     outcome = run(sandbox, python_spec(out, source))
     assert 6 << 20 <= outcome.peak_disk_bytes < 7 << 20
     assert outcome.peak_files in (3, 4)  # a folder more where the interpreter's own path leads through /work
-    assert outcome.peak_processes == 4
+    assert outcome.peak_processes in (4, 5)  # in a container the one that keeps its time is counted
 
 
 def test_a_run_of_a_moment_is_counted_too(sandbox: Sandbox, out: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
@@ -26,7 +27,14 @@ def own(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 def as_nobody(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What the same programs came to when started by an ordinary user."""
     make(request.param, tmp_path_factory.mktemp("state"))
-    return {"backend": request.param, **played_by_an_ordinary_user(request.param)}
+    folder = tmp_path_factory.getbasetemp()
+    shared = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+    played = shared / f"played-by-an-ordinary-user-{request.param}.json"
+    with (shared / f"{played.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the workers of one test run share what took seconds to find out
+        if not played.exists():
+            played.write_text(json.dumps(played_by_an_ordinary_user(request.param)))
+    return {"backend": request.param, **json.loads(played.read_text())}
 
 
 def judge(program: programs.Program, evidence: programs.Evidence, column: str) -> None:
@@ -46,7 +54,6 @@ def test_a_hostile_program_is_contained(
     judge(program, programs.play(program, own, tmp_path / "a run"), column)
 
 
-@pytest.mark.xdist_group("ordinary user")
 @pytest.mark.parametrize("program", programs.PROGRAMS, ids=lambda program: program.name)
 def test_a_hostile_program_is_contained_for_an_ordinary_user(
     program: programs.Program, as_nobody: dict[str, Any]
@@ -62,7 +69,6 @@ def test_every_program_stands_once_in_the_table() -> None:
     assert set(containment_table.written()) == set(told)
 
 
-@pytest.mark.xdist_group("ordinary user")
 def test_an_ordinary_user_is_told_that_memory_rests_on_the_watchdog(as_nobody: dict[str, Any]) -> None:
     levels = dict(as_nobody["capabilities"])
     assert levels["memory"] in ("watchdog", "cgroup")
@@ -70,7 +76,6 @@ def test_an_ordinary_user_is_told_that_memory_rests_on_the_watchdog(as_nobody: d
     assert levels["filesystem"] == "yes"
 
 
-@pytest.mark.xdist_group("ordinary user")
 def test_the_watchdog_ends_a_memory_hog_before_it_has_twice_its_limit(as_nobody: dict[str, Any]) -> None:
     evidence = as_nobody["evidence"]["takes_memory"]
     assert evidence["peak"] < 2 * 96 * programs.MIB
