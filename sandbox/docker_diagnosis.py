@@ -31,13 +31,15 @@ def diagnose(sandbox: Docker, state: Path, image: str | None) -> Capabilities:
             return _unusable(*engine.reasons)
         if image is None:
             return _unusable("no image is named: set environment.image in target.yaml")
-        sandbox.image(image)
+        known = sandbox.image(image).variables
         trial = Docker(state, image, show_host_system=True) if engine.near else sandbox
         python = Path(sys.executable) if engine.near else None
         tried = Prober(trial, state, python).try_everything()
     except (SandboxUnavailable, OSError) as error:
         return _unusable(str(error))
-    return findings("docker", tried, _memory(engine), _DISK, _gpu(engine))
+    return findings(
+        "docker", tried, _memory(engine), _DISK, _gpu(engine), [*known, *([] if engine.near else ["HOSTNAME"])]
+    )
 
 
 def _unusable(*reasons: str) -> Capabilities:

@@ -31,7 +31,7 @@ _CHUNK = 1 << 16
 _SETTLES_WITHIN_S = 10.0
 _RUN_OF_A_MOMENT_S = 0.3
 _LATE_S = 0.05
-_NOT_FOUND, _NOT_EXECUTABLE = 127, 126
+_NOT_FOUND, _NOT_EXECUTABLE, _KILLED = 127, 126, 137
 
 
 @dataclass(slots=True)
@@ -220,6 +220,9 @@ class _Run:
                 watch.peak = max(watch.peak, self._parent.most_memory())
         if watch.exit_status is None and state.get("Status") == "exited":
             watch.exit_status = int(state["ExitCode"])
+        if watch.exit_status == _KILLED and wall_s >= watch.job.wall_s:
+            # Where this host is slow to look, `timeout` inside may come first.
+            watch.end("timeout", f"wall time {watch.job.wall_s:g} s")
         if state.get("OOMKilled"):
             watch.end("oom", watching.OOM.format(watch.job.memory_bytes))
         watching.judge_the_end(watch)
