@@ -18,7 +18,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sandbox import docker_groups, watching
+from sandbox import docker_groups, processes, watching
 from sandbox.contract import Reason, SandboxUnavailable
 from sandbox.docker_client import explain
 from sandbox.docker_leftovers import remove_one
@@ -180,7 +180,10 @@ class _Run:
             self._inspect_from_afar()
             return
         watching.inspect(watch)
-        watch.peak = max(watch.peak, _largest(watch.groups.members()))
+        members = watch.groups.members()
+        watch.peak = max(watch.peak, _largest(members))
+        if self._parent is None:
+            watch.cpu_s = max(watch.cpu_s, processes.cpu_seconds(members))
 
     def _inspect_from_afar(self) -> None:
         """The engine is elsewhere: ask it, which takes longer, and look at what can be seen from here."""
