@@ -15,6 +15,7 @@ demo: $(VENV)/.installed system  ## Run the whole loop on the bundled solution, 
 	@"$(BIN)/agent" demo --folder "$(DEMO_FOLDER)" --environments .venv-digits
 
 test: check  ## Run every check: lint, types, import contracts, tests, documentation.
+	@sh .ci/test-packages
 	@"$(BIN)/python" -m pytest -n $(JOBS) --dist loadgroup
 
 check: lint types imports  ## Everything of `test` that needs no run: lint, types, import contracts.

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -213,10 +214,13 @@ class Prober:
         return self._sandbox.run(spec, threading.Event())
 
 
-def findings(sandbox: Sandbox, tried: Tried, memory: Capability, gpu: Capability) -> Capabilities:
+def findings(
+    sandbox: Sandbox, tried: Tried, memory: Capability, gpu: Capability, variables: Iterable[str] = ()
+) -> Capabilities:
     """Findings in words. Anything that should be contained and was not makes the backend unusable.
 
-    `memory` is what holds the limit, if the probe shows that anything does.
+    `memory` is what holds the limit, if the probe shows that anything does; `variables` are those that an image
+    brings along.
     """
     probe, hog = tried.probe, tried.hog
     try:
@@ -224,9 +228,10 @@ def findings(sandbox: Sandbox, tried: Tried, memory: Capability, gpu: Capability
     except json.JSONDecodeError:
         reason = f"the probe did not run ({probe.reason} {probe.detail}): {probe.tail[-300:]}"
         return unusable(sandbox, reason)
+    known = {"PATH", "HOME", "LANG", *variables}
     escapes = {
         "network": (found["network"], "a listener on the host's loopback"),
-        "environment": (bool(set(found["environment"]) - {"PATH", "HOME", "LANG"}), "a variable of the orchestrator"),
+        "environment": (bool(set(found["environment"]) - known), "a variable of the orchestrator"),
         "filesystem": (found["secret"] or found["write"], "anything of the host's files but what it was given"),
         "pid namespace": (found["processes"] > 4, "any process but its own"),
         "system calls": (found["userns"] or found["io_uring"] or found["netlink"], "namespaces, io_uring or netlink"),

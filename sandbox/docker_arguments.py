@@ -24,7 +24,7 @@ from sandbox.interpreters import Installation, discover
 
 HELPERS = 2
 """Processes of ours beside the command: the engine's first process, which reaps, and `timeout`."""
-GRACE_S = 5
+GRACE_S = 3
 """How long after its limit a run ends by itself, should nobody be there to end it."""
 LEAST_MEMORY = 6 << 20
 _SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"

@@ -29,13 +29,14 @@ def diagnose(sandbox: Docker, state: Path, image: str | None) -> Capabilities:
             return unusable(sandbox, *engine.reasons)
         if image is None:
             return unusable(sandbox, "no image is named: set environment.image in target.yaml")
-        sandbox.image(image)
+        known = sandbox.image(image).variables
         trial = Docker(state, image, show_host_system=True) if engine.near else sandbox
         python = Path(sys.executable) if engine.near else None
         tried = Prober(trial, state, python).try_everything()
     except (SandboxUnavailable, OSError) as error:
         return unusable(sandbox, str(error))
-    return findings(sandbox, tried, _memory(engine), _gpu(engine))
+    variables = [*known, *([] if engine.near else ["HOSTNAME"])]
+    return findings(sandbox, tried, _memory(engine), _gpu(engine), variables)
 
 
 def _memory(engine: docker_client.Engine) -> Capability:

@@ -25,7 +25,7 @@ from pathlib import Path
 _PACKAGES = str(Path(__file__).resolve().parent.parent)
 _START = "import sys; sys.path.append(sys.argv[1]); from sandbox.docker_guard import main; main()"
 _KEPT = ("LD_LIBRARY_PATH", "HOME", "PATH")
-_LOOKS_FOR_S = 5.0
+_LOOKS_FOR_S = 3.0
 """How long it looks for containers that the engine was still being asked for."""
 _QUIET_S = 1.0
 
@@ -60,6 +60,8 @@ def _start_if_needed(label: str) -> None:
     guard = _guards.get(_key())
     if guard is not None and guard.poll() is None:
         return
+    if guard is not None and guard.stdin is not None:
+        guard.stdin.close()
     if not any(pid == os.getpid() for pid, _ in _guards):
         atexit.register(_dismiss, os.getpid())
     variables = {name: value for name, value in os.environ.items() if name in _KEPT or name.startswith("DOCKER_")}

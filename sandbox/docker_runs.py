@@ -18,7 +18,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sandbox import docker_groups, watching
+from sandbox import docker_groups, processes, watching
 from sandbox.contract import Reason, SandboxUnavailable
 from sandbox.docker_client import explain
 from sandbox.docker_leftovers import remove_one
@@ -31,7 +31,7 @@ _CHUNK = 1 << 16
 _SETTLES_WITHIN_S = 10.0
 _RUN_OF_A_MOMENT_S = 0.3
 _LATE_S = 0.05
-_NOT_FOUND, _NOT_EXECUTABLE = 127, 126
+_NOT_FOUND, _NOT_EXECUTABLE, _KILLED = 127, 126, 137
 
 
 @dataclass(slots=True)
@@ -183,7 +183,10 @@ class _Run:
             self._inspect_from_afar()
             return
         watching.inspect(watch)
-        watch.peak = max(watch.peak, _largest(watch.groups.members()))
+        members = watch.groups.members()
+        watch.peak = max(watch.peak, _largest(members))
+        if self._parent is None:
+            watch.cpu_s = max(watch.cpu_s, processes.cpu_seconds(members))
 
     def _inspect_from_afar(self) -> None:
         """The engine is elsewhere: ask it, which takes longer, and look at what can be seen from here."""
@@ -223,6 +226,9 @@ class _Run:
                 watch.peak = max(watch.peak, self._parent.most_memory())
         if watch.exit_status is None and state.get("Status") == "exited":
             watch.exit_status = int(state["ExitCode"])
+        if watch.exit_status == _KILLED and wall_s >= watch.job.wall_s:
+            # Where this host is slow to look, `timeout` inside may come first.
+            watch.end("timeout", f"wall time {watch.job.wall_s:g} s")
         if state.get("OOMKilled"):
             watch.end("oom", watching.OOM.format(watch.job.memory_bytes))
         watching.judge_the_end(watch)
