@@ -141,6 +141,8 @@ def _outside(wishes: Wishes, command: list[str], parent: int) -> None:
 def _inside(wishes: Wishes, command: list[str], outer: int, report: int, user: tuple[int, int]) -> None:
     """The first process of the pid namespace, to its end."""
     _follow(outer)
+    if "--new-session" in wishes.flags:
+        os.setsid()
     if "--hostname" in wishes.values:
         kernel.set_hostname(wishes.values["--hostname"])
     if "--unshare-net" in wishes.flags:
@@ -175,8 +177,6 @@ def _inside(wishes: Wishes, command: list[str], outer: int, report: int, user: t
 
 def _command(wishes: Wishes, command: list[str], seccomp: bytes, starting: int, user: tuple[int, int]) -> None:
     """Give up every right that is not asked to be kept and become the command."""
-    if "--new-session" in wishes.flags:
-        os.setsid()
     if "--disable-userns" in wishes.flags:
         # The one that is still allowed. In it the command has no say over the first process, whose user it shares.
         kernel.unshare(kernel.CLONE_NEWUSER)
