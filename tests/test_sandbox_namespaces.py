@@ -169,6 +169,31 @@ def test_doctor_tells_of_the_second_layer_and_of_its_absence(own: Sandbox) -> No
     assert layer.why
 
 
+def test_a_kernel_without_landlock_is_no_failure_and_is_told(tmp_path: Path) -> None:
+    """A filter that answers as such a kernel does stands in for it; all else is as ever."""
+    program = """
+import json, struct, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from sandbox import kernel_calls
+words = [(0x20, 0, 0, 0)]
+for number in (444, 445, 446):
+    words += [(0x15, 0, 1, number), (0x06, 0, 0, 0x00050000 | 38)]
+words.append((0x06, 0, 0, 0x7FFF0000))
+kernel_calls.refuse_new_privileges()
+kernel_calls.install_filter(b"".join(struct.pack("=HBBI", *word) for word in words))
+from sandbox.namespaces import Namespaces
+found = Namespaces(Path(sys.argv[2])).doctor()
+print(json.dumps([found.usable, {item.name: item.level for item in found.items}]))
+"""
+    done = subprocess.run([sys.executable, "-c", program, ROOT, tmp_path], capture_output=True, text=True, timeout=30)
+    usable, levels = json.loads(done.stdout)
+    assert usable, done
+    assert levels["Landlock"] == "absent"
+    contained = ("network", "environment", "filesystem", "pid namespace", "system calls")
+    assert [levels[name] for name in contained] == ["yes"] * 5
+
+
 def test_a_host_that_closes_namespaces_is_told_why(tmp_path: Path) -> None:
     """Within a sandbox of ours no further one can be made, as on a host that forbids it."""
     if os.geteuid() != 0 and not Path("/proc/sys/user/max_user_namespaces").exists():
