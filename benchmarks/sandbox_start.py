@@ -1,6 +1,6 @@
 """What a sandbox costs over the bare command: medians of n runs of a program that does nothing.
 
-    python benchmarks/sandbox_start.py [--runs 21] [--backend bwrap|namespaces|docker] [--image NAME@sha256:...] [--json]
+    python benchmarks/sandbox_start.py [--runs 21] [--backend bwrap|namespaces|docker] [--image NAME@DIGEST] [--json]
 
 Prints the bare command, the whole of `Sandbox.run` with everything on, the difference, and its parts. Containers are
 measured on an image that is named, running its own python, or on an empty one that this host's system is laid over;

@@ -96,7 +96,7 @@ def launch(arguments: list[str], command: list[str], parent: int) -> NoReturn:
     """Become the outermost of the three processes; `parent` is whose end is ours. Never returns."""
     try:
         _outside(Wishes(arguments), command, parent)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # noqa: BLE001 - said, and then this process ends
         os.write(2, f"namespaces: {error}\n".encode(errors="replace"))
     finally:
         os._exit(1)
@@ -120,7 +120,7 @@ def _outside(wishes: Wishes, command: list[str], parent: int) -> None:
         try:
             os.close(reading)
             _inside(wishes, command, here, writing, (uid, gid))
-        except (OSError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - said, and then this process ends
             os.write(2, f"namespaces: {error}\n".encode(errors="replace"))
         finally:
             os._exit(1)
@@ -128,6 +128,9 @@ def _outside(wishes: Wishes, command: list[str], parent: int) -> None:
     _tell(wishes, f'{{ "child-pid": {first} }}\n')
     kernel.refuse_new_privileges()
     kernel.drop_capabilities()
+    kernel.die_with_parent()  # once more, for the kernel forgets it where rights change
+    if os.getppid() != parent:
+        os._exit(1)
     said = os.read(reading, 8)
     if not said:
         ended = os.waitstatus_to_exitcode(os.waitpid(first, 0)[1])
@@ -141,6 +144,8 @@ def _outside(wishes: Wishes, command: list[str], parent: int) -> None:
 def _inside(wishes: Wishes, command: list[str], outer: int, report: int, user: tuple[int, int]) -> None:
     """The first process of the pid namespace, to its end."""
     _follow(outer)
+    if "--new-session" in wishes.flags:
+        os.setsid()
     if "--hostname" in wishes.values:
         kernel.set_hostname(wishes.values["--hostname"])
     if "--unshare-net" in wishes.flags:
@@ -152,8 +157,8 @@ def _inside(wishes: Wishes, command: list[str], outer: int, report: int, user: t
     if child == 0:
         try:
             _command(wishes, command, seccomp, starting, user)
-        except (OSError, ValueError) as error:
-            os.write(starting, f"{error}"[:_MESSAGE_AT_MOST].encode(errors="replace"))
+        except Exception as error:  # noqa: BLE001 - said, and then this process ends
+            os.write(starting, f"{type(error).__name__}: {error}"[:_MESSAGE_AT_MOST].encode(errors="replace"))
         finally:
             os._exit(126)
     os.close(starting)
@@ -162,7 +167,7 @@ def _inside(wishes: Wishes, command: list[str], outer: int, report: int, user: t
     kernel.drop_capabilities()
     if seccomp:
         kernel.install_filter(seccomp)
-    _follow(outer)  # once more, for the kernel forgets it where rights change
+    _follow(outer)  # for the same reason
     if complaint := os.read(started, _MESSAGE_AT_MOST):
         raise OSError(complaint.decode(errors="replace"))
     ended = 0
@@ -175,8 +180,6 @@ def _inside(wishes: Wishes, command: list[str], outer: int, report: int, user: t
 
 def _command(wishes: Wishes, command: list[str], seccomp: bytes, starting: int, user: tuple[int, int]) -> None:
     """Give up every right that is not asked to be kept and become the command."""
-    if "--new-session" in wishes.flags:
-        os.setsid()
     if "--disable-userns" in wishes.flags:
         # The one that is still allowed. In it the command has no say over the first process, whose user it shares.
         kernel.unshare(kernel.CLONE_NEWUSER)

@@ -54,6 +54,12 @@ def _plan(tiny: Tiny, **changed: Any) -> Plan:
     return replace(Plan("H-001", "candidate", "gate", main, main, 7), **changed)
 
 
+class Weak(InProcess):
+    """The same sandbox, which says of itself that it isolates less."""
+
+    isolation = "weak"
+
+
 def _measurer(tiny: Tiny, ledger: Ledger, sandbox: InProcess | None = None, slots: int = 2) -> Measurer:
     return Measurer(tiny.runner(sandbox), ledger, threading.Event(), slots)
 
@@ -147,6 +153,14 @@ def test_a_commit_with_another_date_and_message_is_the_same_run(tiny: Tiny) -> N
     runner = tiny.runner()
     ids = {runner.key(_plan(tiny, commit=commit, production=commit)).run_id for commit in (before, after)}
     assert len(ids) == 1
+
+
+def test_a_run_in_a_weak_sandbox_is_another_run_in_another_folder(tiny: Tiny) -> None:
+    """What it gave counts for no promotion, so it must not stand for production's once there is a full sandbox."""
+    plan, full, weak = _plan(tiny), tiny.runner(InProcess()), tiny.runner(Weak())
+    assert full.key(plan).run_id != weak.key(plan).run_id
+    assert full.folder(plan) != weak.folder(plan)
+    assert full.key(plan).run_id == tiny.runner(InProcess()).key(plan).run_id
 
 
 # -- paying -------------------------------------------------------------------------------------------------

@@ -153,6 +153,31 @@ def test_a_repository_that_is_its_own_environment_is_not_shown(sandbox: Sandbox,
     assert "labels" not in outcome.tail
 
 
+def test_what_training_programs_do_all_day_works(sandbox: Sandbox, out: Path) -> None:
+    source = """
+import multiprocessing, os, pty, socket, sys, tempfile, threading
+from multiprocessing import shared_memory
+os.mkdir('a'); os.mkdir('b')
+open('a/weights', 'w').write('w' * 9)
+os.replace('a/weights', 'b/weights'); os.link('b/weights', 'a/again'); os.truncate('a/again', 4)
+open('b/weights', 'w').write('short'); os.symlink('b', 'c'); os.rmdir(tempfile.mkdtemp(dir='.'))
+with tempfile.TemporaryDirectory() as folder: os.replace(tempfile.mkdtemp(), folder + '/moved')
+with socket.create_server(('127.0.0.1', 0)) as server:
+    socket.create_connection(server.getsockname()).close()
+with socket.socket(socket.AF_UNIX) as server:
+    server.bind(chr(0) + 'own'); server.listen()
+    with socket.socket(socket.AF_UNIX) as client: client.connect(chr(0) + 'own')
+if __name__ == '__main__':
+    block = shared_memory.SharedMemory(create=True, size=1 << 20); block.close(); block.unlink()
+    with multiprocessing.get_context('fork').Pool(2) as pool: print(sum(pool.map(abs, range(5))))
+    os.close(pty.openpty()[0]); open('/dev/null', 'w').write('x')
+    child = multiprocessing.get_context('fork').Process(target=threading.Event().wait); child.start()
+    child.kill(); child.join(); print(child.exitcode)
+"""
+    outcome = run(sandbox, python_spec(out, source))
+    assert (outcome.status, outcome.tail) == (0, "10\n-9\n"), outcome
+
+
 def test_a_command_that_does_not_exist_is_the_candidates_failure(sandbox: Sandbox, out: Path) -> None:
     outcome = run(sandbox, RunSpec("r1", ("no-such-program",), out, LIMITS))
     assert (outcome.reason, outcome.status) == ("exit", 127)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from agent.cli.options import allows_weak_sandbox, print_json, warn_of_weak
+from agent.cli.options import WEAK_AFTERWARDS, allows_weak_sandbox, print_json, warn_of_weak
 
 if TYPE_CHECKING:
     from agent.demo import Say
@@ -71,13 +71,13 @@ def command(folder: Path, environments: Path | None, cycles: int | None, allow_w
     rank_before = first.rank_before.get(demo.BOARD) if first is not None else None
     found = demo.summary(reader.history(), reader.accounts(), nights, rank_before, elapsed)
     if as_json:
-        print_json({**found, "workspace": str(place.workspace.root)})
+        print_json({**found, "workspace": str(place.workspace.root), "isolation": sandbox.isolation})
     else:
-        _print(found, place.workspace.root)
+        _print(found, place.workspace.root, sandbox.isolation == "weak")
     return 1 if found["failed"] else 0
 
 
-def _print(found: dict[str, Any], workspace: Path) -> None:
+def _print(found: dict[str, Any], workspace: Path, weak: bool) -> None:
     minutes, seconds = divmod(int(found["wall_s"]), 60)
     nights = len(found["nights"])
     what = "The night is over" if nights == 1 else f"{nights} nights are over"
@@ -97,6 +97,8 @@ def _print(found: dict[str, Any], workspace: Path) -> None:
         click.echo(f"  rejected {item['id']}  {item['title']}: {item['reason']}")
     first = next((item["id"] for item in found["promoted"]), None)
     where = f"--workspace {shlex.quote(str(workspace))}"
+    if weak:
+        click.echo(WEAK_AFTERWARDS)
     click.echo("\nNext:")
     if first is not None:
         click.echo(f'  agent ask "why was {first} promoted?" {where}')
@@ -104,7 +106,7 @@ def _print(found: dict[str, Any], workspace: Path) -> None:
     click.echo(f"  agent audit verify {where}")
     click.echo(f"  agent report digest {where}")
     if found["ideas_left"]:
-        click.echo(f"  agent run {where}   # ideas are left")
+        click.echo(f"  agent run {where}{' --allow-weak-sandbox' if weak else ''}   # ideas are left")
 
 
 def quiet(line: str) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 WEAK = "weak sandbox: nothing will be promoted"
+WEAK_AFTERWARDS = "Weak sandbox: nothing could be promoted."
 
 
 def common(function: Function) -> Function:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from agent.cli.options import WEAK, allows_weak_sandbox, common, find_workspace, print_json, warn_of_weak
+from agent.cli.options import WEAK_AFTERWARDS, allows_weak_sandbox, common, find_workspace, print_json, warn_of_weak
 
 if TYPE_CHECKING:
     from agent.night import Goal, NightResult
@@ -127,7 +127,7 @@ def report(workspace: Workspace, result: NightResult, as_json: bool, null: bool 
     click.echo(f"{result.night} ended: {result.reason}")
     click.echo(f"{result.cycles} cycles, {result.runs} runs, promoted: {promoted}")
     if result.isolation == "weak":
-        click.echo(f"{WEAK.replace('will be', 'could be').capitalize()}.")
+        click.echo(WEAK_AFTERWARDS)
     if null:
         false = len(result.promoted)
         click.echo(f"A null night: no candidate changed more than a comment, so {false} of its promotions are false.")
