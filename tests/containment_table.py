@@ -19,7 +19,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENT = ROOT / "docs" / "sandbox.md"
-BEGIN, END = "<!-- generated: containment -->", "<!-- end of generated: containment -->"
+BEGIN, END = "<!-- measured: containment -->", "<!-- end of measured: containment -->"
 NOTHING, UNKNOWN = "came to nothing", "not measured"
 COLUMNS = ("bwrap, root", "bwrap, ordinary user", "docker", "namespaces, root", "namespaces, ordinary user")
 
