@@ -68,7 +68,7 @@ class Bubblewrap:
 
     def run(self, spec: RunSpec, cancel: threading.Event) -> Outcome:
         """Run one command to its end or to a limit; whatever it started is gone when this returns."""
-        specification.check(spec)
+        specification.check(spec, builds=True)
         host = self._host()
         if host.reasons:
             raise SandboxUnavailable("\n".join(host.reasons))
