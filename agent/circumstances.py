@@ -28,9 +28,19 @@ Find = Callable[[str], Event | None]
 
 def record(services: Services, production: str) -> None:
     """The environment and the data of today under their hashes; nothing where they are recorded."""
-    record_environment(services.log, services.runner.environment(production))
-    services.catch_up()
+    record_environment_of(services, production)
     _record_data(services, production)
+
+
+def record_environment_of(services: Services, commit: str) -> None:
+    """The environment of one more commit under its hash."""
+    record_environment(services.log, services.runner.environment(commit))
+    services.catch_up()
+
+
+def environment_difference(find: Find, before: str, after: str) -> str:
+    """What differs between two recorded environments, for people; nothing where they are not both recorded."""
+    return _listed(_environment(find, before, after))
 
 
 def lock_text(services: Services, records: Iterable[RunRecord]) -> str:
@@ -71,11 +81,14 @@ def difference(find: Find, before: RunKey, after: RunKey) -> str:
 
 
 def _told(part: str, changes: Iterator[str]) -> str:
+    listed = _listed(changes)
+    return f"{part} ({listed})" if listed else part
+
+
+def _listed(changes: Iterator[str]) -> str:
     shown = [printable(change) for change in islice(changes, MOST_NAMED)]
     more = sum(1 for _ in changes)
-    if not shown:
-        return part
-    return f"{part} ({', '.join(shown)}" + (f" and {more} more)" if more else ")")
+    return ", ".join(shown) + (f" and {more} more" if more else "")
 
 
 def _environment(find: Find, before: str, after: str) -> Iterator[str]:

@@ -5,7 +5,7 @@ Implements `experiments.plans.Source`. Contents of a commit never change, so wha
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -125,6 +125,7 @@ class Solution:
             existing_paths=existing,
             modules_used=patches.imported_modules(sources),
             builds=tuple(self._target.environment.build.files) if self._target.environment.build is not None else (),
+            locks=(self._target.environment.lock,) if self._target.environment.lock is not None else (),
             parse_yaml=_load_yaml,
         )
         changes = [
@@ -132,6 +133,13 @@ class Solution:
             for path, new in edits.items()
         ]
         return patches.check_edits(changes, boundary)
+
+    def environment_files(self, paths: Iterable[str]) -> list[str]:
+        """Those of the paths that an environment is built from."""
+        from tools.globs import covers
+
+        build = self._target.environment.build
+        return sorted(path for path in paths if build is not None and covers(path, build.files))
 
     def commit(
         self,

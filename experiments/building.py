@@ -120,9 +120,7 @@ class EnvironmentBuilder:
             if self._stands(commit, key):
                 return None
             began = self._run(commit, key, cancel)
-            return Build(
-                commit, key, files, tuple(command), self._build.network, wheels, began.wall_s, began.isolation
-            )
+            return Build(commit, key, files, tuple(command), self._build.network, wheels, began.wall_s, began.isolation)
 
     def _stands(self, commit: str, key: str) -> bool:
         """Whether the environment is there and is what it was when it was built."""
@@ -216,7 +214,9 @@ class EnvironmentBuilder:
         allowed = {path for path in base.paths if not path.is_relative_to(self._declared.parent.parent)}
         for path in built.paths:
             if not path.is_relative_to(folder) and path not in allowed:
-                raise BuildFailed(f"the build of {commit[:12]} leads to {path}, which is neither its own nor the base's")
+                raise BuildFailed(
+                    f"the build of {commit[:12]} leads to {path}, which is neither its own nor the base's"
+                )
 
     # -- what goes into it ----------------------------------------------------------------------------------
 

@@ -91,7 +91,7 @@ def read(prefix: Path, places: tuple[Path, ...], known: Fingerprints) -> Install
         if loose:
             found.contents[f"({place.name}: files of no distribution)"] = _loose(place, loose, known)
     for description in sorted(prefix.glob("conda-meta/*.json")):
-        name, version, build = (description.name.removesuffix(".json").rsplit("-", 2) + ["", ""])[:3]
+        name, version, build = [*description.name.removesuffix(".json").rsplit("-", 2), "", ""][:3]
         found.packages.add((f"conda:{name}", f"{version}-{build}"))
         found.contents[f"conda:{name}"] = known.file(str(description))
     return found

@@ -35,14 +35,25 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 class Runner:
     """Runs plans for one target. Safe to call from several threads at once."""
 
-    def __init__(self, target: Target, repository: Path, source: Source, sandbox: Sandbox, root: Path) -> None:
-        """`root` is the workspace's folder; results go under it, half-done runs into its `.agent/cache/running`."""
+    def __init__(
+        self,
+        target: Target,
+        repository: Path,
+        source: Source,
+        sandbox: Sandbox,
+        root: Path,
+        environments: Path | None = None,
+    ) -> None:
+        """`root` is the workspace's folder; results go under it, half-done runs into its `.agent/cache/running`.
+
+        Environments that are built are kept under `environments`, by default in the same cache.
+        """
         self.target = target
         self.source = source
         self.sandbox = sandbox
         self.root = root
         cache = root / ".agent" / "cache"
-        self.environments = Environments(target, repository, source, sandbox, cache / "environments")
+        self.environments = Environments(target, repository, source, sandbox, environments or cache / "environments")
         self.python = self.environments.declared
         self.trees = TreeCache(cache / "trees", target, repository, source)
         self._running = cache / "running"

@@ -167,7 +167,7 @@ class TreeCache:
         return folder
 
     def _hold(self, folder: Path, commit: str, include: list[str], exclude: list[str]) -> None:
-        """Hold a layout against its commit, unless it is as it was when that was done; lay it out again if it differs."""
+        """Hold a layout against its commit, unless nothing changed since that was done; one that differs is laid out again."""
         found = total(self._files.folder(folder))
         if self._sound.get(folder) == found:
             return
@@ -211,10 +211,10 @@ def _strange(folder: Path, expected: dict[str, tuple[str, str]]) -> str:
             found.add(relative)
             mode, blob = expected.get(relative, ("", ""))
             if not blob:
-                return f"{ascii(relative)} is in no commit"
+                return f"{relative!a} is in no commit"
             if _mode(path) != mode or _blob(path, len(blob)) != blob:
-                return f"{ascii(relative)} has other content"
-    return next((f"{ascii(path)} is missing" for path in expected if path not in found), "")
+                return f"{relative!a} has other content"
+    return next((f"{path!a} is missing" for path in expected if path not in found), "")
 
 
 def _mode(path: Path) -> str:

@@ -138,8 +138,8 @@ def _system(flags: _Flags) -> None:
 def _names_of_hosts(flags: _Flags) -> None:
     """What finding a host and trusting it takes."""
     for name in ("resolv.conf", "hosts", "nsswitch.conf", "ssl/certs", "ssl/openssl.cnf", "pki", "ca-certificates"):
-        real = os.path.realpath(f"/etc/{name}")
-        if os.path.exists(real):
+        real = Path(os.path.realpath(f"/etc/{name}"))
+        if real.exists():
             flags.bind("--ro-bind", real, f"/etc/{name}")
 
 

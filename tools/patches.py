@@ -47,6 +47,8 @@ class Boundary:
     modules_used: frozenset[str] = frozenset()
     builds: tuple[str, ...] = ()
     """Globs of the files that an environment is built from (`environment.build.files`)."""
+    locks: tuple[str, ...] = ()
+    """Lock files by any other name (`environment.lock`)."""
     parse_yaml: Parser | None = None
     """Parses a YAML document or raises ValueError or BadInput; without one, YAML cannot be edited."""
 
@@ -180,7 +182,7 @@ def _special(path: str, boundary: Boundary) -> list[Problem]:
         return [_problem(path, "a compiled file", "its source")]
     if matches(name, BUILD_FILES) and not _named(path, boundary.editable):
         return [_problem(path, "a dependency or build file", "one that solution.editable names without a wildcard")]
-    if matches(name, DEPENDENCY_FILES) and not matches(path, boundary.builds):
+    if (matches(name, DEPENDENCY_FILES) or path in boundary.locks) and not covers(path, boundary.builds):
         expected = "one that environment.build.files has: without a build the change would be tried in the old packages"
         return [_problem(path, "a dependency file that nothing is built from", expected)]
     return []
