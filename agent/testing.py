@@ -164,6 +164,8 @@ def record_look(services: Services, test: Test, facts: Evidence, decision: Decis
     data = gate.look_record(facts, decision, policy)
     size = f"{len(facts.stage)}:{len(facts.fresh)}:{len(facts.costs)}:{len(facts.baseline)}"
     key = f"look:{test.hypothesis}:{test.commit}:{size}:{sha256(canonical(data)).hexdigest()[:12]}"
+    if test.restarts:  # an environment that is back gives the looks of before, which were set aside
+        key += f":{test.restarts}"
     services.record("look", test.hypothesis, data, reason=decision.explanation, key=key)
     services.progress.say(f"  {test.hypothesis} {spoken(decision)}")
 
