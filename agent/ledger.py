@@ -35,7 +35,7 @@ class LogLedger:
         self._log = log
         self._history = history
         self._progress = progress
-        self._environments = environments or {}
+        self._environments = {} if environments is None else environments
         self._running: dict[str, str] = {}
 
     def finished(self, run_id: str, attempt: int) -> RunRecord | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import tempfile
 import threading
@@ -98,6 +99,14 @@ class EnvironmentBuilder:
         """Lines for a person, once."""
         notes, self._notes = self._notes, []
         return notes
+
+    def discard(self, commit: str, kept: str) -> None:
+        """Remove the environment of a commit, unless the commit `kept` runs in the same one."""
+        key = self._keys.pop(commit, None)
+        if key is not None and key != self._keys.get(kept):
+            self._seal(key).unlink(missing_ok=True)
+            self._watched.pop(key, None)
+            remove_tree(self._cache / key)
 
     def _key(self, commit: str) -> str:
         known = self._keys.get(commit)
@@ -211,6 +220,9 @@ class EnvironmentBuilder:
             built, base = discover(python), discover(self._declared)
         except BadInput as error:
             raise BuildFailed(f"the build of {commit[:12]} left no interpreter at bin/python: {error}") from error
+        real = Path(os.path.realpath(python))
+        if real != Path(os.path.realpath(self._declared)) and not real.is_relative_to(os.path.realpath(folder)):
+            raise BuildFailed(f"the build of {commit[:12]} leads to {real}, which is neither its own nor the base's")
         allowed = {path for path in base.paths if not path.is_relative_to(self._declared.parent.parent)}
         for path in built.paths:
             if not path.is_relative_to(folder) and path not in allowed:

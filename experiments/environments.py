@@ -61,6 +61,11 @@ class Environments:
         made = [self._builder.ensure(commit, self._watched.look(), cancel) for commit in dict.fromkeys(commits)]
         return [build for build in made if build is not None]
 
+    def discard(self, commit: str, kept: str) -> None:
+        """Let go of a commit's built environment, unless the commit `kept` runs in the same one."""
+        if self._builder is not None:
+            self._builder.discard(commit, kept)
+
     def take_notes(self) -> list[str]:
         """What a person should know about built environments that others had changed, once."""
         return self._builder.take_notes() if self._builder is not None else []

@@ -167,7 +167,7 @@ class TreeCache:
         return folder
 
     def _hold(self, folder: Path, commit: str, include: list[str], exclude: list[str]) -> None:
-        """Hold a layout against its commit, unless nothing changed since that was done; one that differs is laid out again."""
+        """Hold a layout against its commit, unless nothing changed since; one that differs is laid out again."""
         found = total(self._files.folder(folder))
         if self._sound.get(folder) == found:
             return

@@ -168,7 +168,7 @@ def test_a_folders_hashes_are_those_of_its_contents_however_often_it_is_read(
     tmp_path_factory: pytest.TempPathFactory, wanted: dict[str, bytes]
 ) -> None:
     folder, known = tmp_path_factory.mktemp("folder"), Fingerprints()
-    for contents in ({name: b"old" for name in wanted}, wanted):
+    for contents in (dict.fromkeys(wanted, b"old"), wanted):
         for name, content in contents.items():
             path = folder / name
             path.parent.mkdir(exist_ok=True)

@@ -213,7 +213,9 @@ def test_an_upgrade_in_the_middle_of_a_test_starts_it_over_on_its_own_seeds_in_t
     assert any("[ALERT] the environment has changed (alpha 1.0 → 1.1)" in line for line in tiny.progress.lines)
     (last,) = [look for look in tiny.events("look") if look.data["decision"]["outcome"] == "promote"]
     evidence = last.data["evidence"]
-    judged = {run["environment"] for pair in evidence["stage"] for run in (pair["candidate"], pair["production"]) if run}
+    judged = {
+        run["environment"] for pair in evidence["stage"] for run in (pair["candidate"], pair["production"]) if run
+    }
     assert len(judged | {run["environment"] for run in evidence["baseline"]}) == 1
     finished = {event.data["run_id"]: event for event in tiny.events("run_finished")}
     used = [pair["candidate"]["run_id"] for pair in evidence["stage"]]
