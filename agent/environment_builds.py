@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from agent import closing
 from agent.services import Services
 from experiments.building import Build, BuildFailed
-from experiments.measuring import ProductionFailed
+from experiments.measuring import InfrastructureFailed, ProductionFailed
 from registry.facts import Test
 
 
@@ -34,6 +34,14 @@ def prepare(services: Services, test: Test) -> bool:
         return False
     _record(services, test.hypothesis, built)
     return True
+
+
+def again(services: Services, test: Test) -> None:
+    """Have both arms' environments there, which were built before; InfrastructureFailed where that fails now."""
+    try:
+        services.runner.prepare([test.production, test.commit], services.cancel)
+    except BuildFailed as error:
+        raise InfrastructureFailed(f"{test.hypothesis}: {error}") from error
 
 
 def _record(services: Services, subject: str, built: Sequence[Build]) -> None:

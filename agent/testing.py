@@ -54,7 +54,7 @@ def enter_gate(services: Services, hypothesis: str) -> None:
     test = services.history.tests[hypothesis]
     if test.gate is not None:
         return
-    services.runner.prepare([test.production, test.commit], services.cancel)
+    environment_builds.again(services, test)
     state = seasons.ready(services)
     settings = services.target.gate
     t = state.started + 1
@@ -102,7 +102,7 @@ def run_needed(services: Services, hypothesis: str) -> None:
     test = services.history.tests[hypothesis]
     need = decide(services, test).needs
     if need is not None:
-        services.runner.prepare([test.production, test.commit], services.cancel)
+        environment_builds.again(services, test)
         if environment_changes.follow(services, hypothesis):
             need = decide(services, test).needs
     if need is None:
@@ -137,7 +137,7 @@ def judge(services: Services, hypothesis: str) -> str:
     if test is None or test.decided:
         return test.decided if test is not None else _decided_before(services, hypothesis)
     if environment_changes.mixed(services, test):
-        services.runner.prepare([test.production, test.commit], services.cancel)
+        environment_builds.again(services, test)
         if environment_changes.follow(services, hypothesis):
             return "extend"
     facts = evidences.of_test(services, test)
@@ -163,9 +163,9 @@ def record_look(services: Services, test: Test, facts: Evidence, decision: Decis
     """
     data = gate.look_record(facts, decision, policy)
     size = f"{len(facts.stage)}:{len(facts.fresh)}:{len(facts.costs)}:{len(facts.baseline)}"
-    key = f"look:{test.hypothesis}:{test.commit}:{size}:{sha256(canonical(data)).hexdigest()[:12]}"
-    if test.restarts:  # an environment that is back gives the looks of before, which were set aside
-        key += f":{test.restarts}"
+    first = f"look:{test.hypothesis}:{test.commit}:{size}:{sha256(canonical(data)).hexdigest()[:12]}"
+    # An environment that is back gives the looks of before, which were set aside.
+    key = f"{first}:{test.restarts}" if test.restarts else first
     services.record("look", test.hypothesis, data, reason=decision.explanation, key=key)
     services.progress.say(f"  {test.hypothesis} {spoken(decision)}")
 

@@ -21,6 +21,9 @@ from registry.errors import BadInput, Problem, Retryable
 
 SHARE = 0.05
 """Largest part of the time that goes into looking at every file of an environment, and not at what installers touch."""
+REST_S = 0.5
+"""An environment that has changed is read once nothing in it has moved for so long: an installer may be at work."""
+PATIENCE_S = 600.0
 _TRIES = 3
 
 Pairs = tuple[tuple[str, str], ...]
@@ -130,6 +133,9 @@ class WatchedEnvironment:
                 return self._record
         else:
             everything = self._everything(places)
+        if self._record is not None:
+            everything = self._at_rest(places, everything)
+            outline = (installed.outline(places), tuple(_programs(self._python)), _configuration(prefix))
         found = installed.read(prefix, places, self._known)
         self._record = EnvironmentRecord(
             python=_version(prefix, self._python),
@@ -142,6 +148,15 @@ class WatchedEnvironment:
         )
         self._seen = (outline, everything)
         return self._record
+
+    def _at_rest(self, places: tuple[Path, ...], everything: str) -> str:
+        until = time.monotonic() + PATIENCE_S
+        while time.monotonic() < until:
+            time.sleep(REST_S)
+            before, everything = everything, self._everything(places)
+            if before == everything:
+                return everything
+        raise Retryable(f"{self._python}: something has been installed there for {PATIENCE_S:.0f} s and goes on")
 
     def _everything(self, places: tuple[Path, ...]) -> str:
         began = time.monotonic()

@@ -112,7 +112,10 @@ class Measurer:
         flying: dict[Future[RunRecord], tuple[int, Plan, int]],
         records: dict[int, RunRecord],
     ) -> None:
-        run_id = self._runner.key(plan).run_id
+        try:
+            run_id = self._runner.key(plan).run_id
+        except Retryable as error:
+            raise InfrastructureFailed(str(error)) from error
         paid = self._ledger.finished(run_id, attempt)
         if paid is not None:
             self._settle(paid, index, plan, attempt, pool, flying, records, recorded=True)

@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import shutil
 import subprocess
 import sys
 import zipfile
+from functools import lru_cache
 from pathlib import Path
+from tempfile import mkdtemp
 
 
 def make_environment(folder: Path) -> Path:
     """An empty virtual environment; returns its interpreter."""
-    base = getattr(sys, "_base_executable", sys.executable)
-    subprocess.run([base, "-m", "venv", "--without-pip", str(folder)], check=True)
+    shutil.copytree(_template(), folder, symlinks=True)  # nothing in it names its own place but `activate`
     folder.chmod(0o755)
     return folder / "bin" / "python"
+
+
+@lru_cache(maxsize=1)
+def _template() -> Path:
+    folder = Path(mkdtemp(prefix="real-environment-"))
+    base = getattr(sys, "_base_executable", sys.executable)
+    subprocess.run([base, "-m", "venv", "--without-pip", str(folder)], check=True)
+    return folder
 
 
 def wheel(folder: Path, name: str, version: str, files: dict[str, str], scripts: str = "") -> Path:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from real_environments import install, make_environment, wheel
-from tiny_solution import SPACE, Recorded, Tiny, build, real_sandbox
+from tiny_solution import SPACE, InProcess, Tiny, build, real_sandbox
 
 from agent import night
 from agent.night import Goal, NightResult
@@ -20,9 +20,10 @@ from agent.verification import verify
 from experiments.building import BuildFailed
 from experiments.plans import Interrupted, Plan
 from experiments.runner import Runner
+from registry.audit_events import ROOT_HASH, seal
 from registry.documents import load_target
 from registry.errors import BadInput
-from sandbox.contract import Limits, RunSpec, Sandbox
+from sandbox.contract import Limits, Outcome, RunSpec, Sandbox
 from sandbox.specification import check
 
 BUILD = """
@@ -42,6 +43,31 @@ for line in pathlib.Path("requirements.txt").read_text().splitlines():
     zipfile.ZipFile(f"{wheels}/{name}-{version}-py3-none-any.whl").extractall(site)
 """
 """The same without pip, which takes seconds to put there."""
+
+ANOTHERS = """
+import os, sys
+out = sys.argv[1]
+os.makedirs(out + "/bin")
+open(out + "/pyvenv.cfg", "w").close()
+os.symlink(%(other)r, out + "/bin/python")
+"""
+
+
+class BuildsForReal(InProcess):
+    """Builds in the real sandbox, and runs phases bare under the interpreter they name: a night takes seconds."""
+
+    def __init__(self, builder: Sandbox) -> None:
+        super().__init__()
+        self.builder = builder
+
+    def run(self, spec: RunSpec, cancel: threading.Event) -> Outcome:
+        if spec.out_in_place:
+            return self.builder.run(spec, cancel)
+        assert spec.code is not None
+        shown = {mount.inside: str(mount.host) for mount in spec.mounts} | {"/work": str(spec.out)}
+        words = [shown.get(word, word) for word in spec.argv]
+        done = subprocess.run(words, cwd=spec.code, capture_output=True, text=True)
+        return self._outcome("exit", done.returncode, done.stderr[-500:])
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +119,9 @@ def tiny(tmp_path: Path, sandbox: Sandbox) -> Tiny:
     tiny.target["resources"]["memory"] = "512MiB"
     tiny.target["gate"] = {"policy": "exact", "threshold": 0.005, "season": 20}
     tiny.target["search_space"] = {"width": SPACE["width"]}
+    del tiny.target["metrics"]["primary"]["leaderboard"]
     tiny.write_target()
+    tiny.write_registry()
     tiny.sandbox = sandbox  # type: ignore[assignment]
     return tiny
 
@@ -199,11 +227,7 @@ def test_only_a_build_that_is_allowed_to_has_a_network(tiny: Tiny, sandbox: Sand
             "import os, sys; os.makedirs(sys.argv[1] + '/bin'); os.symlink('/bin/sh', sys.argv[1] + '/bin/python')",
             "neither its own nor the base's",
         ),
-        (
-            "import os, sys; out = sys.argv[1]; os.makedirs(out + '/bin'); open(out + '/pyvenv.cfg', 'w').close();"
-            "os.symlink(%(other)r, out + '/bin/python')",
-            "neither its own nor the base's",
-        ),
+        (ANOTHERS, "neither its own nor the base's"),
         ("import time; time.sleep(60)", "timeout"),
     ],
 )
@@ -249,6 +273,7 @@ class Upgrades(OfflineResearcher):
 
 
 def _night(tiny: Tiny, title: str, name: str = "H-100") -> NightResult:
+    tiny.sandbox = BuildsForReal(tiny.sandbox)
     settings = {"model.harm": 2} if "==" in title else {"model.width": 2}
     tiny.put_into_queue(name, title=title, settings=settings, estimated_gain=0.5)
     with tiny.services() as services:
@@ -287,6 +312,22 @@ def test_an_upgrade_is_tried_in_its_own_environment_marked_and_promoted_with_it(
     assert len(tiny.events("environment_built")) == lines
     assert "environments" not in tiny.events("look", "H-101")[-1].data["evidence"]
     assert verify(tiny.workspace).ok
+    _without_the_mark(tiny)
+    problems = verify(tiny.workspace).problems
+    assert any("pairs runs of two environments, and its patch changes none" in str(problem) for problem in problems)
+
+
+def _without_the_mark(tiny: Tiny) -> None:
+    """Write the log anew, whole and consistent, with a patch that is said to change no environment."""
+    lines, before = [], ROOT_HASH
+    for line in tiny.workspace.audit.read_bytes().splitlines():
+        body = json.loads(line)
+        del body["hash"]
+        if body["kind"] == "patch_committed":
+            body["data"]["environment_files"] = []
+        lines.append(seal(body | {"prev": before}))
+        before = json.loads(lines[-1])["hash"]
+    tiny.workspace.audit.write_bytes(b"".join(lines))
 
 
 def test_an_upgrade_that_cannot_be_built_is_archived_without_a_place_in_the_season(tiny: Tiny) -> None:
@@ -300,6 +341,7 @@ def test_an_upgrade_that_cannot_be_built_is_archived_without_a_place_in_the_seas
 
 def test_a_production_that_cannot_be_built_ends_the_night_and_says_so(tiny: Tiny) -> None:
     tiny.commit({"requirements.txt": "gadget==9.9\n"})
+    tiny.sandbox = BuildsForReal(tiny.sandbox)
     failed = tiny.night(Goal(cycles=1))
     assert failed.failed
     assert "cannot be built" in failed.reason
@@ -317,7 +359,6 @@ def test_without_a_build_a_change_of_dependencies_is_refused(tiny: Tiny) -> None
         for path in ("requirements.txt", "pins.in"):
             (problem,) = services.solution.check(tiny.tip("main"), {path: b"gadget==2.0\n"})
             assert "environment.build.files" in str(problem)
-    assert isinstance(tiny.progress, Recorded)
 
 
 def test_a_build_says_what_it_lacks(tiny: Tiny) -> None:

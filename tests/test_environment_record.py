@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -76,6 +77,23 @@ CHANGES = [
     _made_editable,
     _another_base,
 ]
+
+
+def test_an_environment_is_read_once_its_installer_is_done(python: Path) -> None:
+    watched = WatchedEnvironment(python)
+    before = watched.look()
+    install(python, "beta", "0.1", {"beta.py": ""})
+    slow = threading.Thread(
+        target=lambda: [
+            (time.sleep(0.15), install(python, f"beta{number}", "0.1", {f"beta{number}.py": ""})) for number in range(8)
+        ]
+    )
+    slow.start()
+    after = watched.look()
+    slow.join()
+    assert after.sha256 != before.sha256
+    assert ("beta7", "0.1") in after.packages
+    assert watched.look() is after
 
 
 @pytest.mark.parametrize("change", CHANGES)

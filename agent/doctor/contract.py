@@ -194,6 +194,9 @@ class Contract:
             found = f"{python}, the environment that this program itself runs in"
             fix = "python3 -m venv .venv in the repository, and environment: {python: .venv/bin/python}"
             raise BadInput(self._problem(found, "the solution's own interpreter", "environment.python", fix))
+        if editable := [name for name, origin in described.origins if origin.startswith("editable ")]:
+            found = f"{', '.join(editable)}: editable, and the sandbox shows no folder outside the environment"
+            yield warn("interpreter", found, "install it as a package, or keep it in the repository beside the scripts")
         yield ok("interpreter", f"{python}: Python {described.python}, {len(described.packages)} packages")
 
     def _digests(self, opened: Opened) -> Iterator[Finding]:
