@@ -82,6 +82,17 @@ class Account:
         """Pairs of the deciding look: `stage`, `fresh` or `costs`."""
         return list(self.last_look["evidence"][line]) if self.last_look else []
 
+    @property
+    def environment(self) -> str:
+        """What a patch that changes the environment changed in it, in one line; empty for every other."""
+        told = self.verdict.data.get("environment") if self.verdict is not None else None
+        if told is None:
+            return ""
+        change = f"{told['production'][:12]} → {told['candidate'][:12]}"
+        return (
+            f"environment changed: {change} ({told['change'] or 'no package'}), built from {', '.join(told['files'])}"
+        )
+
     def event_numbers(self) -> list[int]:
         """Events the story rests on, in order."""
         known = (

@@ -6,12 +6,15 @@ here are what those hashes stand for, so that an alert can name the package or t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
+from typing import Any
 
+from agent.ledger import record_environment
 from agent.services import Services
+from experiments import environment
 from registry.audit_events import Event
-from registry.runs import RunKey
+from registry.runs import RunKey, RunRecord
 from tools.leaderboards.names import printable
 
 MOST_FILES = 500
@@ -25,25 +28,26 @@ Find = Callable[[str], Event | None]
 
 def record(services: Services, production: str) -> None:
     """The environment and the data of today under their hashes; nothing where they are recorded."""
-    _record_environment(services)
+    record_environment_of(services, production)
     _record_data(services, production)
 
 
-def _record_environment(services: Services) -> None:
-    found = services.runner.environment
-    services.record(
-        "environment_recorded",
-        found.sha256[:16],
-        {
-            "sha256": found.sha256,
-            "python": found.python,
-            "machine": found.machine,
-            "packages": dict(found.packages),
-            "variables": dict(found.variables),
-        },
-        reason=found.summary,
-        key=f"environment:{found.sha256}",
-    )
+def record_environment_of(services: Services, commit: str) -> None:
+    """The environment of one more commit under its hash."""
+    record_environment(services.log, services.runner.environment(commit))
+    services.catch_up()
+
+
+def environment_difference(find: Find, before: str, after: str) -> str:
+    """What differs between two recorded environments, for people; nothing where they are not both recorded."""
+    return _listed(_environment(find, before, after))
+
+
+def lock_text(services: Services, records: Iterable[RunRecord]) -> str:
+    """The packages that the last of the runs was made with, as a lock file."""
+    last = next((record.key.environment for record in reversed(list(records))), "")
+    event = services.log.find(f"environment:{last}") if last else None
+    return environment.lock_text(event.data) if event is not None else "# no run was made\n"
 
 
 def _record_data(services: Services, production: str) -> None:
@@ -77,11 +81,14 @@ def difference(find: Find, before: RunKey, after: RunKey) -> str:
 
 
 def _told(part: str, changes: Iterator[str]) -> str:
+    listed = _listed(changes)
+    return f"{part} ({listed})" if listed else part
+
+
+def _listed(changes: Iterator[str]) -> str:
     shown = [printable(change) for change in islice(changes, MOST_NAMED)]
     more = sum(1 for _ in changes)
-    if not shown:
-        return part
-    return f"{part} ({', '.join(shown)}" + (f" and {more} more)" if more else ")")
+    return ", ".join(shown) + (f" and {more} more" if more else "")
 
 
 def _environment(find: Find, before: str, after: str) -> Iterator[str]:
@@ -93,6 +100,20 @@ def _environment(find: Find, before: str, after: str) -> Iterator[str]:
             yield f"{name} {older.data[name]} → {newer.data[name]}"
     yield from _versions(older.data["packages"], newer.data["packages"])
     yield from _versions(older.data["variables"], newer.data["variables"])
+    yield from _of_one_version(older.data, newer.data)
+
+
+def _of_one_version(older: Mapping[str, Any], newer: Mapping[str, Any]) -> Iterator[str]:
+    """What is another although its name and version are the same; nothing of what an older record does not have."""
+    was, now = older.get("contents", {}), newer.get("contents", {})
+    same = older["packages"].items() & newer["packages"].items()
+    for name in sorted(was.keys() & now.keys()):
+        if was[name] != now[name] and (name not in newer["packages"] or (name, newer["packages"][name]) in same):
+            yield f"{name} has other files"
+    for name in _differing(older.get("locks", {}), newer.get("locks", {})):
+        yield f"lock file {name}"
+    if older.get("interpreter", "") != newer.get("interpreter", "") and older["python"] == newer["python"]:
+        yield "another build of the interpreter"
 
 
 def _versions(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[str]:

@@ -32,6 +32,8 @@ def close(services: Services, hypothesis: str) -> None:
     projections.results(services, test)
     for record in test.runs.values():
         services.runner.discard_model(record.folder)
+    if test.environment_files and test.decided == "archive":
+        services.runner.environments.discard(test.commit, test.production)
     services.record(
         "results_written",
         hypothesis,

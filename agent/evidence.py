@@ -67,6 +67,7 @@ def of_test(services: Services, test: Test, readmission: Readmission | None = No
         evaluator=gate["evaluator"],
         board_higher_is_better=board.higher_is_better if board is not None else None,
         readmission=readmission,
+        environments=tuple(gate["environments"]) if "environments" in gate else None,
         items=_items(services, test) if gate["settings"]["policy"] == PerItem.name else None,
     )
 
@@ -116,7 +117,12 @@ def _items(services: Services, test: Test) -> ItemScores | None:
 
 def surroundings(record: RunRecord) -> str:
     """Environment and data of a run in one digest, since the gate pairs no runs that differ in either."""
-    return hashlib.sha256(f"{record.key.environment} {record.key.data}".encode()).hexdigest()
+    return surroundings_of(record.key.environment, record.key.data)
+
+
+def surroundings_of(environment: str, data: str) -> str:
+    """The same, of the two digests."""
+    return hashlib.sha256(f"{environment} {data}".encode()).hexdigest()
 
 
 def _pairs(test: Test, purpose: Purpose, seeds: Sequence[int], metric: str) -> tuple[Pair, ...]:

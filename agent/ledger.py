@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from agent.progress import Progress
+from experiments.environment import EnvironmentRecord
 from experiments.plans import Plan
 from registry.audit import AuditLog
 from registry.history import History
 from registry.runs import RunRecord
 
 
+def record_environment(log: AuditLog, found: EnvironmentRecord) -> None:
+    """What an environment's digest stands for, once: enough to install it again."""
+    key = f"environment:{found.sha256}"
+    if log.find(key) is not None:
+        return
+    log.append("environment_recorded", found.sha256[:16], found.facts(), reason=found.summary, key=key)
+
+
 class LogLedger:
     """Implements `experiments.measuring.RunLedger`."""
 
-    def __init__(self, log: AuditLog, history: History, progress: Progress) -> None:
+    def __init__(
+        self,
+        log: AuditLog,
+        history: History,
+        progress: Progress,
+        environments: Mapping[str, EnvironmentRecord] | None = None,
+    ) -> None:
+        """`environments` is what the digests of environments in the records stand for."""
         self._log = log
         self._history = history
         self._progress = progress
+        self._environments = {} if environments is None else environments
         self._running: dict[str, str] = {}
 
     def finished(self, run_id: str, attempt: int) -> RunRecord | None:
@@ -49,6 +68,8 @@ class LogLedger:
         Where the sandbox or the disk failed there is none, and a failure of production says nothing about a candidate:
         both are noted, and the run is done again when it is next asked for.
         """
+        if (environment := self._environments.get(record.key.environment)) is not None:
+            record_environment(self._log, environment)
         data = record.model_dump(mode="json")
         if record.status == "infra" or (record.arm == "production" and record.status != "ok"):
             self._log.append("run_broken", record.subject, data, reason=record.why)

@@ -191,7 +191,9 @@ def _finished(services: Services, goal: Goal) -> str:
 def _ended(services: Services, hypothesis: str) -> str:
     """What became of the one hypothesis that the night was for."""
     history = services.history
-    if any(v.hypothesis == hypothesis and v.reason not in {"validation", "patch"} for v in history.verdicts):
+    if any(
+        v.hypothesis == hypothesis and v.reason not in {"validation", "patch", "environment"} for v in history.verdicts
+    ):
         return f"{hypothesis} has its verdict"
     status = history.hypotheses[hypothesis].status
     return f"{hypothesis} was {status} without a verdict of the gate: {history.why.get(hypothesis, '')}".rstrip(": ")

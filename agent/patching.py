@@ -82,6 +82,7 @@ def _committed(services: Services, idea: Hypothesis, edits: dict[str, bytes]) ->
             "diff": services.blobs.put(candidate.diff.encode()),
             "empty": candidate.empty,
             "files": sorted(edits),
+            "environment_files": services.solution.environment_files(edits),
             "researcher": services.researcher.name,
         },
         reason=implementation.change,

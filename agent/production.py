@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agent import boards, circumstances, projections, seasons
+from agent import boards, circumstances, environment_builds, projections, seasons
 from agent.services import Services
 from experiments import seeds
 from experiments.plans import Plan
@@ -30,6 +30,7 @@ def open_for_the_night(services: Services) -> None:
     record_commit(
         services, state.commit, "production starts here" if not services.history.productions else "base merged"
     )
+    environment_builds.prepare_production(services, state.commit)
     circumstances.record(services, state.commit)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from agent import boards
+from agent import boards, circumstances
 from agent.services import Services
 from experiments import statistics
 from registry.durable import write_atomically
@@ -97,7 +97,7 @@ def results(services: Services, test: Test) -> None:
     records = list(test.runs.values())
     candidate = [record for record in records if record.arm == "candidate"]
     _write_json(folder.metrics, metrics_of(candidate))
-    _write(folder.requirements, services.runner.environment.lock_text())
+    _write(folder.requirements, circumstances.lock_text(services, candidate))
     _write(folder.train_log, _train_log(services, candidate))
     _write_json(folder.eval_on_leaderboard, _projected(services, candidate))
     _write_json(
@@ -120,7 +120,7 @@ def production_results(services: Services, production: Production, records: list
     folder = services.workspace.production_results(production.tree)
     folder.root.mkdir(parents=True, exist_ok=True)
     write_atomically(folder.config, services.solution.configuration(production.commit, {}))
-    _write(folder.requirements, services.runner.environment.lock_text())
+    _write(folder.requirements, circumstances.lock_text(services, records))
     _write_json(folder.metrics, metrics_of(records))
     _write_json(folder.eval_on_leaderboard, _projected(services, records))
 

@@ -6,6 +6,7 @@ Called by `agent.night`, inside the workspace's lock. It decides nothing and pay
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 from agent import papers, projections, queueing
 from agent.services import Services
@@ -30,6 +31,12 @@ def recover(services: Services) -> None:
     papers.reconcile_log(services)
 
 
+def _half_built(environments: Path) -> list[Path]:
+    """Environments that have no seal, because whoever built them was killed, and what they were built from."""
+    folders = [path for path in environments.glob("*") if path.is_dir()] if environments.is_dir() else []
+    return [path for path in folders if path.name.startswith(".") or not path.with_suffix(".json").is_file()]
+
+
 def _half_written(services: Services) -> list[str]:
     """Remove temporary files whose writer was killed before it could put them in their place.
 
@@ -46,6 +53,7 @@ def _half_written(services: Services) -> list[str]:
     for path in left:
         path.unlink(missing_ok=True)
     layouts = [path for path in (workspace.cache / "trees").glob(".*") if path.is_dir()]
+    layouts += _half_built(workspace.cache / "environments")
     for path in layouts:
         remove_tree(path)
     return [f"half-written {path.relative_to(workspace.root)}" for path in (*left, *layouts)]

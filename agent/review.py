@@ -156,6 +156,7 @@ def _notes(account: Account) -> tuple[str, ...]:
     notes = [f"proposed by: {account.researcher}"]
     flags = (account.last_look or {})["decision"]["flags"]
     notes += [f"flag: {flag}" for flag in flags]
+    notes += [account.environment] if account.environment else []
     if account.test_look is not None:
         data = account.test_look.data
         notes.append(f"test split, look {data['look']} of {data['of']}: {data['mean']:.4f} (never used to decide)")

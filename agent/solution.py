@@ -5,7 +5,7 @@ Implements `experiments.plans.Source`. Contents of a commit never change, so wha
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +27,7 @@ class Solution:
         self._target = target
         self._worktrees = worktrees
         self.tree = lru_cache(maxsize=64)(repository.tree_of)
+        self._hashes = lru_cache(maxsize=64)(self._read_hashes)
         self._raw_configuration = lru_cache(maxsize=64)(self._read_configuration)
 
     # -- experiments.plans.Source ---------------------------------------------------------------------------
@@ -42,6 +43,21 @@ class Solution:
         from tools import trees
 
         return trees.paths_digest(self.repository, commit, globs)
+
+    def hashes(self, commit: str, globs: list[str]) -> dict[str, str]:
+        """SHA-256 of every file that the globs cover, by path."""
+        return self._hashes(commit, tuple(globs))
+
+    def contents(self, commit: str, include: list[str], exclude: list[str]) -> dict[str, tuple[str, str]]:
+        """Git's mode and blob id of every path that `materialise` writes."""
+        from tools import trees
+
+        return trees.content_ids(self.repository, commit, include, exclude)
+
+    def _read_hashes(self, commit: str, globs: tuple[str, ...]) -> dict[str, str]:
+        from tools import trees
+
+        return trees.content_hashes(self.repository, commit, globs)
 
     def configuration(self, commit: str, overrides: dict[str, Scalar]) -> bytes:
         """The configuration file at a commit, with values replaced in place."""
@@ -108,6 +124,8 @@ class Solution:
             protected=tuple(solution.protected),
             existing_paths=existing,
             modules_used=patches.imported_modules(sources),
+            builds=tuple(self._target.environment.build.files) if self._target.environment.build is not None else (),
+            locks=(self._target.environment.lock,) if self._target.environment.lock is not None else (),
             parse_yaml=_load_yaml,
         )
         changes = [
@@ -115,6 +133,13 @@ class Solution:
             for path, new in edits.items()
         ]
         return patches.check_edits(changes, boundary)
+
+    def environment_files(self, paths: Iterable[str]) -> list[str]:
+        """Those of the paths that an environment is built from."""
+        from tools.globs import covers
+
+        build = self._target.environment.build
+        return sorted(path for path in paths if build is not None and covers(path, build.files))
 
     def commit(
         self,

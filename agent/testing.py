@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from hashlib import sha256
 
-from agent import closing, production, seasons
+from agent import closing, environment_builds, environment_changes, production, seasons
 from agent import evidence as evidences
 from agent.services import Services
 from experiments import gate, seeds
@@ -30,6 +30,8 @@ def validate(services: Services, hypothesis: str) -> str:
         return "failed"  # decided before a crash, and closed since
     if test.validated:
         return "passed"
+    if not environment_builds.prepare(services, test):
+        return "failed"
     seed = seeds.validation_seed(int(hypothesis.removeprefix("H-")))
     plan = Plan(hypothesis, "candidate", "validation", test.commit, test.production, seed, fast=True)
     record = services.measurer.measure([plan])[0]
@@ -52,6 +54,7 @@ def enter_gate(services: Services, hypothesis: str) -> None:
     test = services.history.tests[hypothesis]
     if test.gate is not None:
         return
+    environment_builds.again(services, test)
     state = seasons.ready(services)
     settings = services.target.gate
     t = state.started + 1
@@ -71,6 +74,7 @@ def enter_gate(services: Services, hypothesis: str) -> None:
         "evaluator": services.runner.trees.evaluator_digest(test.production),
         "commit": test.commit,
         "production": test.production,
+        **environment_changes.change_under_test(services, test),
     }
     services.record(
         "gate_entered",
@@ -97,10 +101,14 @@ def run_needed(services: Services, hypothesis: str) -> None:
     """Pay for the runs that the next look needs."""
     test = services.history.tests[hypothesis]
     need = decide(services, test).needs
+    if need is not None:
+        environment_builds.again(services, test)
+        if environment_changes.follow(services, hypothesis):
+            need = decide(services, test).needs
     if need is None:
         return
-    plans = list(_plans(test, need))
-    services.measurer.measure(plans, exclusive=need.kind == "cost")
+    records = services.measurer.measure(list(_plans(test, need)), exclusive=need.kind == "cost")
+    environment_changes.take_up(services, hypothesis, records)
 
 
 def _plans(test: Test, need: Need) -> list[Plan]:
@@ -128,6 +136,10 @@ def judge(services: Services, hypothesis: str) -> str:
     test = services.history.tests.get(hypothesis)
     if test is None or test.decided:
         return test.decided if test is not None else _decided_before(services, hypothesis)
+    if environment_changes.mixed(services, test):
+        environment_builds.again(services, test)
+        if environment_changes.follow(services, hypothesis):
+            return "extend"
     facts = evidences.of_test(services, test)
     policy = policy_of(test)
     decision = gate.decide(facts, policy)
@@ -151,7 +163,9 @@ def record_look(services: Services, test: Test, facts: Evidence, decision: Decis
     """
     data = gate.look_record(facts, decision, policy)
     size = f"{len(facts.stage)}:{len(facts.fresh)}:{len(facts.costs)}:{len(facts.baseline)}"
-    key = f"look:{test.hypothesis}:{test.commit}:{size}:{sha256(canonical(data)).hexdigest()[:12]}"
+    first = f"look:{test.hypothesis}:{test.commit}:{size}:{sha256(canonical(data)).hexdigest()[:12]}"
+    # An environment that is back gives the looks of before, which were set aside.
+    key = f"{first}:{test.restarts}" if test.restarts else first
     services.record("look", test.hypothesis, data, reason=decision.explanation, key=key)
     services.progress.say(f"  {test.hypothesis} {spoken(decision)}")
 
@@ -184,6 +198,7 @@ def record_verdict(services: Services, test: Test, decision: Decision, suffix: s
             "log_e": decision.numbers.log_e,
             "mean": decision.numbers.mean,
             "n": decision.numbers.n,
+            **environment_changes.described(services, test),
         },
         reason=decision.explanation,
         key=f"verdict:{test.hypothesis}:{test.commit}{suffix}",

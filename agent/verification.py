@@ -100,6 +100,8 @@ class _Content:
         """Event → the reports that name it, with its hash's first digits; each goes once it is found."""
         self.runs: dict[str, tuple[str, dict[str, float], str]] = {}
         """Run → status, metrics and digest of its items."""
+        self.of_environment: dict[str, bool] = {}
+        """Hypothesis → whether its patch changes the environment."""
         self.looks = 0
         self.last_look: dict[str, Data] = {}
         self.verdicts: dict[str, Data] = {}
@@ -111,7 +113,9 @@ class _Content:
         for report, digits in self._named.pop(event.seq, ()):
             if not event.hash.startswith(digits):
                 self._note(event, [f"has the hash {event.hash[:12]}, and {report} was written from one with {digits}"])
-        if event.kind == "run_finished":
+        if event.kind == "patch_committed":
+            self.of_environment[event.subject] = bool(event.data.get("environment_files"))
+        elif event.kind == "run_finished":
             run = event.data
             self.runs[run["run_id"]] = (run["status"], run["metrics"], run.get("items_sha256", ""))
             self._note(event, _identity(event.data))
@@ -120,6 +124,8 @@ class _Content:
             self.last_look[event.subject] = event.data
             self._note(event, gate.recompute(event.data))
             self._note(event, self._unmatched(event.data))
+            if event.data["evidence"].get("environments") and not self.of_environment.get(event.subject):
+                self._note(event, ["pairs runs of two environments, and its patch changes none"])
         elif event.kind == "verdict":
             self.verdicts[event.subject] = event.data
             self._note(event, self._verdict(event))

@@ -89,7 +89,7 @@ def _compose(
         solution=solution,
         sandbox=sandbox,
         runner=runner,
-        measurer=Measurer(runner, LogLedger(log, history, progress), cancel),
+        measurer=Measurer(runner, LogLedger(log, history, progress, runner.environments.known), cancel),
         researcher=OfflineResearcher(solution.edited, domain_terms),
         progress=progress,
         clock=utc_now,

@@ -1,4 +1,4 @@
-"""What a run's interpreter has installed, read from disk without running it, or the image that stands for all of it.
+"""What a run's interpreter has installed, read from disk without running it, and looked at again before every run.
 
 The runner puts the digest into every run's identity, so results of different environments are never paired.
 """
@@ -8,31 +8,57 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from dataclasses import dataclass
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from registry.errors import BadInput, Problem
+from experiments import installed
+from experiments.fingerprints import Fingerprints, State, state_of
+from registry.errors import BadInput, Problem, Retryable
+
+SHARE = 0.05
+"""Largest part of the time that goes into looking at every file of an environment, and not at what installers touch."""
+REST_S = 0.5
+"""An environment that has changed is read once nothing in it has moved for so long: an installer may be at work."""
+PATIENCE_S = 600.0
+_TRIES = 3
+
+Pairs = tuple[tuple[str, str], ...]
 
 _IMAGE = "image "
 
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentRecord:
-    """An interpreter and the distributions beside it, or a container image."""
+    """An interpreter, the distributions beside it and the lock files they are to follow; or a container image."""
 
     python: str
     """Version as the environment's own files state it, such as `3.11.7`; of an image, `image` and its name."""
-    packages: tuple[tuple[str, str], ...]
+    packages: Pairs
     """(distribution, version), sorted: the lock a result can be reproduced from."""
     machine: str
-    variables: tuple[tuple[str, str], ...] = ()
+    variables: Pairs = ()
+    interpreter: str = ""
+    """SHA-256 over the real program and its shared library."""
+    contents: Pairs = ()
+    """(distribution, SHA-256 over its files): tells an edited or reinstalled one of the same version."""
+    origins: Pairs = ()
+    """(distribution, where from), of those that were not installed from an index."""
+    locks: Pairs = ()
+    """(lock file of the repository, SHA-256) at the commit that runs."""
+    evaluated_in: str = ""
+    """Digest of the environment that `evaluate` runs in, where that is another one."""
 
     @property
     def sha256(self) -> str:
         # An image is its digest, whatever name it is fetched under.
         python = self.python.rpartition("@")[2] if self.python.startswith(_IMAGE) else self.python
-        text = json.dumps([python, self.packages, self.machine, self.variables], separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()
+        parts: list[object] = [python, self.packages, self.machine, self.variables, self.interpreter]
+        parts += [self.contents, self.origins, self.locks, self.evaluated_in]
+        return hashlib.sha256(json.dumps(parts, separators=(",", ":")).encode()).hexdigest()
 
     @property
     def summary(self) -> str:
@@ -41,9 +67,114 @@ class EnvironmentRecord:
             return self.python
         return f"python {self.python} with {len(self.packages)} packages"
 
-    def lock_text(self) -> str:
-        """The packages as `name==version` lines, under a comment that names the interpreter."""
-        return f"# python {self.python} on {self.machine}\n" + "".join(f"{n}=={v}\n" for n, v in self.packages)
+    def facts(self) -> dict[str, Any]:
+        """All of it as the audit log keeps it, with the digest that runs name."""
+        return {
+            "sha256": self.sha256,
+            "python": self.python,
+            "interpreter": self.interpreter,
+            "machine": self.machine,
+            "packages": dict(self.packages),
+            "contents": dict(self.contents),
+            "origins": dict(self.origins),
+            "locks": dict(self.locks),
+            "variables": dict(self.variables),
+            "evaluated_in": self.evaluated_in,
+        }
+
+    def at(self, locks: Mapping[str, str], evaluated_in: str = "") -> EnvironmentRecord:
+        """The same environment for a commit with these lock files."""
+        return replace(self, locks=tuple(sorted(locks.items())), evaluated_in=evaluated_in)
+
+
+def lock_text(facts: Mapping[str, Any]) -> str:
+    """The packages as `name==version` lines, under comments that name the interpreter and what no index has.
+
+    `facts` are those of `EnvironmentRecord.facts`, possibly written by an earlier version that knew fewer.
+    """
+    comments = [f"python {facts['python']} on {facts['machine']}", f"environment {facts['sha256']}"]
+    comments += [f"lock {path} {sha256}" for path, sha256 in sorted(facts.get("locks", {}).items())]
+    comments += [f"{name} from {origin}" for name, origin in sorted(facts.get("origins", {}).items())]
+    packages = [f"{name}=={version}" for name, version in sorted(facts["packages"].items())]
+    return "".join(f"{line}\n" for line in [*(f"# {comment}" for comment in comments), *packages])
+
+
+class WatchedEnvironment:
+    """One interpreter's environment: described once, and again where a look at its files finds a change.
+
+    Every look compares what installers touch (a few ms); a look at every file follows where it costs less than
+    `SHARE` of the time since the last one. Safe for several threads.
+    """
+
+    def __init__(self, python: Path, variables: Mapping[str, str] | None = None) -> None:
+        """Raises BadInput where there is no such interpreter."""
+        _check(python)
+        self._python = python
+        self._variables = tuple(sorted((variables or {}).items()))
+        self._known = Fingerprints()
+        self._lock = threading.Lock()
+        self._seen: tuple[object, str] | None = None
+        self._record: EnvironmentRecord | None = None
+        self._walked, self._took = 0.0, 0.0
+
+    def look(self) -> EnvironmentRecord:
+        """The environment as it is now. Raises Retryable where something is being installed at this moment."""
+        with self._lock:
+            for _ in range(_TRIES):
+                try:
+                    return self._looked()
+                except OSError as error:
+                    _check(self._python)
+                    trouble = error
+                    time.sleep(0.2)
+            raise Retryable(f"{self._python}: its environment changes while it is read ({trouble})")
+
+    def _looked(self) -> EnvironmentRecord:
+        prefix = self._python.parent.parent
+        base = _base(prefix)
+        places = installed.folders(prefix, base if _sees_base(prefix) else None)
+        programs = _programs(self._python)
+        outline = (installed.outline(places), tuple(programs), _configuration(prefix))
+        if self._seen is not None and self._record is not None and self._seen[0] == outline:
+            began = time.monotonic()
+            if began - self._walked < self._took / SHARE:
+                return self._record
+            everything = self._everything(places)
+            if everything == self._seen[1]:
+                return self._record
+        else:
+            everything = self._everything(places)
+        if self._record is not None:
+            everything = self._at_rest(places, everything)
+            outline = (installed.outline(places), tuple(_programs(self._python)), _configuration(prefix))
+        found = installed.read(prefix, places, self._known)
+        self._record = EnvironmentRecord(
+            python=_version(prefix, self._python),
+            packages=tuple(sorted(found.packages)),
+            machine=platform.machine(),
+            variables=self._variables,
+            interpreter=_together(self._known.file(path, state) for path, state in programs),
+            contents=tuple(sorted(found.contents.items())),
+            origins=tuple(sorted(found.origins.items())),
+        )
+        self._seen = (outline, everything)
+        return self._record
+
+    def _at_rest(self, places: tuple[Path, ...], everything: str) -> str:
+        until = time.monotonic() + PATIENCE_S
+        while time.monotonic() < until:
+            time.sleep(REST_S)
+            before, everything = everything, self._everything(places)
+            if before == everything:
+                return everything
+        raise Retryable(f"{self._python}: something has been installed there for {PATIENCE_S:.0f} s and goes on")
+
+    def _everything(self, places: tuple[Path, ...]) -> str:
+        began = time.monotonic()
+        found = installed.everything(places)
+        self._walked = time.monotonic()
+        self._took = self._walked - began
+        return found
 
 
 def describe(python: Path, variables: dict[str, str] | None = None) -> EnvironmentRecord:
@@ -51,6 +182,10 @@ def describe(python: Path, variables: dict[str, str] | None = None) -> Environme
 
     Raises BadInput where there is no such interpreter.
     """
+    return WatchedEnvironment(python, variables).look()
+
+
+def _check(python: Path) -> None:
     if not python.exists():
         raise BadInput(
             Problem(
@@ -61,38 +196,56 @@ def describe(python: Path, variables: dict[str, str] | None = None) -> Environme
                 fix=f"create it: python3 -m venv {python.parent.parent}",
             )
         )
-    prefix = python.parent.parent
-    packages = sorted(
-        {
-            _name_and_version(info.name)
-            for folder in (*prefix.glob("lib/python3*/site-packages"), *prefix.glob("lib/python3*/dist-packages"))
-            for info in folder.glob("*.dist-info")
-        }
-    )
-    return EnvironmentRecord(
-        python=_version(prefix, python),
-        packages=tuple(packages),
-        machine=platform.machine(),
-        variables=tuple(sorted((variables or {}).items())),
-    )
 
 
-def describe_image(image: str, variables: dict[str, str] | None = None) -> EnvironmentRecord:
-    """Record of a container image (`name@sha256:...`): what is in it is settled by its digest."""
-    pairs = tuple(sorted((variables or {}).items()))
-    return EnvironmentRecord(python=f"{_IMAGE}{image}", packages=(), machine=platform.machine(), variables=pairs)
+class ImageEnvironment:
+    """A container image (`name@sha256:...`): what is in it is settled by its digest."""
+
+    def __init__(self, image: str, variables: Mapping[str, str] | None = None) -> None:
+        self._record = EnvironmentRecord(
+            python=f"{_IMAGE}{image}",
+            packages=(),
+            machine=platform.machine(),
+            variables=tuple(sorted((variables or {}).items())),
+        )
+
+    def look(self) -> EnvironmentRecord:
+        """The same at every look."""
+        return self._record
 
 
-def _name_and_version(folder: str) -> tuple[str, str]:
-    name, _, version = folder.removesuffix(".dist-info").partition("-")
-    return name.lower().replace("_", "-"), version
+def _programs(python: Path) -> list[tuple[str, State]]:
+    """The real interpreter and the shared library that it may consist of, with their states."""
+    real = python.resolve()
+    libraries = sorted(real.parent.parent.glob("lib*/libpython3*.so*")) if not real.is_relative_to("/usr") else []
+    return [(str(path), state_of(path.stat())) for path in (real, *libraries) if path.is_file()]
+
+
+def _together(hashes: Iterable[str]) -> str:
+    return hashlib.sha256("".join(hashes).encode()).hexdigest()
+
+
+def _configuration(prefix: Path) -> str:
+    config = prefix / "pyvenv.cfg"
+    return config.read_text(errors="replace") if config.is_file() else ""
+
+
+def _setting(prefix: Path, *names: str) -> str:
+    for line in _configuration(prefix).splitlines():
+        key, _, value = line.partition("=")
+        if key.strip().lower() in names:
+            return value.strip()
+    return ""
+
+
+def _sees_base(prefix: Path) -> bool:
+    return _setting(prefix, "include-system-site-packages").lower() == "true"
+
+
+def _base(prefix: Path) -> Path | None:
+    home = _setting(prefix, "home")
+    return Path(home).parent if home else None
 
 
 def _version(prefix: Path, python: Path) -> str:
-    config = prefix / "pyvenv.cfg"
-    if config.is_file():
-        for line in config.read_text(errors="replace").splitlines():
-            key, _, value = line.partition("=")
-            if key.strip() in {"version", "version_info"}:
-                return value.strip()
-    return python.resolve().name.removeprefix("python") or "unknown"
+    return _setting(prefix, "version", "version_info") or python.resolve().name.removeprefix("python") or "unknown"

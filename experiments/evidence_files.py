@@ -27,7 +27,7 @@ def evidence_of(document: EvidenceFile) -> Evidence:
     """The evidence that the file holds."""
     season = SeasonFacts(**document.season.model_dump())
     stage_seeds, fresh_seeds, derived = _seeds(document, season)
-    items, back = document.items, document.readmission
+    items, back, changed = document.items, document.readmission, document.environments
     paired = document.arms.production.commit
     return Evidence(
         hypothesis=document.hypothesis,
@@ -55,6 +55,7 @@ def evidence_of(document: EvidenceFile) -> Evidence:
         evaluator=document.evaluator,
         board_higher_is_better=document.board_higher_is_better,
         seeds_derived=derived,
+        environments=None if changed is None else (changed.production, changed.candidate),
         readmission=None if back is None else Readmission(back.promotions, back.position),
         items=None
         if items is None
@@ -141,6 +142,9 @@ def document_of(evidence: Evidence, policy: Policy) -> EvidenceFile:
             "empty_diff": evidence.empty_diff,
             "identical_outputs": evidence.identical_outputs,
             "uncommitted": evidence.uncommitted,
+            "environments": None
+            if evidence.environments is None
+            else dict(zip(("production", "candidate"), evidence.environments, strict=True)),
             "production_commit_now": evidence.production_commit_now,
             "readmission": None if evidence.readmission is None else asdict(evidence.readmission),
         }

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Protocol
 
+from experiments.building import BuildFailed
 from experiments.plans import Interrupted, Plan
 from experiments.quiet import QUIET_BELOW, wait_until_quiet
 from experiments.runner import Runner
@@ -73,6 +74,7 @@ class Measurer:
         """
         if exclusive and (busy := wait_until_quiet(self._cancel)) >= QUIET_BELOW:
             self._ledger.note(f"timing on a busy machine: {busy:.0%} of the CPUs are in use; costs look worse for it")
+        self._prepare(plans)
         records: dict[int, RunRecord] = {}
         waiting = list(enumerate(plans))
         flying: dict[Future[RunRecord], tuple[int, Plan, int]] = {}
@@ -91,6 +93,16 @@ class Measurer:
                 raise
         return [records[index] for index in range(len(plans))]
 
+    def _prepare(self, plans: Sequence[Plan]) -> None:
+        """Environments that were built and are there no more are built again."""
+        commits = {plan.commit: plan for plan in plans}
+        try:
+            self._runner.prepare(commits, self._cancel)
+        except BuildFailed as error:
+            if any(plan.arm == "production" for plan in plans):
+                raise ProductionFailed(str(error)) from error
+            raise InfrastructureFailed(str(error)) from error
+
     def _start(
         self,
         pool: ThreadPoolExecutor,
@@ -100,7 +112,10 @@ class Measurer:
         flying: dict[Future[RunRecord], tuple[int, Plan, int]],
         records: dict[int, RunRecord],
     ) -> None:
-        run_id = self._runner.key(plan).run_id
+        try:
+            run_id = self._runner.key(plan).run_id
+        except Retryable as error:
+            raise InfrastructureFailed(str(error)) from error
         paid = self._ledger.finished(run_id, attempt)
         if paid is not None:
             self._settle(paid, index, plan, attempt, pool, flying, records, recorded=True)
@@ -119,6 +134,8 @@ class Measurer:
         records: dict[int, RunRecord],
         recorded: bool = False,
     ) -> None:
+        for text in self._runner.take_notes():
+            self._ledger.note(text)
         if not recorded:
             self._stop_if_asked()
             self._ledger.finish(record)

@@ -53,6 +53,10 @@ class Bench(Protocol):
         """Results folder of a plan, relative to the workspace."""
         ...
 
+    def interpreter(self, commit: str) -> Path | None:
+        """The program that runs a commit's own code; the evaluator's is `python`."""
+        ...
+
     def limits(self, plan: Plan) -> Limits:
         """What each phase may use."""
         ...
@@ -231,8 +235,10 @@ class PhasedRun:
         folder = self.work / out
         folder.mkdir()
         argv = [_filled(word, values) for word in command]
-        if argv[0] in {"python", "python3"} and self.runner.python is not None:
-            argv[0] = str(self.runner.python)
+        # What scores never runs on packages that a candidate chose.
+        python = self.runner.python if name == "evaluate" else self.runner.interpreter(self.plan.commit)
+        if argv[0] in {"python", "python3"} and python is not None:
+            argv[0] = str(python)
         spec = RunSpec(
             run_id=f"{self.key.run_id}-{self.attempt}-{name}",
             argv=tuple(argv),
@@ -241,7 +247,7 @@ class PhasedRun:
             code=code,
             mounts=tuple(mounts),
             environment=self.runner.variables(self.plan.seed),
-            python=self.runner.python,
+            python=python,
             image=self.target.environment.image,
             start_in="code",
             gpus=tuple(range(self.target.resources.gpus)),

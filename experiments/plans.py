@@ -33,6 +33,14 @@ class Source(Protocol):
         """Hash over names and contents of the matching paths."""
         ...
 
+    def hashes(self, commit: str, globs: list[str]) -> dict[str, str]:
+        """SHA-256 of every file that the globs cover, by path."""
+        ...
+
+    def contents(self, commit: str, include: list[str], exclude: list[str]) -> dict[str, tuple[str, str]]:
+        """Git's mode and blob id of every path that `materialise` writes."""
+        ...
+
     def configuration(self, commit: str, overrides: dict[str, Scalar]) -> bytes:
         """The configuration file at the commit, with values replaced in place."""
         ...

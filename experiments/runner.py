@@ -9,21 +9,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import threading
+from collections.abc import Collection
 from pathlib import Path
 
-from experiments import environment
+from experiments.building import Build
+from experiments.environment import EnvironmentRecord
+from experiments.environments import Environments, interpreter
 from experiments.phases import PhasedRun
 from experiments.plans import Plan, Source
 from experiments.trees import TreeCache
+from registry.errors import AgentError
 from registry.hypotheses import Scalar
 from registry.runs import RunKey, RunRecord
 from registry.target import Target
 from sandbox.contract import Limits, Sandbox
-from sandbox.outputs import remove_tree
+from sandbox.outputs import plain_text, remove_tree
 
+__all__ = ["Runner", "interpreter"]
 SEED_VARIABLES = ("AGENT_SEED", "PYTHONHASHSEED", "PL_GLOBAL_SEED")
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
@@ -31,16 +35,28 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 class Runner:
     """Runs plans for one target. Safe to call from several threads at once."""
 
-    def __init__(self, target: Target, repository: Path, source: Source, sandbox: Sandbox, root: Path) -> None:
-        """`root` is the workspace's folder; results go under it, half-done runs into its `.agent/cache/running`."""
+    def __init__(
+        self,
+        target: Target,
+        repository: Path,
+        source: Source,
+        sandbox: Sandbox,
+        root: Path,
+        environments: Path | None = None,
+    ) -> None:
+        """`root` is the workspace's folder; results go under it, half-done runs into its `.agent/cache/running`.
+
+        Environments that are built are kept under `environments`, by default in the same cache.
+        """
         self.target = target
         self.source = source
         self.sandbox = sandbox
         self.root = root
-        self.python = interpreter(target, repository)
-        self.environment = describe(target, self.python)
-        self.trees = TreeCache(root / ".agent" / "cache" / "trees", target, repository, source)
-        self._running = root / ".agent" / "cache" / "running"
+        cache = root / ".agent" / "cache"
+        self.environments = Environments(target, repository, source, sandbox, environments or cache / "environments")
+        self.python = self.environments.declared
+        self.trees = TreeCache(cache / "trees", target, repository, source)
+        self._running = cache / "running"
 
     # -- identity -------------------------------------------------------------------------------------------
 
@@ -51,12 +67,29 @@ class Runner:
             tree=self.source.tree(plan.commit),
             configuration=hashlib.sha256(configuration).hexdigest(),
             data=self.trees.data_digest(plan.production),
-            environment=self.environment.sha256,
+            environment=self.environment(plan.commit).sha256,
             evaluator=self.trees.evaluator_digest(plan.production),
             settings=self._settings_digest(plan),
             split=plan.split,
             seed=plan.seed,
         )
+
+    def environment(self, commit: str) -> EnvironmentRecord:
+        """What the runs of a commit are made with, as it is now."""
+        return self.environments.look(commit)
+
+    def interpreter(self, commit: str) -> Path | None:
+        """The program that runs a commit's own code; None where an image has its own."""
+        return self.environments.python(commit)
+
+    def prepare(self, commits: Collection[str], cancel: threading.Event) -> list[Build]:
+        """Build the environments of these commits where they are not there; see `Environments.prepare`."""
+        return self.environments.prepare(commits, cancel)
+
+    def take_notes(self) -> list[str]:
+        """What a person should know about things that others had changed, once."""
+        notes, self.trees.notes = self.trees.notes, []
+        return [*notes, *self.environments.take_notes()]
 
     def overrides(self, plan: Plan) -> dict[str, Scalar]:
         return dict(self.target.fast.overrides) if plan.fast else {}
@@ -84,14 +117,20 @@ class Runner:
     # -- execution ------------------------------------------------------------------------------------------
 
     def execute(self, plan: Plan, attempt: int, cancel: threading.Event) -> RunRecord:
-        """Do the run, whatever it does to itself; raises only for faults that are not the run's."""
-        key = self.key(plan)
+        """Do the run, whatever it does to itself; raises only for faults that are not the run's.
+
+        Code, evaluator, data and environment are hashed before and after. Where they differ, the run has no outcome.
+        """
+        self.trees.mend(plan.commit, plan.production)
+        before = self._shown(plan)
+        key = self.key(plan)  # after the look, so that nothing can change between the two and stay unnoticed
         work = self._running / f"{key.run_id}-{attempt}"
         remove_tree(work)
         work.mkdir(parents=True)
         run = PhasedRun(self, plan, key, work, attempt, cancel)
         try:
             record = run.measure_cost() if plan.purpose == "cost" else run.through_phases()
+            record = _held(record, key, before, self._shown(plan))
             run.write_record(record)
         except BaseException:
             remove_tree(work)
@@ -103,6 +142,17 @@ class Runner:
         destination.parent.mkdir(parents=True, exist_ok=True)
         work.rename(destination)
         return record
+
+    def _shown(self, plan: Plan) -> Shown:
+        """What the run is shown, as it is at this moment; where that cannot be read, a part that says so."""
+        try:
+            predict, timed = self.target.phases.predict, None
+            if plan.purpose == "cost" and predict is not None:
+                timed = self.trees.timing_inputs(plan.production, predict.inputs["dev"], predict.repeats).folder
+            found = self.trees.shown(plan.commit, plan.production, timed)
+            return {**found, "environment": (self.environment(plan.commit).sha256, 0)}
+        except (OSError, AgentError) as error:
+            return {f"what it is shown ({error})": ("", 0)}
 
     def discard_model(self, folder: str) -> None:
         """Remove what train left in a results folder, once no decision can need it again."""
@@ -139,16 +189,18 @@ def _keep_logs(earlier: Path, kept: Path) -> None:
             shutil.copyfile(log, kept / log.name)
 
 
-def interpreter(target: Target, repository: Path) -> Path | None:
-    """Path of the solution's own interpreter; None where the target names an image, which has its own."""
-    if target.environment.python is None:
-        return None
-    # Without `..`: the sandbox mounts the path as it is spelled, and the folder before a `..` is not inside.
-    return Path(os.path.normpath(repository / target.environment.python))
+Shown = dict[str, tuple[str, int]]
+"""Part of what a run is shown → (hash over it, inode of its folder)."""
 
 
-def describe(target: Target, python: Path | None) -> environment.EnvironmentRecord:
-    """What runs of this target run in; BadInput where its interpreter does not exist."""
-    if python is None:
-        return environment.describe_image(target.environment.image or "", target.environment.variables)
-    return environment.describe(python, target.environment.variables)
+def _held(record: RunRecord, key: RunKey, before: Shown, after: Shown) -> RunRecord:
+    """The record with the proof that nothing changed while the run went on; without an outcome where something did."""
+    environment = before.get("environment", ("", 0))[0]
+    changed = [part for part in {**before, **after} if before.get(part) != after.get(part)]
+    if environment and environment != key.environment and "environment" not in changed:
+        changed.append("environment")
+    if changed or not environment:
+        why = f"changed while it ran: {', '.join(changed) or 'it cannot be read'}; {record.status} does not count"
+        return record.model_copy(update={"status": "infra", "why": plain_text(why, 2000), "metrics": {}})
+    facts = json.dumps({part: sha256 for part, (sha256, _) in before.items()}, sort_keys=True)
+    return record.model_copy(update={"verified": hashlib.sha256(facts.encode()).hexdigest()})

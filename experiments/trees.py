@@ -1,7 +1,8 @@
 """Files of a commit laid out for the sandbox: candidate code, protected evaluator, data and timing inputs.
 
-Each layout is written once under a name that holds the tree's hash, mounted read-only and shared by all runs.
-What a candidate may not see (protected paths, data, inputs, labels) is left out of its code.
+Each layout is written once under a name that holds the tree's hash, mounted read-only and shared by all runs. It lies
+in a cache that others can write to, so it is held against its commit before every run, and one that differs is laid
+out again. What a candidate may not see (protected paths, data, inputs, labels) is left out of its code.
 """
 
 from __future__ import annotations
@@ -10,11 +11,14 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import tempfile
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from experiments.fingerprints import Fingerprints, total
 from experiments.plans import Source
 from registry.errors import BadInput, Problem
 from registry.target import Target
@@ -40,22 +44,27 @@ class TreeCache:
         self._repository = repository
         self._source = source
         self._digests: dict[tuple[str, str], str] = {}
-        self._files: dict[Path, tuple[tuple[tuple[str, int, int, int], ...], dict[str, str]]] = {}
+        self._files = Fingerprints()
+        self._sound: dict[Path, str] = {}
+        """Layout → the hash over its files as they were when they were held against their commit."""
+        self._mending = threading.Lock()
+        self.notes: list[str] = []
+        """What a person should know about layouts that others had changed; whoever shows it takes it away."""
 
     # -- what the candidate's phases see --------------------------------------------------------------------
 
-    def candidate(self, commit: str, production: str) -> Path:
-        """Code of `commit` without protected and held-out paths."""
+    def candidate(self, commit: str, production: str, again: bool = False) -> Path:
+        """Code of `commit` without protected and held-out paths; `again` holds it against the commit once more."""
         del production  # the candidate's own tree decides; what it may not see is left out whatever the commit
         hidden = [*self._target.solution.protected, *(f"{path}/**" for path in self._data_paths())]
-        return self._layout(commit, "code", ["**"], hidden)
+        return self._layout(commit, "code", ["**"], hidden, again)
 
     # -- what the evaluator sees ----------------------------------------------------------------------------
 
-    def evaluator(self, production: str) -> Path:
+    def evaluator(self, production: str, again: bool = False) -> Path:
         """Protected files of production's commit, without data: the evaluator and what it imports."""
         data = [f"{path}/**" for path in self._data_paths()]
-        return self._layout(production, "evaluator", list(self._target.solution.protected), data)
+        return self._layout(production, "evaluator", list(self._target.solution.protected), data, again)
 
     def evaluator_digest(self, production: str) -> str:
         """Hash over every protected path of production's commit that is not data."""
@@ -65,7 +74,7 @@ class TreeCache:
 
     def data(self, production: str, path: str) -> Path:
         """Host folder of a data path: from production's commit where git tracks it, else from the checkout."""
-        folder = self._layout(production, "data", [f"{name}/**" for name in self._data_paths()], []) / path
+        folder = self._tracked(production) / path
         if folder.is_dir():
             return folder
         untracked = self._repository / path
@@ -75,12 +84,15 @@ class TreeCache:
             Problem("target.yaml", f"no folder {path} in production's commit or the checkout", "a folder of data")
         )
 
+    def _tracked(self, production: str, again: bool = False) -> Path:
+        return self._layout(production, "data", [f"{name}/**" for name in self._data_paths()], [], again)
+
     def data_digest(self, production: str) -> str:
         """Hash over all data the phases use, tracked or not."""
         globs = [f"{name}/**" for name in self._data_paths()]
         tracked = self._digest("data", production, globs)
         untracked = [
-            _total(self._hashed(self._repository / name))
+            total(self._files.folder(self._repository / name))
             for name in self._data_paths()
             if self.data(production, name) == self._repository / name
         ]
@@ -91,22 +103,34 @@ class TreeCache:
         return {
             os.fsencode(f"{name}/{file}").decode(errors="backslashreplace"): sha256
             for name in self._data_paths()
-            for file, sha256 in self._hashed(self.data(production, name)).items()
+            for file, sha256 in self._files.folder(self.data(production, name)).items()
         }
 
     def data_folders(self, production: str) -> dict[str, str]:
         """Every data path with one hash over its files."""
-        return {f"{name}/": _total(self._hashed(self.data(production, name))) for name in self._data_paths()}
+        return {f"{name}/": total(self._files.folder(self.data(production, name))) for name in self._data_paths()}
 
-    def _hashed(self, folder: Path) -> dict[str, str]:
-        """SHA-256 of a folder's files, read again only where sizes or times say that one of them has changed."""
-        files = [(path, path.stat()) for path in sorted(folder.rglob("*")) if path.is_file()]
-        state = tuple((path.as_posix(), found.st_ino, found.st_size, found.st_mtime_ns) for path, found in files)
-        known = self._files.get(folder)
-        if known is None or known[0] != state:
-            hashes = {path.relative_to(folder).as_posix(): _sha256(path) for path, _ in files}
-            known = self._files[folder] = (state, hashes)
-        return known[1]
+    # -- what a run is shown, as it lies there --------------------------------------------------------------
+
+    def mend(self, commit: str, production: str) -> None:
+        """Hold what a run of `commit` is shown against its commit, and lay out again what was changed."""
+        self.candidate(commit, production, again=True)
+        self.evaluator(production, again=True)
+        self._tracked(production, again=True)
+
+    def shown(self, commit: str, production: str, timed: Path | None = None) -> dict[str, tuple[str, int]]:
+        """What a run of `commit` is shown: part → (hash over its files as they are now, inode of its folder).
+
+        `timed` is a folder of repeated inputs that it is shown too.
+        """
+        places = {"code": self.candidate(commit, production), "evaluator": self.evaluator(production)}
+        places["data"] = self._tracked(production)
+        for name in self._data_paths():
+            if (folder := self.data(production, name)) == self._repository / name:
+                places[f"data {name}"] = folder
+        if timed is not None:
+            places["timing inputs"] = timed
+        return {part: (total(self._files.folder(place)), place.stat().st_ino) for part, place in places.items()}
 
     def timing_inputs(self, production: str, path: str, repeats: int) -> TimingInputs:
         """Inputs with every item of `inputs.jsonl` repeated under new ids, so that start-up does not dominate."""
@@ -115,8 +139,13 @@ class TreeCache:
             return TimingInputs(original, _count_lines(original / INPUTS))
         facts = json.dumps([self.data_digest(production), path, repeats])
         folder = self._cache / f"timing-{hashlib.sha256(facts.encode()).hexdigest()[:20]}"
-        if not folder.is_dir():
-            self._appear(folder, lambda fresh: _repeated(original, fresh, repeats))
+        with self._mending:
+            if not folder.is_dir() or self._sound.get(folder) != total(self._files.folder(folder)):
+                if folder in self._sound and folder.is_dir():
+                    self._set_aside(folder)
+                remove_tree(folder)
+                self._appear(folder, lambda fresh: _repeated(original, fresh, repeats))
+                self._sound[folder] = total(self._files.folder(folder))
         return TimingInputs(folder, repeats * _count_lines(original / INPUTS))
 
     # -- layouts --------------------------------------------------------------------------------------------
@@ -127,12 +156,31 @@ class TreeCache:
         paths += list(phases.predict.inputs.values()) if phases.predict else []
         return [*dict.fromkeys([*paths, *phases.evaluate.labels.values()])]
 
-    def _layout(self, commit: str, kind: str, include: list[str], exclude: list[str]) -> Path:
+    def _layout(self, commit: str, kind: str, include: list[str], exclude: list[str], again: bool = False) -> Path:
         rules = hashlib.sha256(json.dumps([include, exclude]).encode()).hexdigest()[:8]
         folder = self._cache / f"{self._source.tree(commit)[:20]}-{kind}-{rules}"
         if not folder.is_dir():
             self._appear(folder, lambda fresh: self._source.materialise(commit, fresh, include, exclude))
+        if folder not in self._sound or again:
+            with self._mending:
+                self._hold(folder, commit, include, exclude)
         return folder
+
+    def _hold(self, folder: Path, commit: str, include: list[str], exclude: list[str]) -> None:
+        """Hold a layout against its commit, unless nothing changed since; one that differs is laid out again."""
+        found = total(self._files.folder(folder))
+        if self._sound.get(folder) == found:
+            return
+        if strange := _strange(folder, self._source.contents(commit, include, exclude)):
+            self.notes.append(f"{folder.name} in the cache was changed by somebody ({strange}); it is laid out again")
+            self._set_aside(folder)
+            self._appear(folder, lambda fresh: self._source.materialise(commit, fresh, include, exclude))
+            found = total(self._files.folder(folder))
+        self._sound[folder] = found
+
+    def _set_aside(self, folder: Path) -> None:
+        """Not removed yet: a run that is shown the folder goes on with the files it began with."""
+        folder.rename(Path(tempfile.mkdtemp(dir=self._cache, prefix=".changed-")) / folder.name)
 
     def _appear(self, folder: Path, fill: Callable[[Path], None]) -> None:
         self._cache.mkdir(parents=True, exist_ok=True)
@@ -153,16 +201,41 @@ class TreeCache:
         return self._digests[known]
 
 
-def _sha256(path: Path) -> str:
+def _strange(folder: Path, expected: dict[str, tuple[str, str]]) -> str:
+    """The first file of a layout that is not as its commit has it; nothing where all are."""
+    found: set[str] = set()
+    for top, folders, files in os.walk(folder):
+        for name in [*files, *(each for each in folders if Path(top, each).is_symlink())]:
+            path = Path(top, name)
+            relative = path.relative_to(folder).as_posix()
+            found.add(relative)
+            mode, blob = expected.get(relative, ("", ""))
+            if not blob:
+                return f"{relative!a} is in no commit"
+            if _mode(path) != mode or _blob(path, len(blob)) != blob:
+                return f"{relative!a} has other content"
+    return next((f"{path!a} is missing" for path in expected if path not in found), "")
+
+
+def _mode(path: Path) -> str:
+    """The mode that git would give the file."""
+    mode = path.lstat().st_mode
+    if stat.S_ISLNK(mode):
+        return "120000"
+    return ("100755" if mode & 0o100 else "100644") if stat.S_ISREG(mode) else ""
+
+
+def _blob(path: Path, length: int) -> str:
+    """The id that git would give the content, in a repository whose ids have that many digits."""
+    size = path.lstat().st_size
+    digest = hashlib.new("sha1" if length == 40 else "sha256", f"blob {size}\0".encode(), usedforsecurity=False)
+    if path.is_symlink():
+        digest.update(os.fsencode(path.readlink()))
+        return digest.hexdigest()
     with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _total(files: Mapping[str, str]) -> str:
-    total = hashlib.sha256()
-    for name, sha256 in files.items():
-        total.update(os.fsencode(name) + b"\0" + bytes.fromhex(sha256))
-    return total.hexdigest()
+        while piece := stream.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
 
 
 def _repeated(original: Path, fresh: Path, repeats: int) -> None:

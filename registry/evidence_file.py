@@ -87,6 +87,15 @@ class Arms(Section):
     """The arm that it is held against."""
 
 
+class ChangedEnvironment(Section):
+    """What each arm runs in, where the change under test is one of the environment."""
+
+    production: str
+    """Production's `environment`."""
+    candidate: str
+    """The candidate's."""
+
+
 class RunFacts(Section):
     """One run. A number in its place is its primary value."""
 
@@ -223,5 +232,7 @@ class EvidenceFile(Section):
     """Whether the candidate ran with changes that no commit holds."""
     production_commit_now: str | None = None
     """Default: production's commit."""
+    environments: ChangedEnvironment | None = None
+    """Where the change under test is one of the environment: what each arm runs in."""
     readmission: ReadmissionFacts | None = None
     """Where a parked candidate comes back after a promotion."""

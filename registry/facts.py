@@ -43,6 +43,10 @@ class Test:
     diff: str = ""
     """Content address of the patch."""
     empty: bool = False
+    environment_files: tuple[str, ...] = ()
+    """Files that an environment is built from and that the patch changes."""
+    restarts: int = 0
+    """How often its runs were set aside because the environment changed."""
     validated: bool = False
     gate: Data | None = None
     """Frozen facts of the test: season, t, R, policy, seeds (event `gate_entered`)."""

@@ -144,7 +144,7 @@ class History:
         self._status(event, "archived")
         if event.subject in self.tests:
             self.tests[event.subject].decided = "archive"
-        if event.data.get("code") in {"validation", "patch", "no_op"}:
+        if event.data.get("code") in {"validation", "patch", "no_op", "environment"}:
             hypothesis = self.hypotheses[event.subject]
             self.verdicts.append(
                 Verdict(
@@ -186,6 +186,7 @@ class History:
         test = self.tests[event.subject]
         test.branch, test.commit, test.tree = event.data["branch"], event.data["commit"], event.data["tree"]
         test.diff, test.empty = event.data["diff"], event.data["empty"]
+        test.environment_files = tuple(event.data.get("environment_files", ()))
         self.tried_trees[test.tree] = event.subject
 
     def _on_validated(self, event: EventLike) -> None:
@@ -207,6 +208,20 @@ class History:
         elif record.purpose == "baseline" and record.status == "ok":
             self.baseline.setdefault(record.commit, {})[record.key.seed] = record
             self.first_baseline.setdefault(record.commit, {}).setdefault(record.key.seed, record)
+
+    def _on_environment_changed(self, event: EventLike) -> None:
+        """The test's runs of the old environment are no evidence any more, and the looks at them neither."""
+        test = self.tests[event.subject]
+        test.runs = {key: record for key, record in test.runs.items() if record.purpose == "validation"}
+        test.last_look = None
+        test.restarts += 1
+        if test.gate is not None and "environments" in event.data:
+            test.gate = {**test.gate, "environments": event.data["environments"]}
+
+    def _on_runs_taken_up(self, event: EventLike) -> None:
+        for item in event.data["runs"]:
+            record = RunRecord.model_validate(item)
+            self.tests[event.subject].runs[record.arm, record.purpose, record.key.seed] = record
 
     def _on_baseline_taken_up(self, event: EventLike) -> None:
         records = [RunRecord.model_validate(item) for item in event.data["runs"]]

@@ -74,6 +74,9 @@ class RunRecord(Frozen):
     """Digest of what `predict` (or `train`, where there is no predict) left: equal means identical outputs."""
     items_sha256: str = ""
     """Digest of the per-item scores (`experiments.items`); empty where the evaluator left none that can be read."""
+    verified: str = ""
+    """Digest of code, evaluator, data and environment, equal before the run's first phase and after its last; empty
+    where they were not, and in records that are older than this."""
     backend: str = ""
     isolation: Literal["full", "weak", ""] = ""
     folder: str = ""

@@ -175,9 +175,36 @@ class Full(Section):
     timeout: Seconds = 1800.0
 
 
+class EnvironmentBuild(Section):
+    """How the environment of a commit is made from the commit's own files, in a sandbox."""
+
+    command: list[str] = Field(min_length=1)
+    files: list[str] = Field(min_length=1)
+    """Globs of the repository's files that the build sees, and that decide what it makes."""
+    wheels: RepositoryPath | None = None
+    """Folder of packages to install from, shown read-only."""
+    network: bool = False
+    timeout: Seconds = 900.0
+    disk: Bytes = 8 << 30
+
+    @model_validator(mode="after")
+    def _placeholders_are_known(self) -> EnvironmentBuild:
+        used = {found for word in self.command for found in _PLACEHOLDER.findall(word)}
+        if unknown := sorted(used - {"out", "wheels"}):
+            raise ValueError(f"build.command uses {{{unknown[0]}}}; it may use {{out}}, {{wheels}}")
+        if "out" not in used:
+            raise ValueError("build.command does not say {out}, so what it makes has no place to go")
+        if ("wheels" in used) != (self.wheels is not None):
+            raise ValueError("build.wheels names the folder that build.command uses as {wheels}: both or neither")
+        return self
+
+
 class Environment(Section):
     python: str | None = None
     """Interpreter of the solution, relative to the repository or absolute; never the orchestrator's own."""
+    lock: RepositoryPath | None = None
+    """Lock file that the environment was made from, where its name does not say so."""
+    build: EnvironmentBuild | None = None
     image: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]*@sha256:[0-9a-f]{64}$")
     """Container image of the solution, by digest; present in the engine, for nothing is ever fetched."""
     variables: dict[str, str] = Field(default_factory=dict)
@@ -186,6 +213,8 @@ class Environment(Section):
     def _one_of_two(self) -> Environment:
         if (self.python is None) == (self.image is None):
             raise ValueError("exactly one of python and image is expected")
+        if self.build is not None and self.python is None:
+            raise ValueError("environment.build makes an environment for environment.python, and there is none")
         return self
 
 

@@ -16,6 +16,8 @@ class Bubblewrap(Supervised):
     name = "bwrap"
     isolation: Isolation = "full"
 
+    builds = True
+
     def examine(self) -> Host:
         """Look for bwrap and start the smallest sandbox."""
         return examine()

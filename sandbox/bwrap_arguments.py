@@ -80,8 +80,10 @@ def build(spec: RunSpec, program: Program, identity: Identity, seccomp: bytes, n
     """Everything bwrap is told for this run."""
     installation = discover(spec.python) if spec.python is not None else None
     flags = _Flags()
-    _namespaces(flags, program, identity)
+    _namespaces(flags, program, identity, spec.network)
     _system(flags)
+    if spec.network:
+        _names_of_hosts(flags)
     _private_folders(flags, spec, program)
     _devices(flags, spec)
     _materials(flags, spec, installation, identity)
@@ -97,8 +99,9 @@ def build(spec: RunSpec, program: Program, identity: Identity, seccomp: bytes, n
     )
 
 
-def _namespaces(flags: _Flags, program: Program, identity: Identity) -> None:
-    flags.add("--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try")
+def _namespaces(flags: _Flags, program: Program, identity: Identity, network: bool) -> None:
+    flags.add("--unshare-pid", *([] if network else ["--unshare-net"]), "--unshare-ipc", "--unshare-uts")
+    flags.add("--unshare-cgroup-try")
     flags.add("--die-with-parent", "--new-session", "--hostname", "sbx", "--json-status-fd", str(STATUS_FD))
     flags.add("--clearenv")
     if not identity.as_root:
@@ -132,6 +135,14 @@ def _system(flags: _Flags) -> None:
         flags.add("--perms", "0644", "--ro-bind-data", str(descriptor), place)
 
 
+def _names_of_hosts(flags: _Flags) -> None:
+    """What finding a host and trusting it takes."""
+    for name in ("resolv.conf", "hosts", "nsswitch.conf", "ssl/certs", "ssl/openssl.cnf", "pki", "ca-certificates"):
+        real = Path(os.path.realpath(f"/etc/{name}"))
+        if real.exists():
+            flags.bind("--ro-bind", real, f"/etc/{name}")
+
+
 def _private_folders(flags: _Flags, spec: RunSpec, program: Program) -> None:
     # Some settings belong to the sandbox's own namespaces, which would make them its own to write.
     flags.add("--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys", "--dev", "/dev")
@@ -158,7 +169,7 @@ def _materials(flags: _Flags, spec: RunSpec, installation: Installation | None, 
     if identity.as_root:
         for host in (*([spec.code] if spec.code is not None else []), *(mount.host for mount in spec.mounts)):
             check_readable(host)
-    flags.bind("--bind", spec.out, WORK)
+    _show_output(flags, spec)
     needs_room = [mount.inside for mount in spec.mounts]
     needs_room += [str(path) for path in installation.paths] if installation is not None else []
     if spec.code is not None:
@@ -171,7 +182,20 @@ def _materials(flags: _Flags, spec: RunSpec, installation: Installation | None, 
         _show(flags, mount.host, mount.inside, in_pieces=not _open_to_others(mount.host, identity))
     if installation is not None:
         _show_installation(flags, installation)
-    flags.add("--chdir", CODE if spec.start_in == "code" and spec.code is not None else WORK)
+    home = str(spec.out.absolute()) if spec.out_in_place else WORK
+    flags.arguments += ["--chdir", CODE if spec.start_in == "code" and spec.code is not None else home]
+    flags.shape += ["--chdir", spec.start_in]
+
+
+def _show_output(flags: _Flags, spec: RunSpec) -> None:
+    if not spec.out_in_place:
+        flags.bind("--bind", spec.out, WORK)
+        return
+    place = Path(os.path.normpath(spec.out.absolute()))
+    for folder in sorted(set(place.parents) - _MADE):
+        flags.arguments += ["--dir", str(folder)]
+    flags.arguments += ["--bind", str(place), str(place)]
+    flags.shape += ["--bind", "", "in place"]
 
 
 def covered_names(installation: Installation) -> tuple[str, ...]:

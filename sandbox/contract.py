@@ -65,6 +65,10 @@ class RunSpec:
     start_in: Literal["work", "code"] = "work"
     """The current folder when the command starts."""
     gpus: tuple[int, ...] = ()
+    network: bool = False
+    """The host's network, for a build that the target allows it to; never for a run."""
+    out_in_place: bool = False
+    """`out` is shown at its own path in place of `/work`, for a build whose files name their own place."""
     log: Path | None = None
     """Host file that receives the capped stdout and stderr; None discards them after the tail is taken."""
 

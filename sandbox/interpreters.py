@@ -78,6 +78,8 @@ def _prefix_of(hop: Path) -> Path | None:
     if hop.parent.name != "bin":
         return None
     prefix = hop.parent.parent
+    if prefix == Path("/"):
+        return Path("/usr")  # /bin is a link into it; the host's root is no installation to show the parts of
     if (prefix / "pyvenv.cfg").is_file() or any(prefix.glob("lib*/python3*/os.py")):
         return prefix
     return None

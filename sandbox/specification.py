@@ -22,10 +22,15 @@ _MAX_ARGUMENTS = 100_000
 _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]*@sha256:[0-9a-f]{64}")
 
 
-def check(spec: RunSpec, *, runs_images: bool = False) -> None:
-    """BadInput with every problem of the specification; None where there is none."""
+def check(spec: RunSpec, *, runs_images: bool = False, builds: bool = False) -> None:
+    """BadInput with every problem of the specification; None where there is none.
+
+    `builds` is said by a backend that can do what only builds of environments ask for.
+    """
     problems = [*_command(spec), *_folders(spec), *_environment(spec), *_limits(spec.limits)]
     problems += _image(spec, runs_images)
+    if not builds and (spec.network or spec.out_in_place):
+        problems.append(("a build of an environment", "a backend that can build: bwrap", "network, out_in_place"))
     if problems:
         raise BadInput(*(Problem(f"run {spec.run_id[:64]!a}", *problem) for problem in problems))
 

@@ -64,6 +64,8 @@ class Supervised(ABC):
 
     name: str
     isolation: Isolation
+    builds = False
+    """Whether it can give a build of an environment its place on the host, and a network."""
 
     def __init__(self, state: Path) -> None:
         self._state = state.absolute()
@@ -88,7 +90,7 @@ class Supervised(ABC):
 
     def run(self, spec: RunSpec, cancel: threading.Event) -> Outcome:
         """Run one command to its end or to a limit; whatever it started is gone when this returns."""
-        specification.check(spec)
+        specification.check(spec, builds=self.builds)
         host = self._host()
         if host.reasons:
             raise SandboxUnavailable("\n".join(host.reasons))

@@ -26,6 +26,7 @@ BOUNDARY = Boundary(
     existing_paths=EXISTING,
     modules_used=frozenset({"numpy", "torch", "layers"}),
     parse_yaml=parse_yaml,
+    builds=("requirements.txt",),
 )
 
 
@@ -38,6 +39,14 @@ def refusals(path: str, new: bytes | None = b"x = 1\n", old: bytes | None = None
 )
 def test_ordinary_edits_pass(path: str) -> None:
     assert refusals(path) == ""
+
+
+@pytest.mark.parametrize("path", ["requirements.txt", "pyproject.toml", "sub/uv.lock", "setup.py", "pins.in"])
+def test_what_decides_which_packages_are_there_is_edited_only_where_something_is_built_from_it(path: str) -> None:
+    named = dataclasses.replace(BOUNDARY, editable=("train.py", path), builds=(), locks=("pins.in",))
+    (problem,) = check_edit(Edit(path, None, b""), named)
+    assert "environment.build.files" in problem.expected
+    assert check_edit(Edit(path, None, b""), dataclasses.replace(named, builds=("requirements/**", path))) == []
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ def test_a_run_goes_through_its_phases_on_the_images_own_python(tiny: Tiny, imag
     assert record.status == "ok", record
     assert 0.5 < record.metrics["accuracy"] < 1
     assert (record.backend, record.isolation) == ("docker", "full")
-    assert record.key.environment == runner.environment.sha256
+    assert record.key.environment == runner.environment(commit).sha256
     log = (tiny.workspace.root / record.folder / "train.log").read_text()
     assert log.startswith("/opt/python/bin/python ")
     assert "'OF_THE_IMAGE': 'its-own'" in log
@@ -64,11 +64,11 @@ def test_a_run_goes_through_its_phases_on_the_images_own_python(tiny: Tiny, imag
 
 def test_the_digest_is_the_environment_and_not_the_name() -> None:
     digest, other = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
-    one = environment.describe_image(f"a/b@{digest}", {"X": "1"})
-    assert one.sha256 == environment.describe_image(f"elsewhere/c@{digest}", {"X": "1"}).sha256
-    assert one.sha256 != environment.describe_image(f"a/b@{other}", {"X": "1"}).sha256
-    assert one.sha256 != environment.describe_image(f"a/b@{digest}", {"X": "2"}).sha256
-    assert digest in one.lock_text()
+    one = environment.ImageEnvironment(f"a/b@{digest}", {"X": "1"}).look()
+    assert one.sha256 == environment.ImageEnvironment(f"elsewhere/c@{digest}", {"X": "1"}).look().sha256
+    assert one.sha256 != environment.ImageEnvironment(f"a/b@{other}", {"X": "1"}).look().sha256
+    assert one.sha256 != environment.ImageEnvironment(f"a/b@{digest}", {"X": "2"}).look().sha256
+    assert digest in environment.lock_text(one.facts())
     assert one.summary == f"image a/b@{digest}"
 
 

@@ -76,6 +76,13 @@ def test_the_systems_python_needs_nothing_more() -> None:
     assert discover(python).paths == ()
 
 
+@pytest.mark.parametrize("name", ["/bin/python3", "/bin/sh"])
+def test_a_program_in_a_link_into_usr_does_not_bring_the_hosts_etc_along(name: str) -> None:
+    if not Path("/bin").is_symlink() or not Path(name).exists():
+        pytest.skip(f"no {name} behind a link here")
+    assert discover(Path(name)).paths == ()
+
+
 @pytest.mark.parametrize("content", [None, b"#!/bin/sh\nexec python\n", b""])
 def test_a_launcher_or_nothing_at_all_is_no_interpreter(tmp_path: Path, content: bytes | None) -> None:
     place = tmp_path / "python"

@@ -357,7 +357,9 @@ class Tiny:
                 solution=solution,
                 sandbox=self.sandbox,
                 runner=runner,
-                measurer=Measurer(runner, LogLedger(log, history, self.progress), cancel, slots=2),
+                measurer=Measurer(
+                    runner, LogLedger(log, history, self.progress, runner.environments.known), cancel, slots=2
+                ),
                 researcher=OfflineResearcher(solution.edited, ()),
                 progress=self.progress,
                 clock=self.clock,

@@ -14,8 +14,9 @@ import tomllib
 import unicodedata
 import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from registry.dependency_files import DEPENDENCY_FILES
 from registry.errors import BadInput, Problem
 from tools.globs import covers, fold, is_literal, matches
 
@@ -26,10 +27,10 @@ IMPORT_HOOKS = ("sitecustomize.py", "usercustomize.py", "conftest.py", "*.pth", 
 """Files that Python or pytest runs or obeys without anybody naming them."""
 COMPILED = ("*.pyc", "*.pyo", "*.pyd", "*.so", "*.dylib", "*.dll")
 BUILD_FILES = (
-    *("pyproject.toml", "setup.py", "setup.cfg", "requirements*.txt", "constraints*.txt", "*.lock", "pipfile"),
-    *("environment.yml", "environment.yaml", "tox.ini", "noxfile.py", "pytest.ini", "makefile", "gnumakefile", "*.mk"),
-    *("dockerfile*", "containerfile*", "*.dockerfile", "cmakelists.txt", "meson.build", "cargo.toml", "build.rs"),
-    *("package.json", "package-lock.json", "go.mod", "go.sum", "justfile", ".pre-commit-config.yaml"),
+    *DEPENDENCY_FILES,
+    *("tox.ini", "noxfile.py", "pytest.ini", "makefile", "gnumakefile", "*.mk"),
+    *("dockerfile*", "containerfile*", "*.dockerfile", "cmakelists.txt", "meson.build", "build.rs"),
+    *("justfile", ".pre-commit-config.yaml"),
 )
 """What decides which code is installed or built; a patch may touch one only where `editable` names it literally."""
 
@@ -44,6 +45,10 @@ class Boundary:
     protected: tuple[str, ...]
     existing_paths: frozenset[str]
     modules_used: frozenset[str] = frozenset()
+    builds: tuple[str, ...] = ()
+    """Globs of the files that an environment is built from (`environment.build.files`)."""
+    locks: tuple[str, ...] = ()
+    """Lock files by any other name (`environment.lock`)."""
     parse_yaml: Parser | None = None
     """Parses a YAML document or raises ValueError or BadInput; without one, YAML cannot be edited."""
 
@@ -77,9 +82,7 @@ def check_edits(edits: Iterable[Edit], boundary: Boundary) -> list[Problem]:
         if edit.path in seen:
             problems.append(_problem(edit.path, "two edits of one file", "one"))
         seen.add(edit.path)
-        within = Boundary(
-            boundary.editable, boundary.protected, frozenset(paths), boundary.modules_used, boundary.parse_yaml
-        )
+        within = replace(boundary, existing_paths=frozenset(paths))
         problems += check_edit(edit, within)
         paths.add(edit.path)
     return problems
@@ -179,6 +182,9 @@ def _special(path: str, boundary: Boundary) -> list[Problem]:
         return [_problem(path, "a compiled file", "its source")]
     if matches(name, BUILD_FILES) and not _named(path, boundary.editable):
         return [_problem(path, "a dependency or build file", "one that solution.editable names without a wildcard")]
+    if (matches(name, DEPENDENCY_FILES) or path in boundary.locks) and not covers(path, boundary.builds):
+        expected = "one that environment.build.files has: without a build the change would be tried in the old packages"
+        return [_problem(path, "a dependency file that nothing is built from", expected)]
     return []
 
 

@@ -64,6 +64,29 @@ def paths_digest(repository: SolutionRepository, commit: str, patterns: Iterable
     return digest.hexdigest()
 
 
+def content_hashes(repository: SolutionRepository, commit: str, patterns: Iterable[str]) -> dict[str, str]:
+    """SHA-256 of every regular file that the patterns cover, by path, whatever its size."""
+    wanted = tuple(patterns)
+    entries = [
+        entry
+        for entry in repository.entries(commit)
+        if entry.mode not in (SYMLINK, SUBMODULE) and covers(entry.path, wanted)
+    ]
+    blobs = repository.blobs(entries)
+    return {entry.path: hashlib.sha256(blob).hexdigest() for entry, blob in zip(entries, blobs, strict=True)}
+
+
+def content_ids(
+    repository: SolutionRepository, commit: str, include: Sequence[str], exclude: Sequence[str]
+) -> dict[str, tuple[str, str]]:
+    """(mode, blob id) of every path that `archive_tree` would write with the same arguments."""
+    return {
+        entry.path: (entry.mode, entry.blob)
+        for entry in repository.entries(commit)
+        if covers(entry.path, include) and not covers(entry.path, exclude)
+    }
+
+
 def changed_files(repository: SolutionRepository, older: str, newer: str) -> list[FileChange]:
     """Which files differ between two commits and by how many lines."""
     ids = (repository.commit_id(older), repository.commit_id(newer))

@@ -183,6 +183,8 @@ def _patch(account: Account) -> Iterator[Sentence]:
         empty = " (an empty change)" if data["empty"] else ""
         text = f"Patch: commit {safe(data['commit'], 40)} on branch {safe(data['branch'], 120)}{files}{empty}."
         yield fact(text, account.patch, section="patch")
+    if account.environment:
+        yield fact(f"{safe(account.environment, 600).capitalize()}.", account.verdict, section="patch")
     if account.validated is not None:
         verb = "passed" if account.validated.data["ok"] else "failed"
         yield fact(f"Fast validation {verb}: {safe(account.validated.reason)}.", account.validated)

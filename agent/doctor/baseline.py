@@ -17,6 +17,7 @@ from pathlib import Path
 from agent.doctor.contract import Opened
 from agent.doctor.findings import STUMBLES, Finding, complaints, fail, ok, warn
 from experiments import seeds
+from experiments.building import BuildFailed
 from experiments.measuring import side_by_side
 from experiments.plans import Interrupted, Plan
 from experiments.runner import Runner
@@ -83,9 +84,17 @@ class Baseline:
 
     def _runs(self, root: Path) -> Iterator[Finding]:
         solution, commit = self.opened.solution, self.opened.commit
+        built = self.workspace.cache / "environments"
         image, allow_weak = self.target.environment.image, self.allow_weak
         sandbox = choose(self.workspace.agent / "sandbox", image=image, allow_weak=allow_weak)
-        runner = Runner(self.target, self.opened.folder, solution, sandbox, root)
+        runner = Runner(self.target, self.opened.folder, solution, sandbox, root, built)
+        if self.target.environment.build is not None:
+            self.tell("baseline: building the environment")
+            try:
+                runner.prepare([commit], self.cancel)
+            except BuildFailed as error:
+                yield fail("environment", str(error), "try environment.build.command by hand, without network")
+                return
         one, other = seeds.check_seeds(0, 2)
         quick = Plan("production", "production", "validation", commit, commit, one, fast=True)
         first, second = (Plan("production", "production", "check", commit, commit, seed) for seed in (one, other))

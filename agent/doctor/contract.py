@@ -184,7 +184,7 @@ class Contract:
     def _interpreter(self, opened: Opened) -> Iterator[Finding]:
         from agent.scaffolding.folders import is_our_own
         from experiments import environment
-        from experiments.runner import interpreter
+        from experiments.environments import interpreter
         from sandbox.interpreters import discover
 
         python = interpreter(self.target, opened.folder)
@@ -197,6 +197,9 @@ class Contract:
             found = f"{python}, the environment that this program itself runs in"
             fix = "python3 -m venv .venv in the repository, and environment: {python: .venv/bin/python}"
             raise BadInput(self._problem(found, "the solution's own interpreter", "environment.python", fix))
+        if editable := [name for name, origin in described.origins if origin.startswith("editable ")]:
+            found = f"{', '.join(editable)}: editable, and the sandbox shows no folder outside the environment"
+            yield warn("interpreter", found, "install it as a package, or keep it in the repository beside the scripts")
         yield ok("interpreter", f"{python}: Python {described.python}, {len(described.packages)} packages")
 
     def _image(self, image: str) -> Finding:

@@ -151,6 +151,7 @@ def _experiment(account: Account) -> str:
             else ""
         ),
         f"- **Source:** {escaped(safe(idea.source))} ({_rating(account)})",
+        *([f"- **Environment:** {escaped(safe(account.environment, 600))}"] if account.environment else []),
         *_metrics(account),
         *_gap(account),
         *_rationale(account),

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from experiments.gate import soundness
 from experiments.gate.decision import Decision, Policy, Stop
 from experiments.gate.evidence import Evidence, Pair
 
+CHANGED = "environment_changed"
+"""The flag of a candidate that runs in another environment than production, by its own patch."""
+
 
 def decide(evidence: Evidence, policy: Policy) -> Decision:
+    """Judge the evidence, and say where the change under test is one of the environment."""
+    decision = _decide(evidence, policy)
+    return decision if evidence.environments is None else replace(decision, flags=(*decision.flags, CHANGED))
+
+
+def _decide(evidence: Evidence, policy: Policy) -> Decision:
     """Judge the evidence as far as it goes.
 
     Outcome `extend` comes with `needs`: run exactly that, add it to the evidence and ask again. Every other outcome

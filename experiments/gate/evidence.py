@@ -121,6 +121,9 @@ class Evidence:
     identical_outputs: bool = False
     production_commit_now: str = ""
     production_commit_paired: str = ""
+    environments: tuple[str, str] | None = None
+    """What production and the candidate run in, where the change under test is one of the environment; None where both
+    must run in the same."""
     uncommitted: bool = False
     split: str = "dev"
     evaluator: str = ""

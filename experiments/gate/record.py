@@ -68,6 +68,9 @@ def evidence_from_record(record: Mapping[str, Any]) -> Evidence:
     data["fresh_seeds"] = tuple(data["fresh_seeds"])
     if data.get("items") is not None:
         data["items"] = _items(data["items"])
+    if data.get("environments") is not None:
+        production, candidate = data["environments"]
+        data["environments"] = (production, candidate)
     return Evidence(**data)
 
 
@@ -115,7 +118,7 @@ def _equal(recorded: object, computed: object) -> bool:
 def _json(value: Any) -> Any:
     """Tuples as lists; numbers JSON cannot hold as text that `float` reads back."""
     if isinstance(value, dict):
-        return {name: _json(item) for name, item in value.items() if item or name not in _WHERE_THERE_ARE_ITEMS}
+        return {name: _json(item) for name, item in value.items() if item or name not in _WHERE_THERE_IS_ONE}
     if isinstance(value, (list, tuple)):
         return [_json(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
@@ -123,8 +126,8 @@ def _json(value: Any) -> Any:
     return value
 
 
-_WHERE_THERE_ARE_ITEMS = {"items", "items_sha256"}
-"""Members that a record has only under the policy `per-item`."""
+_WHERE_THERE_IS_ONE = {"items", "items_sha256", "environments"}
+"""Members that a record has only under the policy `per-item`, or where the change under test is one of environment."""
 
 
 def _items(data: Mapping[str, Any]) -> ItemScores:

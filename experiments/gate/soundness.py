@@ -214,21 +214,29 @@ def _runs(evidence: Evidence) -> _Found:
 
 
 def _origins(evidence: Evidence) -> _Found:
-    """One commit and tree per arm, one environment, one evaluator."""
+    """One commit and tree per arm, one evaluator, one environment: per arm where that is the change under test."""
     commits: dict[str, tuple[str, str]] = {}
     first: RunValue | None = None
     for run in _every(evidence):
         first = first or run
         if commits.setdefault(run.arm, (run.commit, run.tree)) != (run.commit, run.tree):
             return "mixed_commits", f"{run.arm} ran from {run.commit[:12]} and {commits[run.arm][0][:12]}"
-        if run.environment != first.environment:
-            return "mixed_environments", f"{run.environment[:12]} and {first.environment[:12]}"
+        expected = _environment(evidence, run, first)
+        if run.environment != expected:
+            return "mixed_environments", f"{run.environment[:12]} and {expected[:12]}"
         if run.evaluator != (evidence.evaluator or first.evaluator):
             return "evaluator_changed", f"{run.evaluator[:12]} and {(evidence.evaluator or first.evaluator)[:12]}"
     paired = evidence.production_commit_paired
     if paired and "production" in commits and commits["production"][0] != paired:
         return "mixed_commits", f"production ran from {commits['production'][0][:12]}, not {paired[:12]}"
     return None
+
+
+def _environment(evidence: Evidence, run: RunValue, first: RunValue) -> str:
+    """What a run has to have run in."""
+    if evidence.environments is None:
+        return first.environment
+    return evidence.environments[0 if run.arm == "production" else 1]
 
 
 def _costs(evidence: Evidence) -> _Found:
