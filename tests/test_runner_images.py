@@ -72,12 +72,6 @@ def test_the_digest_is_the_environment_and_not_the_name() -> None:
     assert one.summary == f"image a/b@{digest}"
 
 
-def test_without_an_image_the_identity_of_an_environment_is_what_it_was() -> None:
-    found = environment.EnvironmentRecord("3.11.7", (("numpy", "2.0"),), "x86_64", (("A", "1"),))
-    assert found.sha256 == "ca5c38bcb97f6253617532fe97b069febcd2ffcf8b617c0c0c354181f483f830"
-    assert found.summary == "python 3.11.7 with 1 packages"
-
-
 def test_doctor_runs_the_baseline_in_the_image(tiny: Tiny, image: str) -> None:
     found = doctor(with_image(tiny, image))
     assert found["sandbox"]["found"] == "docker, isolation full"
