@@ -30,7 +30,7 @@ def record(services: Services, production: str) -> None:
 
 
 def _record_environment(services: Services) -> None:
-    found = services.runner.environment
+    found, gpus = services.runner.environment, services.runner.gpus
     services.record(
         "environment_recorded",
         found.sha256[:16],
@@ -40,8 +40,9 @@ def _record_environment(services: Services) -> None:
             "machine": found.machine,
             "packages": dict(found.packages),
             "variables": dict(found.variables),
+            **({"gpu": gpus.model, "driver": gpus.driver} if gpus is not None else {}),
         },
-        reason=f"python {found.python} with {len(found.packages)} packages",
+        reason=f"python {found.python} with {len(found.packages)} packages" + (f" on {found.gpu}" if found.gpu else ""),
         key=f"environment:{found.sha256}",
     )
 
@@ -91,6 +92,9 @@ def _environment(find: Find, before: str, after: str) -> Iterator[str]:
     for name in ("python", "machine"):
         if older.data[name] != newer.data[name]:
             yield f"{name} {older.data[name]} → {newer.data[name]}"
+    was, now = older.data.get("gpu", "none"), newer.data.get("gpu", "none")
+    if was != now:
+        yield f"GPU {was} → {now}"
     yield from _versions(older.data["packages"], newer.data["packages"])
     yield from _versions(older.data["variables"], newer.data["variables"])
 

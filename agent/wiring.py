@@ -67,6 +67,8 @@ def _compose(
     solution = Solution(open_repository(folder, target.solution.base), target, workspace.worktrees)
     sandbox = choose(workspace.agent / "sandbox")
     runner = Runner(target, folder, solution, sandbox, workspace.root)
+    if runner.gpus is not None and runner.gpus.note:
+        progress.say(f"[STATUS] {runner.gpus.note}")
     return Services(
         workspace=workspace,
         target=target,

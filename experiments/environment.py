@@ -24,10 +24,13 @@ class EnvironmentRecord:
     """(distribution, version), sorted: the lock a result can be reproduced from."""
     machine: str
     variables: tuple[tuple[str, str], ...] = ()
+    gpu: str = ""
+    """Model of the GPUs that runs are given; empty, and no part of the digest, where they are given none."""
 
     @property
     def sha256(self) -> str:
-        text = json.dumps([self.python, self.packages, self.machine, self.variables], separators=(",", ":"))
+        facts = [self.python, self.packages, self.machine, self.variables, *([self.gpu] if self.gpu else [])]
+        text = json.dumps(facts, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
     def lock_text(self) -> str:

@@ -12,11 +12,15 @@ import json
 import os
 import shutil
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from experiments import environment
+from experiments.gpu_pool import Lent, pool_for
 from experiments.phases import PhasedRun
-from experiments.plans import Plan, Source
+from experiments.plans import Interrupted, Plan, Source
 from experiments.trees import TreeCache
 from registry.errors import BadInput, Problem
 from registry.hypotheses import Scalar
@@ -39,7 +43,9 @@ class Runner:
         self.sandbox = sandbox
         self.root = root
         self.python = interpreter(target, repository)
-        self.environment = environment.describe(self.python, target.environment.variables)
+        self.gpus = pool_for(target.resources)
+        described = environment.describe(self.python, target.environment.variables)
+        self.environment = replace(described, gpu=self.gpus.model if self.gpus is not None else "")
         self.trees = TreeCache(root / ".agent" / "cache" / "trees", target, repository, source)
         self._running = root / ".agent" / "cache" / "running"
 
@@ -64,7 +70,10 @@ class Runner:
 
     def _settings_digest(self, plan: Plan) -> str:
         phases = self.target.phases.model_dump(mode="json")
-        limits = [self.target.resources.model_dump(mode="json"), self.limits(plan).wall_s]
+        # Which model runs use is part of the environment; and a GPU of one's own is what older records had.
+        resources = self.target.resources
+        left_out = {"gpu_model"} | ({"gpu_share"} if resources.gpu_share == 1 else set())
+        limits = [resources.model_dump(mode="json", exclude=left_out), self.limits(plan).wall_s]
         facts = [phases, limits, plan.fast, plan.purpose == "cost", *([plan.repeat] if plan.repeat else [])]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
@@ -87,9 +96,10 @@ class Runner:
         work = self._running / f"{key.run_id}-{attempt}"
         remove_tree(work)
         work.mkdir(parents=True)
-        run = PhasedRun(self, plan, key, work, attempt, cancel)
         try:
-            record = run.measure_cost() if plan.purpose == "cost" else run.through_phases()
+            with self._lend_gpus(plan, cancel) as lent:
+                run = PhasedRun(self, plan, key, work, attempt, cancel, lent)
+                record = run.measure_cost() if plan.purpose == "cost" else run.through_phases()
             run.write_record(record)
         except BaseException:
             remove_tree(work)
@@ -101,6 +111,17 @@ class Runner:
         destination.parent.mkdir(parents=True, exist_ok=True)
         work.rename(destination)
         return record
+
+    @contextmanager
+    def _lend_gpus(self, plan: Plan, cancel: threading.Event) -> Iterator[Lent | None]:
+        """GPUs for all phases of one run; None where the target asks for none."""
+        if self.gpus is None:
+            yield None
+            return
+        with self.gpus.lend(plan.purpose == "cost", self.variables(plan.seed), cancel) as lent:
+            if lent is None:
+                raise Interrupted(f"{plan.subject}, seed {plan.seed}: stopped while it waited for a GPU")
+            yield lent
 
     def discard_model(self, folder: str) -> None:
         """Remove what train left in a results folder, once no decision can need it again."""
