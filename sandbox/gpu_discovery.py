@@ -69,8 +69,9 @@ class _Listed:
 def discover(environment: Mapping[str, str] | None = None, driver: Path = DRIVER, devices: Path = DEVICES) -> Discovery:
     """The GPUs of this host that this process may use, in the order of the bus.
 
-    `environment` is the orchestrator's own where it is None; `driver` and `devices` are for tests.
+    `environment` is the orchestrator's own where it is None, `driver` and `devices` are this host's.
     """
+    driver, devices = driver or DRIVER, devices or DEVICES
     variables = os.environ if environment is None else environment
     tool = shutil.which("nvidia-smi", path=os.pathsep.join([variables.get("PATH", os.defpath), *_TOOL_FOLDERS]))
     if tool is None:
@@ -78,6 +79,7 @@ def discover(environment: Mapping[str, str] | None = None, driver: Path = DRIVER
     listed, troubles = _ask(tool)
     if not listed:
         return Discovery(why="; ".join(troubles) or "nvidia-smi lists none")
+    version = listed[0].driver
     asked = variables.get("CUDA_VISIBLE_DEVICES")
     if asked is not None:
         listed, trouble = _visible(listed, asked)
@@ -96,7 +98,7 @@ def discover(environment: Mapping[str, str] | None = None, driver: Path = DRIVER
             troubles.append(f"GPU {one.index} is {devices}/nvidia{minor}, which is not here")
         else:
             found.append(Gpu(one.index, minor, one.uuid, one.model, one.memory_mib, one.used_mib))
-    return Discovery(tuple(sorted(found, key=lambda gpu: gpu.index)), "; ".join(troubles), listed[0].driver)
+    return Discovery(tuple(sorted(found, key=lambda gpu: gpu.index)), "; ".join(troubles), version)
 
 
 def _ask(tool: str) -> tuple[list[_Listed], list[str]]:
@@ -186,7 +188,7 @@ class Described:
     """Empty where the driver has not read it yet."""
 
 
-def described(driver: Path = DRIVER) -> Iterator[Described]:
+def described(driver: Path) -> Iterator[Described]:
     """What `/proc/driver/nvidia/gpus/*/information` says; containers do not always have it."""
     for information in sorted(driver.glob("*/information")):
         try:

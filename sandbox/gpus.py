@@ -11,7 +11,8 @@ import os
 import subprocess
 from pathlib import Path
 
-from sandbox.gpu_discovery import DRIVER, described, discover
+from sandbox import gpu_discovery
+from sandbox.gpu_discovery import described, discover
 
 _COMMON = ("nvidiactl", "nvidia-uvm", "nvidia-uvm-tools", "nvidia-modeset")
 _LIBRARY = "libcuda.so.1"
@@ -29,12 +30,13 @@ def present() -> list[int]:
     return sorted(int(path.name[6:]) for path in Path("/dev").glob("nvidia[0-9]*") if path.name[6:].isdigit())
 
 
-def visible(wanted: tuple[int, ...], driver: Path = DRIVER) -> list[str]:
+def visible(wanted: tuple[int, ...], driver: Path | None = None) -> list[str]:
     """Words for CUDA_VISIBLE_DEVICES.
 
     UUIDs where the driver or its tool tells them, because inside, where only some device files exist, CUDA counts
     anew from nought; that count is the fallback.
     """
+    driver = driver or gpu_discovery.DRIVER
     uuids = {one.minor: one.uuid for one in described(driver) if one.uuid}
     if not all(minor in uuids for minor in wanted):
         uuids = _listed(os.environ.get("PATH", os.defpath), driver) | uuids
