@@ -71,7 +71,8 @@ def discover(environment: Mapping[str, str] | None = None, driver: Path = DRIVER
 
     `environment` is the orchestrator's own where it is None, `driver` and `devices` are this host's.
     """
-    driver, devices = driver or DRIVER, devices or DEVICES
+    driver = DRIVER if driver is None else driver
+    devices = DEVICES if devices is None else devices
     variables = os.environ if environment is None else environment
     tool = shutil.which("nvidia-smi", path=os.pathsep.join([variables.get("PATH", os.defpath), *_TOOL_FOLDERS]))
     if tool is None:

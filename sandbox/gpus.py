@@ -36,7 +36,7 @@ def visible(wanted: tuple[int, ...], driver: Path | None = None) -> list[str]:
     UUIDs where the driver or its tool tells them, because inside, where only some device files exist, CUDA counts
     anew from nought; that count is the fallback.
     """
-    driver = driver or gpu_discovery.DRIVER
+    driver = gpu_discovery.DRIVER if driver is None else driver
     uuids = {one.minor: one.uuid for one in described(driver) if one.uuid}
     if not all(minor in uuids for minor in wanted):
         uuids = _listed(os.environ.get("PATH", os.defpath), driver) | uuids

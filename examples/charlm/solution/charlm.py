@@ -19,6 +19,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 ALPHABET = "\n ',.abcdefghijklmnopqrstuvwxyz"
+_UNKNOWN = 255
+_PLACES = bytes(ALPHABET.find(chr(code)) % 256 for code in range(256))
+"""Code of a character → its place; -1, which is 255 here, for one that is not in the alphabet."""
 WEIGHTS, SETTINGS = "weights.pt", "settings.json"
 
 
@@ -108,8 +111,10 @@ def prepare(device: str) -> torch.device:
 
 def encode(text: str) -> Tensor:
     """Places in the alphabet; a character outside it is an error."""
-    table = {character: place for place, character in enumerate(ALPHABET)}
-    return torch.tensor([table[character] for character in text], dtype=torch.long)
+    places = bytearray(text.encode("latin-1", errors="replace").translate(_PLACES))
+    if _UNKNOWN in places:
+        raise ValueError(f"{text[places.index(_UNKNOWN)]!r} is not in the alphabet")
+    return torch.frombuffer(places, dtype=torch.uint8).long()
 
 
 class Layer(nn.Module):
@@ -160,7 +165,8 @@ class Model(nn.Module):
         return logits
 
     def save(self, folder: Path) -> None:
-        torch.save(self.state_dict(), folder / WEIGHTS)
+        exact = torch.bfloat16 if self.settings.run_precision == "bfloat16" else torch.float32
+        torch.save({name: value.to(exact) for name, value in self.state_dict().items()}, folder / WEIGHTS)
         (folder / SETTINGS).write_text(json.dumps(asdict(self.settings)) + "\n", encoding="utf-8")
 
     @staticmethod
@@ -168,7 +174,8 @@ class Model(nn.Module):
         """The model that train.py left, on the device of its settings or on another."""
         settings = Settings(**json.loads((folder / SETTINGS).read_text(encoding="utf-8")))
         where = prepare(device or settings.run_device)
-        model = Model(settings).to(where)
+        with where:
+            model = Model(settings)
         model.load_state_dict(torch.load(folder / WEIGHTS, map_location=where, weights_only=True))
         return model.eval()
 
