@@ -66,7 +66,9 @@ class _Listed:
     model: str
 
 
-def discover(environment: Mapping[str, str] | None = None, driver: Path = DRIVER, devices: Path = DEVICES) -> Discovery:
+def discover(
+    environment: Mapping[str, str] | None = None, driver: Path | None = None, devices: Path | None = None
+) -> Discovery:
     """The GPUs of this host that this process may use, in the order of the bus.
 
     `environment` is the orchestrator's own where it is None, `driver` and `devices` are this host's.
