@@ -134,7 +134,7 @@ def measure(folder: Path, python: Path, cycles: int, again: int, cpu: bool) -> d
         "gpu_busy_share": busy,
         "gpu_busy_why": "" if pool is not None else f"no GPU was used: {why}",
         "same_values": same,
-        "verdicts": [event.data.get("outcome") for event in events if event.kind == "verdict"],
+        "verdicts": [f"{event.data.get('outcome')}: {event.reason}" for event in events if event.kind == "verdict"],
     }
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import tiny_target
-from fake_nvidia import A100, H100, FakeGpu, install
+from fake_nvidia import A100, H100, FakeGpu, device_files, install
 from gate_evidence import evidence
 from scripted_solution import agent, needs_sandbox
 from tiny_target import TinyTarget
@@ -145,8 +145,8 @@ def test_runs_of_two_models_are_never_the_same_run_nor_paired(
     commit = target.git("rev-parse", "HEAD")
     arms = [plan(commit, 1), plan(commit, 1, subject="production", arm="production")]
     records, keys = [], []
-    for model, arm in ((H100, arms[0]), (A100, arms[1])):
-        host(target, monkeypatch, model)
+    for model, arm, driver in ((H100, arms[0], "535.129.03"), (A100, arms[1], "550.54.15")):
+        host(target, monkeypatch, model, driver=driver)
         with services(target) as opened:
             circumstances.record(opened, commit)
             keys.append(opened.runner.key(arm))
@@ -154,6 +154,10 @@ def test_runs_of_two_models_are_never_the_same_run_nor_paired(
             difference = circumstances.difference(opened.log.find, keys[0], keys[-1])
     assert records[0].key.environment != records[1].key.environment
     assert f"GPU {H100} → {A100}" in difference
+    assert [record.gpu.driver for record in records if record.gpu] == ["535.129.03", "550.54.15"]
+    host(target, monkeypatch, A100, driver="570.86.15")
+    with services(target) as opened:  # a driver is told, and is no other circumstance
+        assert opened.runner.key(arms[1]) == keys[1]
     candidate, production = (run_value(record, "accuracy") for record in records)
     sound = evidence([0.02, 0.021, 0.019, 0.022])
     assert decide(sound, ENight()).outcome != "bad_evidence"
@@ -169,26 +173,9 @@ def test_runs_of_two_models_are_never_the_same_run_nor_paired(
     assert (decision.outcome, decision.reason) == ("bad_evidence", "mixed_environments")
 
 
-def test_another_driver_is_recorded_and_changes_no_identity(
-    target: TinyTarget, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    declare(target, "gpus: 1")
-    commit = target.git("rev-parse", "HEAD")
-    keys, drivers = [], []
-    for driver in ("535.129.03", "550.54.15"):
-        host(target, monkeypatch, H100, driver=driver)
-        with services(target) as opened:
-            keys.append(opened.runner.key(plan(commit)))
-            (record,) = opened.measurer.measure([plan(commit, len(keys))])
-            drivers.append(record.gpu.driver if record.gpu else "")
-    assert keys[0] == keys[1]
-    assert drivers == ["535.129.03", "550.54.15"]
-
-
 @pytest.mark.parametrize(
     ("resources", "ending", "status"),
     [
-        ("gpus: 1", f"print({TORCH_SAYS!r}); sys.exit(1)", "oom"),
         ("gpus: 1", f"raise RuntimeError({TORCH_SAYS!r})", "oom"),
         ("gpus: 1", "print('no luck'); sys.exit(1)", "crash"),
         ("gpus: 1", f"print({TORCH_SAYS!r})", "ok"),  # it went on with less, as some do
@@ -324,10 +311,24 @@ def test_doctor_asks_torch_in_the_solutions_environment(
     assert "2 runs fit at once" in found["GPUs: runs"][0]["found"] or found["GPUs: runs"][0]["status"] == "ok"
 
 
+def test_doctor_tells_what_makes_a_seed_one_value_on_a_gpu(
+    target: TinyTarget, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    host(target, monkeypatch, H100)
+    declare(target, "gpus: 1")
+    change(target, tiny_target.TRAIN.replace('options["--seed"] +', "repr(time.time()) +"))
+    said = agent(capsys, "doctor", "--json", "--workspace", str(target.workspace.root))
+    (finding,) = [one for one in json.loads(said.out)["findings"] if one["check"] == "same seed twice"]
+    assert finding["status"] == "fail"
+    assert "torch.use_deterministic_algorithms(True)" in finding["fix"]
+
+
 def test_doctor_warns_of_memory_in_use_and_refuses_variables_that_take_a_runs_gpu_away(
     target: TinyTarget, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    host(target, monkeypatch, H100, A100, H100, used="60000")
+    listed = host(target, monkeypatch, H100, A100, H100, used="60000")
+    monkeypatch.setattr(gpu_discovery, "DEVICES", device_files(target.root / "dev", [gpu.minor for gpu in listed]))
+    (target.root / "dev" / "nvidia-uvm").unlink()
     variables = "environment: {python: ../environment/bin/python, variables: {CUDA_VISIBLE_DEVICES: '0'}}"
     declare(target, "gpus: 1", "environment: {python: ../environment/bin/python}", variables)
     status, found = doctor(target, monkeypatch, capsys)
@@ -335,4 +336,5 @@ def test_doctor_warns_of_memory_in_use_and_refuses_variables_that_take_a_runs_gp
     assert "only GPUs of one model are paired" in found["GPUs: runs"][0]["found"]
     assert ["60000 of 81559 MiB of GPU" in one["found"] for one in found["GPUs: memory"]] == [True, True]
     assert found["GPUs: variables"][0]["status"] == "fail"
+    assert "nvidia-modprobe" in found["GPUs: devices"][0]["fix"]
     assert "GPUs: torch" not in found

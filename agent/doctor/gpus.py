@@ -74,6 +74,10 @@ def _use(pool: GpuPool, target: Target) -> Iterator[Finding]:
     shared = f", {pool.sharing} runs on each" if pool.sharing > 1 else ""
     told = f"{pool.at_once} runs fit at once on {len(pool.gpus)} {pool.model}, driver {pool.driver}{shared}"
     yield ok("GPUs: runs", told + (f"; {pool.note}" if pool.note else ""))
+    devices = gpu_discovery.DEVICES
+    if any(devices.glob("nvidia[0-9]*")) and not (devices / "nvidia-uvm").exists():
+        fix = "nvidia-modprobe -u -c=0, which the first program with CUDA does outside of a sandbox"
+        yield fail("GPUs: devices", f"no {devices / 'nvidia-uvm'}, which CUDA needs and no run may make", fix)
     for gpu in pool.gpus:
         if gpu.memory_mib and gpu.used_mib > _MEMORY_IN_USE * gpu.memory_mib:
             found = f"{gpu.used_mib} of {gpu.memory_mib} MiB of GPU {gpu.index} are in use by others"
