@@ -40,4 +40,4 @@ lock:  ## Write requirements.lock anew from pyproject.toml.
 	@sh .ci/lock "$(PYTHON)"
 
 clean:  ## Remove what was installed; demonstrations and your workspaces stay.
-	rm -rf $(VENV) .venv-digits .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
+	rm -rf $(VENV) .venv-digits .venv-charlm .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist

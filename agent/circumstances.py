@@ -98,6 +98,9 @@ def _environment(find: Find, before: str, after: str) -> Iterator[str]:
     for name in ("python", "machine"):
         if older.data[name] != newer.data[name]:
             yield f"{name} {older.data[name]} → {newer.data[name]}"
+    was, now = older.data.get("gpu", "none"), newer.data.get("gpu", "none")
+    if was != now:
+        yield f"GPU {was} → {now}"
     yield from _versions(older.data["packages"], newer.data["packages"])
     yield from _versions(older.data["variables"], newer.data["variables"])
     yield from _of_one_version(older.data, newer.data)

@@ -164,7 +164,7 @@ def budget(services: Services) -> Budget:
     if night is None:
         return Budget(0, 0.0, 0.0, "")
     hours = night.run_seconds / 3600.0
-    gpu_hours = hours * services.target.resources.gpus
+    gpu_hours = hours * services.target.resources.gpus * services.target.resources.gpu_share
     reason = ""
     for name, used, limit in (
         ("runs", float(night.runs), declared.runs),

@@ -79,6 +79,8 @@ def _compose(
     image = target.environment.image
     sandbox = choose(workspace.agent / "sandbox", image=image, allow_weak=allow_weak)
     runner = Runner(target, folder, solution, sandbox, workspace.root)
+    if runner.gpus is not None and runner.gpus.note:
+        progress.say(f"[STATUS] {runner.gpus.note}")
     return Services(
         workspace=workspace,
         target=target,

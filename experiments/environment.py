@@ -52,12 +52,15 @@ class EnvironmentRecord:
     evaluated_in: str = ""
     """Digest of the environment that `evaluate` runs in, where that is another one."""
 
+    gpu: str = ""
+    """Model of the GPUs that runs are given; empty, and no part of the digest, where they are given none."""
+
     @property
     def sha256(self) -> str:
         # An image is its digest, whatever name it is fetched under.
         python = self.python.rpartition("@")[2] if self.python.startswith(_IMAGE) else self.python
         parts: list[object] = [python, self.packages, self.machine, self.variables, self.interpreter]
-        parts += [self.contents, self.origins, self.locks, self.evaluated_in]
+        parts += [self.contents, self.origins, self.locks, self.evaluated_in, *([self.gpu] if self.gpu else [])]
         return hashlib.sha256(json.dumps(parts, separators=(",", ":")).encode()).hexdigest()
 
     @property
@@ -65,7 +68,7 @@ class EnvironmentRecord:
         """One line for people."""
         if self.python.startswith(_IMAGE):
             return self.python
-        return f"python {self.python} with {len(self.packages)} packages"
+        return f"python {self.python} with {len(self.packages)} packages" + (f" on {self.gpu}" if self.gpu else "")
 
     def facts(self) -> dict[str, Any]:
         """All of it as the audit log keeps it, with the digest that runs name."""
@@ -80,11 +83,12 @@ class EnvironmentRecord:
             "locks": dict(self.locks),
             "variables": dict(self.variables),
             "evaluated_in": self.evaluated_in,
+            **({"gpu": self.gpu} if self.gpu else {}),
         }
 
-    def at(self, locks: Mapping[str, str], evaluated_in: str = "") -> EnvironmentRecord:
-        """The same environment for a commit with these lock files."""
-        return replace(self, locks=tuple(sorted(locks.items())), evaluated_in=evaluated_in)
+    def at(self, locks: Mapping[str, str], gpu: str, evaluated_in: str = "") -> EnvironmentRecord:
+        """The same environment for a commit with these lock files, on GPUs of this model."""
+        return replace(self, locks=tuple(sorted(locks.items())), gpu=gpu, evaluated_in=evaluated_in)
 
 
 def lock_text(facts: Mapping[str, Any]) -> str:

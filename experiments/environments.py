@@ -23,8 +23,11 @@ from sandbox.contract import Sandbox
 class Environments:
     """The environments of one target's commits. Safe for several threads."""
 
-    def __init__(self, target: Target, repository: Path, source: Source, sandbox: Sandbox, cache: Path) -> None:
-        """Built environments are kept under `cache`."""
+    def __init__(
+        self, target: Target, repository: Path, source: Source, sandbox: Sandbox, cache: Path, gpu: str = ""
+    ) -> None:
+        """Built environments are kept under `cache`; `gpu` is the model of the GPUs that runs are given."""
+        self._gpu = gpu
         self.declared = interpreter(target, repository)
         self._target = target
         self._source = source
@@ -47,9 +50,9 @@ class Environments:
         now = self._watched.look()
         if self._builder is not None:
             built = self._builder.look(commit)
-            found = built.at(self._locks(commit), evaluated_in=now.sha256)
+            found = built.at(self._locks(commit), self._gpu, evaluated_in=now.sha256)
         else:
-            found = now.at(self._locks(commit))
+            found = now.at(self._locks(commit), self._gpu)
         self.known[found.sha256] = found
         return found
 

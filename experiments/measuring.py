@@ -62,9 +62,7 @@ class Measurer:
         self._runner = runner
         self._ledger = ledger
         self._cancel = cancel
-        resources = runner.target.resources
-        alone = resources.gpus > 0  # every run is given the same GPUs, so they take turns
-        self.slots = slots or (1 if alone else side_by_side(resources.cpus, resources.memory))
+        self.slots = slots or runs_at_once(runner)
 
     def measure(self, plans: Sequence[Plan], exclusive: bool = False) -> list[RunRecord]:
         """Records of the plans, paid or already paid.
@@ -72,8 +70,8 @@ class Measurer:
         `exclusive` runs one at a time with nothing beside it, for measurements of time. Raises Interrupted,
         ProductionFailed or InfrastructureFailed; whatever finished before is recorded and not paid again.
         """
-        if exclusive and (busy := wait_until_quiet(self._cancel)) >= QUIET_BELOW:
-            self._ledger.note(f"timing on a busy machine: {busy:.0%} of the CPUs are in use; costs look worse for it")
+        if exclusive:
+            self._wait_until_quiet()
         self._prepare(plans)
         records: dict[int, RunRecord] = {}
         waiting = list(enumerate(plans))
@@ -102,6 +100,13 @@ class Measurer:
             if any(plan.arm == "production" for plan in plans):
                 raise ProductionFailed(str(error)) from error
             raise InfrastructureFailed(str(error)) from error
+
+    def _wait_until_quiet(self) -> None:
+        if (busy := wait_until_quiet(self._cancel)) >= QUIET_BELOW:
+            self._ledger.note(f"timing on a busy machine: {busy:.0%} of the CPUs are in use; costs look worse for it")
+        gpus = self._runner.gpus
+        if gpus is not None and (busy := gpus.busy()) >= QUIET_BELOW:
+            self._ledger.note(f"timing on busy GPUs: others use {busy:.0%} of one; costs look worse for it")
 
     def _start(
         self,
@@ -163,6 +168,13 @@ class Measurer:
         wait(flying)
         if not asked:
             self._cancel.clear()
+
+
+def runs_at_once(runner: Runner) -> int:
+    """How many runs of a target are done side by side: as many as CPUs, memory and GPUs allow, and always one."""
+    resources = runner.target.resources
+    most = side_by_side(resources.cpus, resources.memory)
+    return most if runner.gpus is None else min(most, runner.gpus.at_once)
 
 
 def side_by_side(cpus: int, memory_bytes: int) -> int:

@@ -16,7 +16,8 @@ import threading
 from pathlib import Path
 from typing import Protocol
 
-from experiments import metrics
+from experiments import gpu_memory, metrics
+from experiments.gpu_pool import Lent
 from experiments.plans import Interrupted, Plan, Source
 from experiments.trees import TreeCache
 from registry.errors import BadInput, DiskFull
@@ -70,7 +71,14 @@ class PhasedRun:
     """One run on its way through the phases; holds the temporary folder until the record is written."""
 
     def __init__(
-        self, runner: Bench, plan: Plan, key: RunKey, work: Path, attempt: int, cancel: threading.Event
+        self,
+        runner: Bench,
+        plan: Plan,
+        key: RunKey,
+        work: Path,
+        attempt: int,
+        cancel: threading.Event,
+        lent: Lent | None = None,
     ) -> None:
         self.runner = runner
         self.target = runner.target
@@ -79,6 +87,7 @@ class PhasedRun:
         self.work = work
         self.attempt = attempt
         self.cancel = cancel
+        self.lent = lent
         self.phases: dict[str, PhaseRecord] = {}
         self.outcome: Outcome | None = None
 
@@ -250,7 +259,7 @@ class PhasedRun:
             python=python,
             image=self.target.environment.image,
             start_in="code",
-            gpus=tuple(range(self.target.resources.gpus)),
+            gpus=self.lent.minors if self.lent is not None else (),
             log=self.work / f"{name}.log",
         )
         outcome = self.outcome = self.runner.sandbox.run(spec, self.cancel)
@@ -272,6 +281,9 @@ class PhasedRun:
         if shutil.disk_usage(self.work).free < LEAST_ROOM:
             # Nobody can tell whose fault the failure is, so it must not count against the candidate.
             raise DiskFull(f"{self.work}: no room left while {name} ran; free some space and start again")
+        lacked = gpu_memory.complaint(outcome.tail) if self.lent is not None and outcome.reason == "exit" else ""
+        if lacked:
+            return self._record("oom", f"{name}: out of GPU memory: {lacked}; {_why(outcome)}")
         return self._record(_status(outcome), f"{name}: {_why(outcome)}")
 
     def _record(
@@ -293,6 +305,7 @@ class PhasedRun:
             backend=self.outcome.backend if self.outcome else "",
             isolation=self.outcome.isolation if self.outcome else "",
             folder=self.runner.folder(self.plan).as_posix(),
+            gpu=self.lent.use if self.lent is not None else None,
         )
 
     def write_record(self, record: RunRecord) -> None:

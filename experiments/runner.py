@@ -11,14 +11,16 @@ import hashlib
 import json
 import shutil
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from experiments.building import Build
 from experiments.environment import EnvironmentRecord
-from experiments.environments import Environments, interpreter
+from experiments.environments import Environments
+from experiments.gpu_pool import Lent, pool_for
 from experiments.phases import PhasedRun
-from experiments.plans import Plan, Source
+from experiments.plans import Interrupted, Plan, Source
 from experiments.trees import TreeCache
 from registry.errors import AgentError
 from registry.hypotheses import Scalar
@@ -27,7 +29,6 @@ from registry.target import Target
 from sandbox.contract import Limits, Sandbox
 from sandbox.outputs import plain_text, remove_tree
 
-__all__ = ["Runner", "interpreter"]
 SEED_VARIABLES = ("AGENT_SEED", "PYTHONHASHSEED", "PL_GLOBAL_SEED")
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
@@ -53,7 +54,10 @@ class Runner:
         self.sandbox = sandbox
         self.root = root
         cache = root / ".agent" / "cache"
-        self.environments = Environments(target, repository, source, sandbox, environments or cache / "environments")
+        self.gpus = pool_for(target.resources)
+        built = environments or cache / "environments"
+        model = self.gpus.model if self.gpus is not None else ""
+        self.environments = Environments(target, repository, source, sandbox, built, model)
         self.python = self.environments.declared
         self.trees = TreeCache(cache / "trees", target, repository, source)
         self._running = cache / "running"
@@ -96,7 +100,10 @@ class Runner:
 
     def _settings_digest(self, plan: Plan) -> str:
         phases = self.target.phases.model_dump(mode="json")
-        limits = [self.target.resources.model_dump(mode="json"), self.limits(plan).wall_s]
+        # Which model runs use is part of the environment; and a GPU of one's own is what older records had.
+        resources = self.target.resources
+        left_out = {"gpu_model"} | ({"gpu_share"} if resources.gpu_share == 1 else set())
+        limits = [resources.model_dump(mode="json", exclude=left_out), self.limits(plan).wall_s]
         facts = [phases, limits, plan.fast, plan.purpose == "cost", *([plan.repeat] if plan.repeat else [])]
         facts += ["weak"] if self.sandbox.isolation == "weak" else []  # paid again once there is a full sandbox
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
@@ -127,9 +134,10 @@ class Runner:
         work = self._running / f"{key.run_id}-{attempt}"
         remove_tree(work)
         work.mkdir(parents=True)
-        run = PhasedRun(self, plan, key, work, attempt, cancel)
         try:
-            record = run.measure_cost() if plan.purpose == "cost" else run.through_phases()
+            with self._lend_gpus(plan, cancel) as lent:
+                run = PhasedRun(self, plan, key, work, attempt, cancel, lent)
+                record = run.measure_cost() if plan.purpose == "cost" else run.through_phases()
             record = _held(record, key, before, self._shown(plan))
             run.write_record(record)
         except BaseException:
@@ -153,6 +161,17 @@ class Runner:
             return {**found, "environment": (self.environment(plan.commit).sha256, 0)}
         except (OSError, AgentError) as error:
             return {f"what it is shown ({error})": ("", 0)}
+
+    @contextmanager
+    def _lend_gpus(self, plan: Plan, cancel: threading.Event) -> Iterator[Lent | None]:
+        """GPUs for all phases of one run; None where the target asks for none."""
+        if self.gpus is None:
+            yield None
+            return
+        with self.gpus.lend(plan.purpose == "cost", self.variables(plan.seed), cancel) as lent:
+            if lent is None:
+                raise Interrupted(f"{plan.subject}, seed {plan.seed}: stopped while it waited for a GPU")
+            yield lent
 
     def discard_model(self, folder: str) -> None:
         """Remove what train left in a results folder, once no decision can need it again."""

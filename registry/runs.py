@@ -53,6 +53,20 @@ class PhaseRecord(Frozen):
     """Printed on stdout and stderr together, kept or not."""
 
 
+class GpuUse(Frozen):
+    """The GPUs that a run had."""
+
+    model: str
+    """Such as `NVIDIA H100 80GB HBM3`; part of the run's identity, as `RunKey.environment`."""
+    driver: str
+    """Version of the driver; told, and no part of the identity."""
+    uuids: tuple[str, ...]
+    share: float = 1.0
+    """Part of the GPU that was the run's: below 1, others ran on it at the same time."""
+    variables: dict[str, str] = Field(default_factory=dict)
+    """What was set for CUDA and its libraries, determinism among it (`CUBLAS_WORKSPACE_CONFIG`)."""
+
+
 class RunRecord(Frozen):
     """The outcome of one run: paid once, quoted in every decision that reads it."""
 
@@ -81,3 +95,5 @@ class RunRecord(Frozen):
     isolation: Literal["full", "weak", ""] = ""
     folder: str = ""
     """Results folder relative to the workspace."""
+    gpu: GpuUse | None = None
+    """None for a run without GPUs, and in records of versions that did not tell."""

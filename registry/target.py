@@ -218,15 +218,38 @@ class Environment(Section):
         return self
 
 
+RUNS_ON_ONE_GPU = (1, 2, 3, 4, 6, 12)
+"""What a GPU can be shared by (`sandbox.slots.GPU_PARTS` can be divided by)."""
+
+
 class Resources(Section):
     cpus: int = Field(default=1, ge=1)
     memory: Bytes = 2 << 30
     gpus: int = Field(default=0, ge=0)
+    gpu_share: float = Field(default=1.0, gt=0, le=1)
+    """Part of one GPU that a run needs: 0.5 lets two runs have it at once. Only with `gpus: 1`."""
+    gpu_model: str | None = None
+    """The only model that runs may use, as nvidia-smi names it; None for the one that most GPUs of the host are."""
     disk: Bytes = 1 << 30
     files: int = Field(default=20_000, ge=1, le=1_000_000)
     processes: int = Field(default=256, ge=1, le=32_768)
     output: Bytes = 4 << 20
     cpu_time: Seconds | None = None
+
+    @model_validator(mode="after")
+    def _a_share_is_of_one_gpu(self) -> Resources:
+        if self.gpu_share < 1 and self.gpus != 1:
+            raise ValueError(f"gpu_share is a part of one GPU, and gpus is {self.gpus}")
+        if not any(abs(self.gpu_share * runs - 1) < 0.025 for runs in RUNS_ON_ONE_GPU):
+            raise ValueError("a gpu_share of 1, 0.5, 0.33, 0.25, 0.167 or 0.083 is expected: 1 to 4, 6 or 12 runs")
+        if self.gpu_model is not None and self.gpus == 0:
+            raise ValueError("gpu_model is given, and gpus is 0")
+        return self
+
+    @property
+    def runs_on_one_gpu(self) -> int:
+        """How many runs may have one GPU at once."""
+        return round(1 / self.gpu_share)
 
 
 class Budget(Section):

@@ -115,7 +115,7 @@ def variables(spec: RunSpec) -> dict[str, str]:
     folder = f"{Path(os.path.normpath(spec.python.absolute())).parent}:" if spec.python is not None else ""
     values = {"PATH": folder + _SYSTEM_PATH, "HOME": "/tmp", "LANG": "C.UTF-8"}  # noqa: S108 - a path inside
     if spec.gpus:
-        values["CUDA_VISIBLE_DEVICES"] = ",".join(gpus.visible(spec.gpus))
+        values |= gpus.variables(spec.gpus)
     return {**values, **spec.environment}
 
 
@@ -162,6 +162,11 @@ def _devices(flags: _Flags, spec: RunSpec) -> None:
     for device in gpus.devices(spec.gpus):
         flags.bind("--dev-bind-try", device, device)
     flags.bind("--ro-bind", "/sys", "/sys")
+    library = gpus.library_folder(os.environ.get("LD_LIBRARY_PATH", ""))
+    if library and not Path(library).is_relative_to("/usr"):
+        for folder in reversed(Path(library).parents[:-1]):
+            flags.arguments += ["--dir", str(folder)]
+        flags.arguments += ["--ro-bind", library, library]
 
 
 def _materials(flags: _Flags, spec: RunSpec, installation: Installation | None, identity: Identity) -> None:

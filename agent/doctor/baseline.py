@@ -18,7 +18,7 @@ from agent.doctor.contract import Opened
 from agent.doctor.findings import STUMBLES, Finding, complaints, fail, ok, warn
 from experiments import seeds
 from experiments.building import BuildFailed
-from experiments.measuring import side_by_side
+from experiments.measuring import runs_at_once
 from experiments.plans import Interrupted, Plan
 from experiments.runner import Runner
 from registry.durable import make_folder
@@ -31,6 +31,8 @@ from sandbox.outputs import plain_text, remove_tree
 
 NULL_RUNS = {"e-night": 4, "seed-card": 3}
 """Candidate runs that an idea without effect costs on average until the gate archives it, by policy (`gate.md`)."""
+DETERMINISM = "call torch.use_deterministic_algorithms(True) in train and predict (CUBLAS_WORKSPACE_CONFIG is set)"
+"""What makes one seed give one value on a GPU; no variable can do it."""
 _NEARLY = 0.8
 _TIMED_S = 1.0
 """Below this a timed predict is mostly its own start-up."""
@@ -116,7 +118,7 @@ class Baseline:
         yield self._limits(full[0])
         yield self._reproducible(full[0], full[1])
         yield self._varied(full[0], full[2])
-        yield self._costs(full)
+        yield self._costs(full, runs_at_once(runner))
         yield from self._latency(full[0])
 
     # -- what the runs say ----------------------------------------------------------------------------------
@@ -180,7 +182,8 @@ class Baseline:
         found = f"{name} {one:.6g}, then {two:.6g}"
         if self.target.noisy:
             return ok("same seed twice", f"{found}; the target is declared noisy")
-        fix = "take every random choice from {seed} (or AGENT_SEED), or say noisy: true in target.yaml"
+        kernels = f"; {DETERMINISM}" if self.target.resources.gpus else ""
+        fix = f"take every random choice from {{seed}} (or AGENT_SEED){kernels}, or say noisy: true in target.yaml"
         return fail("same seed twice", found, fix)
 
     def _varied(self, first: RunRecord, other: RunRecord) -> Finding:
@@ -209,9 +212,8 @@ class Baseline:
         fix = f"say repeats: {repeats} under phases.predict in target.yaml"
         yield warn("latency", f"{found}: mostly its start-up is measured", fix)
 
-    def _costs(self, full: list[RunRecord]) -> Finding:
+    def _costs(self, full: list[RunRecord], slots: int) -> Finding:
         each = sum(sum(phase.wall_s for phase in record.phases.values()) for record in full) / len(full)
-        slots = side_by_side(self.target.resources.cpus, self.target.resources.memory)
         null = NULL_RUNS[self.target.gate.policy]
         spent = 2 * null * each / slots
         duration = f"{spent / 60:.1f} minutes" if spent >= 60 else f"{spent:.1f} seconds"

@@ -6,17 +6,18 @@ Called by `agent doctor`.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agent.doctor import documents, machine, season
+from agent.doctor import documents, gpus, machine, season
 from agent.doctor.baseline import Baseline
-from agent.doctor.contract import Contract
+from agent.doctor.contract import Contract, Opened
 from agent.doctor.documents import Documents
 from agent.doctor.findings import Finding, complaints, guarded, ok, warn
 from registry.errors import BadInput
 from registry.locks import Clock, system_clock
+from registry.target import Target
 from registry.workspace import Workspace
 
 
@@ -56,7 +57,8 @@ def examine(wish: Wish) -> Iterator[Finding]:
     isolated = list(guarded("sandbox", lambda: machine.sandbox(state, image, wish.allow_weak)))
     wish.tell("reading the workspace")
     yield from isolated
-    yield from guarded("GPUs", lambda: machine.gpus(target))
+    graphics = list(guarded("GPUs", lambda: gpus.host(target)))
+    yield from graphics
     yield from guarded("CPUs, memory", lambda: machine.capacity(target))
     yield from guarded("model endpoint", machine.model_endpoint)
     yield from guarded("disk", lambda: machine.disk(folder, target))
@@ -78,12 +80,26 @@ def examine(wish: Wish) -> Iterator[Finding]:
     contract = Contract(workspace, target)
     agreed = list(contract.check())
     yield from agreed
+    if target.resources.gpus and contract.opened is not None and own and not _failed((*isolated, *agreed, *graphics)):
+        wish.tell("GPUs: asking torch in the solution's environment")
+        graphics += (asked := list(_ask_torch(workspace, target, contract.opened)))
+        yield from asked
     if not wish.baseline:
         return
-    if contract.opened is None or not own or any(one.status == "fail" for one in (*isolated, *agreed)):
+    if contract.opened is None or not own or _failed((*isolated, *agreed, *graphics)):
         yield warn("baseline", "not run: what it needs failed above", "mend that and run `agent doctor` again")
         return
     yield from Baseline(workspace, target, contract.opened, wish.tell, wish.cancel, wish.allow_weak).check()
+
+
+def _failed(findings: Iterable[Finding]) -> bool:
+    return any(one.status == "fail" for one in findings)
+
+
+def _ask_torch(workspace: Workspace, target: Target, opened: Opened) -> Iterator[Finding]:
+    from sandbox.backends import choose
+
+    return guarded("GPUs: torch", lambda: gpus.torch(target, opened, choose(workspace.agent / "sandbox")))
 
 
 def _state(workspace: Workspace | None) -> Path | None:

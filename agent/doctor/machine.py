@@ -1,6 +1,7 @@
-"""What the machine offers: Python, packages, git, sandbox, GPUs, model endpoint, disk and clock.
+"""What the machine offers: Python, packages, git, sandbox, model endpoint, disk and clock.
 
-Called by `agent.doctor.checkup`. Each check asks the machine itself, not what is usual.
+Called by `agent.doctor.checkup`; GPUs have `agent.doctor.gpus`. Each check asks the machine itself, not what is
+usual.
 """
 
 from __future__ import annotations
@@ -125,43 +126,6 @@ def sandbox(state: Path | None, image: str | None = None, allow_weak: bool = Fal
     for item in capabilities.items:
         contained = item.level not in {"no", "none"} or item.name == "GPU"
         yield (ok if contained else fail)(f"sandbox: {item.name}", f"{item.level}: {item.why}")
-
-
-def gpus(target: Target | None) -> Iterator[Finding]:
-    """The GPUs that runs may use, against those that the target asks for."""
-    wanted = target.resources.gpus if target is not None else 0
-    names, trouble = _nvidia()
-    hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if hidden is not None:
-        visible = [word for word in hidden.split(",") if word.strip() and word.strip() != "-1"]
-        names = names[: len(visible)]
-        trouble = trouble or f"CUDA_VISIBLE_DEVICES={hidden!r}"
-    if len(names) < wanted:
-        fix = "set resources.gpus in target.yaml to what there is, or mend the driver until nvidia-smi lists them"
-        yield fail("GPUs", f"{len(names)} of {wanted} that resources.gpus asks for ({trouble or 'no more'})", fix)
-    elif names:
-        unused = "" if wanted else "; resources.gpus is 0, so runs do not see them"
-        yield ok("GPUs", "; ".join(names) + unused)
-    else:
-        yield ok("GPUs", f"none ({trouble}), and the target asks for none")
-
-
-def _nvidia() -> tuple[list[str], str]:
-    """GPUs as the driver's own tool lists them, or why it lists none."""
-    path = shutil.which("nvidia-smi")
-    if path is None:
-        return [], "no nvidia-smi on PATH"
-    query = ["--query-gpu=index,name,memory.total,memory.used", "--format=csv,noheader,nounits"]
-    said = subprocess.run([path, *query], capture_output=True, text=True, timeout=_ANSWERS_WITHIN_S, check=False)
-    if said.returncode != 0:
-        last = (said.stdout + said.stderr).strip().splitlines()[-1:] or [f"exit status {said.returncode}"]
-        return [], f"nvidia-smi: {last[0]}"
-    found = []
-    for line in said.stdout.splitlines():
-        fields = [field.strip() for field in line.split(",")]
-        if len(fields) == 4:
-            found.append(f"{fields[0]}: {fields[1]}, {fields[2]} MiB, {fields[3]} used")
-    return found, ""
 
 
 def model_endpoint() -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from agent.doctor import season
+from agent.doctor.baseline import DETERMINISM
 from agent.doctor.noise import Measured
 from experiments import planning
 from experiments.gate import ENight
@@ -52,7 +53,8 @@ def advice(found: Measured, target: Target) -> Iterator[Advice]:
     """What should be changed, most important first."""
     yield from _policy(found, target)
     if not found.repeats.equal and not target.noisy:
-        why = "one seed gives different values: take every random choice from {seed}, or declare it"
+        kernels = f", {DETERMINISM}" if target.resources.gpus else ""
+        why = f"one seed gives different values: take every random choice from {{seed}}{kernels}, or declare it"
         yield Advice(why, "noisy: true")
     for one in found.spread.outliers:
         yield Advice(
