@@ -9,7 +9,9 @@ from __future__ import annotations
 import atexit
 import fcntl
 import functools
+import hashlib
 import io
+import json
 import os
 import re
 import shutil
@@ -29,7 +31,9 @@ from sandbox.contract import SandboxUnavailable
 from sandbox.docker_client import connect
 
 EMPTY = "sbx/empty"
-_FOLDER = Path(tempfile.gettempdir()) / f"auto-benchmark-test-engine-{os.geteuid()}"
+_CHECKOUT = hashlib.sha256(__file__.encode()).hexdigest()[:8]
+_FOLDER = Path(tempfile.gettempdir()) / f"auto-benchmark-test-engine-{os.geteuid()}-{_CHECKOUT}"
+"""One for each checkout, whose tests may differ."""
 _READY_WITHIN_S = 30.0
 
 
@@ -51,7 +55,7 @@ def import_image(name: str, files: dict[str, Path], changes: list[str] | None = 
     """An image of these files (path inside: path here) alone; returns its digest."""
     engine = connect()
     with engine:
-        if files or not _known(engine, name):
+        if not _known(engine, name):
             text = io.BytesIO()
             with tarfile.open(fileobj=text, mode="w", dereference=False) as archive:
                 for inside, path in files.items():
@@ -86,7 +90,9 @@ def python_image() -> str:
         files[path.lstrip("/")] = Path(path).resolve()
     changes = ["ENV PATH=/opt/python/bin", "ENV OF_THE_IMAGE=its-own", 'ENTRYPOINT ["/no/such/program"]']
     changes += ["USER 12345", "VOLUME /volume", "WORKDIR /elsewhere"]
-    return f"sbx/python@{import_image('sbx/python', files, changes)}"
+    said = json.dumps([sorted(files), changes, sys.version, sorted(_LEFT_OUT)])
+    name = f"sbx/python-{hashlib.sha256(said.encode()).hexdigest()[:12]}"
+    return f"{name}@{import_image(name, files, changes)}"
 
 
 def _known(engine: APIClient, name: str) -> bool:
@@ -171,4 +177,8 @@ def _stop() -> None:
     for line in reversed(Path("/proc/self/mounts").read_text().splitlines()):
         if line.split()[1].startswith(f"{_FOLDER}/"):
             subprocess.run(["umount", "-l", line.split()[1]], check=False)
-    shutil.rmtree(_FOLDER, ignore_errors=True)
+    # Not the files of the locks: somebody may be waiting for one, and would then hold what nobody else looks at.
+    for name in ("data", "exec"):
+        shutil.rmtree(_FOLDER / name, ignore_errors=True)
+    for name in ("sock", "pid", "log"):
+        (_FOLDER / name).unlink(missing_ok=True)
