@@ -161,24 +161,24 @@ def _leave(pid: int, users: int, turn: int) -> None:
     fcntl.flock(turn, fcntl.LOCK_EX)
     with suppress(BlockingIOError):
         fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        _stop()
+        _stop(turn)
     os.close(users)
     os.close(turn)
 
 
-def _stop() -> None:
-    pid = int((_FOLDER / "pid").read_text())
-    os.kill(pid, 15)
-    deadline = time.monotonic() + 20
-    while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
-        with suppress(ChildProcessError):
-            os.waitpid(pid, os.WNOHANG)
-        time.sleep(0.05)
-    for line in reversed(Path("/proc/self/mounts").read_text().splitlines()):
-        if line.split()[1].startswith(f"{_FOLDER}/"):
-            subprocess.run(["umount", "-l", line.split()[1]], check=False)
-    # Not the files of the locks: somebody may be waiting for one, and would then hold what nobody else looks at.
-    for name in ("data", "exec"):
-        shutil.rmtree(_FOLDER / name, ignore_errors=True)
-    for name in ("sock", "pid", "log"):
-        (_FOLDER / name).unlink(missing_ok=True)
+# The files of the locks stay: somebody may be waiting for one, and would then hold what nobody else looks at.
+_STOPPING = """
+kill "$2"
+for _ in $(seq 200); do kill -0 "$2" 2>/dev/null || break; sleep 0.1; done
+cd "$1" && while read -r _ place _; do case $place in "$1"/*) umount -l "$place";; esac; done </proc/self/mounts
+rm -rf data exec sock pid log
+"""
+
+
+def _stop(turn: int) -> None:
+    """In a process of its own, for ours may be ended at any moment now; it keeps the turn until it is done."""
+    words = ["sh", "-c", _STOPPING, "sh", str(_FOLDER), (_FOLDER / "pid").read_text()]
+    quiet = subprocess.DEVNULL
+    subprocess.Popen(
+        words, pass_fds=(turn,), start_new_session=True, stdin=quiet, stdout=quiet, stderr=quiet
+    ).returncode = 0  # not waited for
