@@ -9,7 +9,9 @@ from __future__ import annotations
 import atexit
 import fcntl
 import functools
+import hashlib
 import io
+import json
 import os
 import re
 import shutil
@@ -29,7 +31,9 @@ from sandbox.contract import SandboxUnavailable
 from sandbox.docker_client import connect
 
 EMPTY = "sbx/empty"
-_FOLDER = Path(tempfile.gettempdir()) / f"auto-benchmark-test-engine-{os.geteuid()}"
+_CHECKOUT = hashlib.sha256(__file__.encode()).hexdigest()[:8]
+_FOLDER = Path(tempfile.gettempdir()) / f"auto-benchmark-test-engine-{os.geteuid()}-{_CHECKOUT}"
+"""One for each checkout, whose tests may differ."""
 _READY_WITHIN_S = 30.0
 
 
@@ -51,7 +55,7 @@ def import_image(name: str, files: dict[str, Path], changes: list[str] | None = 
     """An image of these files (path inside: path here) alone; returns its digest."""
     engine = connect()
     with engine:
-        if files or not _known(engine, name):
+        if not _known(engine, name):
             text = io.BytesIO()
             with tarfile.open(fileobj=text, mode="w", dereference=False) as archive:
                 for inside, path in files.items():
@@ -86,7 +90,9 @@ def python_image() -> str:
         files[path.lstrip("/")] = Path(path).resolve()
     changes = ["ENV PATH=/opt/python/bin", "ENV OF_THE_IMAGE=its-own", 'ENTRYPOINT ["/no/such/program"]']
     changes += ["USER 12345", "VOLUME /volume", "WORKDIR /elsewhere"]
-    return f"sbx/python@{import_image('sbx/python', files, changes)}"
+    said = json.dumps([sorted(files), changes, sys.version, sorted(_LEFT_OUT)])
+    name = f"sbx/python-{hashlib.sha256(said.encode()).hexdigest()[:12]}"
+    return f"{name}@{import_image(name, files, changes)}"
 
 
 def _known(engine: APIClient, name: str) -> bool:
@@ -155,20 +161,24 @@ def _leave(pid: int, users: int, turn: int) -> None:
     fcntl.flock(turn, fcntl.LOCK_EX)
     with suppress(BlockingIOError):
         fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        _stop()
+        _stop(turn)
     os.close(users)
     os.close(turn)
 
 
-def _stop() -> None:
-    pid = int((_FOLDER / "pid").read_text())
-    os.kill(pid, 15)
-    deadline = time.monotonic() + 20
-    while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
-        with suppress(ChildProcessError):
-            os.waitpid(pid, os.WNOHANG)
-        time.sleep(0.05)
-    for line in reversed(Path("/proc/self/mounts").read_text().splitlines()):
-        if line.split()[1].startswith(f"{_FOLDER}/"):
-            subprocess.run(["umount", "-l", line.split()[1]], check=False)
-    shutil.rmtree(_FOLDER, ignore_errors=True)
+# The files of the locks stay: somebody may be waiting for one, and would then hold what nobody else looks at.
+_STOPPING = """
+kill "$2"
+for _ in $(seq 200); do kill -0 "$2" 2>/dev/null || break; sleep 0.1; done
+cd "$1" && while read -r _ place _; do case $place in "$1"/*) umount -l "$place";; esac; done </proc/self/mounts
+rm -rf data exec sock pid log
+"""
+
+
+def _stop(turn: int) -> None:
+    """In a process of its own, for ours may be ended at any moment now; it keeps the turn until it is done."""
+    words = ["sh", "-c", _STOPPING, "sh", str(_FOLDER), (_FOLDER / "pid").read_text()]
+    quiet = subprocess.DEVNULL
+    subprocess.Popen(
+        words, pass_fds=(turn,), start_new_session=True, stdin=quiet, stdout=quiet, stderr=quiet
+    ).returncode = 0  # not waited for

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.doctor.findings import STUMBLES, Finding, complaints, fail, ok, warn
+from agent.doctor.findings import STUMBLES, Finding, complaints, ok, warn
 from agent.solution import Solution
 from registry.errors import BadInput, Problem
 from registry.hypotheses import Scalar
@@ -211,7 +211,8 @@ class Contract:
             Docker(self.workspace.agent / "sandbox").image(image)
         except SandboxUnavailable as error:
             found, _, fix = str(error).partition(": ")
-            return fail("interpreter", f"environment.image: {found}", fix)
+            problem = self._problem(found, "an image that the engine has", "environment", fix)
+            raise BadInput(problem) from error
         return ok("interpreter", f"image {image}, which the engine has")
 
     def _digests(self, opened: Opened) -> Iterator[Finding]:
