@@ -72,17 +72,22 @@ def follow(services: Services, hypothesis: str) -> bool:
     test = services.history.tests[hypothesis]
     now = environments(services, test)
     older = [record for record in _judged(services, test) if record.key.environment != now[record.arm]]
-    if not older or test.restarts >= MOST:
+    own = [record for record in older if record.subject == hypothesis]
+    changed = change_under_test(services, test)
+    untried = not any(record.subject == hypothesis for record in _judged(services, test))
+    pinned = (test.gate or {}).get("environments")
+    moved = untried and pinned is not None and pinned != changed["environments"]
+    if not (older or moved) or test.restarts >= MOST:
         return False
     circumstances.record(services, test.production)
     circumstances.record_environment_of(services, test.commit)
-    before, arm = older[0].key.environment, older[0].arm
+    arm: Arm = older[0].arm if older else "candidate"
+    before = older[0].key.environment if older else ""
     what = circumstances.environment_difference(services.log.find, before, now[arm]) or "its files"
-    own = [record for record in older if record in test.runs.values()]
-    if own:
+    if own or moved:
         data = {"commit": test.commit, "arm": arm, "before": before, "after": now[arm], "set_aside": len(own)}
         why = f"the environment has changed since: {what}; the test starts over on its own seeds"
-        services.record("environment_changed", hypothesis, data | change_under_test(services, test), reason=why)
+        services.record("environment_changed", hypothesis, data | changed, reason=why)
     services.progress.say(f"[ALERT] the environment has changed ({what}): production is measured again")
     if own:
         services.progress.say(f"  {hypothesis} starts over: {len(own)} runs of the old environment are set aside")

@@ -16,6 +16,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
+from experiments import installed
 from experiments.environment import EnvironmentRecord, WatchedEnvironment
 from experiments.fingerprints import Fingerprints, total
 from experiments.plans import Interrupted, Source
@@ -223,6 +224,11 @@ class EnvironmentBuilder:
         real = Path(os.path.realpath(python))
         if real != Path(os.path.realpath(self._declared)) and not real.is_relative_to(os.path.realpath(folder)):
             raise BuildFailed(f"the build of {commit[:12]} leads to {real}, which is neither its own nor the base's")
+        for place in installed.folders(folder, None):
+            if not place.resolve().is_relative_to(folder.resolve()):
+                raise BuildFailed(
+                    f"the build of {commit[:12]} has its packages in {place.resolve()}, outside of itself"
+                )
         allowed = {path for path in base.paths if not path.is_relative_to(self._declared.parent.parent)}
         for path in built.paths:
             if not path.is_relative_to(folder) and path not in allowed:

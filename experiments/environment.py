@@ -25,6 +25,7 @@ REST_S = 0.5
 """An environment that has changed is read once nothing in it has moved for so long: an installer may be at work."""
 PATIENCE_S = 600.0
 _TRIES = 3
+_LONGEST_CONFIGURATION = 64 << 10
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -231,7 +232,10 @@ def _together(hashes: Iterable[str]) -> str:
 
 def _configuration(prefix: Path) -> str:
     config = prefix / "pyvenv.cfg"
-    return config.read_text(errors="replace") if config.is_file() else ""
+    if not config.is_file():
+        return ""
+    with config.open(encoding="utf-8", errors="replace") as stream:
+        return stream.read(_LONGEST_CONFIGURATION)
 
 
 def _setting(prefix: Path, *names: str) -> str:

@@ -28,13 +28,17 @@ class Fingerprints:
         self._lock = threading.Lock()
 
     def file(self, path: str, state: State | None = None) -> str:
-        """SHA-256 of one file's content; OSError where it cannot be read."""
+        """SHA-256 of one file's content, or of where a link leads whose own state is given; OSError where it cannot be
+        read."""
         found = state or state_of(os.stat(path))  # noqa: PTH116 - one call for each of many files
         known = self._known.get(path)
         if known is not None and known[0] == found:
             return known[1]
-        with open(path, "rb") as stream:  # noqa: PTH123
-            sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+        if stat.S_ISLNK(found[0]):
+            sha256 = hashlib.sha256(b"-> " + os.fsencode(os.readlink(path))).hexdigest()  # noqa: PTH115
+        else:
+            with open(path, "rb") as stream:  # noqa: PTH123
+                sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
         with self._lock:
             if time.time_ns() - max(found[3], found[4]) > SETTLES_NS:
                 self._known[path] = (found, sha256)
@@ -54,10 +58,11 @@ def state_of(found: os.stat_result) -> State:
     return found.st_mode, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
-def walk(top: str, skip: str = "") -> Iterator[tuple[str, State]]:
+def walk(top: str, skip: str = "", follow: bool = True) -> Iterator[tuple[str, State]]:
     """Every file below a folder with its state; links to files count as what they lead to, links to folders not at all.
 
-    `skip` is a folder's name that is left out wherever it is.
+    `skip` is a folder's name that is left out wherever it is. Without `follow` every link counts as a link: for what a
+    stranger has filled, whose links may lead anywhere.
     """
     waiting = [""]
     while waiting:
@@ -69,10 +74,10 @@ def walk(top: str, skip: str = "") -> Iterator[tuple[str, State]]:
                         waiting.append(f"{prefix}{entry.name}/")
                     continue
                 try:
-                    found = entry.stat()
+                    found = entry.stat(follow_symlinks=follow)
                 except FileNotFoundError:
                     continue  # a link that leads nowhere
-                if stat.S_ISREG(found.st_mode):
+                if stat.S_ISREG(found.st_mode) or stat.S_ISLNK(found.st_mode):
                     yield f"{prefix}{entry.name}", state_of(found)
 
 

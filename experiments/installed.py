@@ -11,6 +11,7 @@ import csv
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -73,7 +74,7 @@ def everything(places: tuple[Path, ...]) -> str:
     """One digest over the state of every file."""
     digest = hashlib.blake2b()
     for place in places:
-        lines = sorted(f"{name}\0{state}" for name, state in walk(str(place), skip=COMPILED))
+        lines = sorted(f"{name}\0{state}" for name, state in walk(str(place), skip=COMPILED, follow=False))
         digest.update(os.fsencode(f"{place}\0" + "\n".join(lines)))
     return digest.hexdigest()
 
@@ -82,7 +83,7 @@ def read(prefix: Path, places: tuple[Path, ...], known: Fingerprints) -> Install
     """All of it; OSError where a file goes while it is read."""
     found = Installed()
     for place in places:
-        states = dict(walk(str(place), skip=COMPILED))
+        states = dict(walk(str(place), skip=COMPILED, follow=False))
         owned: set[str] = set()
         for folder in sorted(place.iterdir()):
             if folder.name.endswith(INFORMATION) and len(found.packages) < MOST_DISTRIBUTIONS:
@@ -91,6 +92,8 @@ def read(prefix: Path, places: tuple[Path, ...], known: Fingerprints) -> Install
         if loose:
             found.contents[f"({place.name}: files of no distribution)"] = _loose(place, loose, known)
     for description in sorted(prefix.glob("conda-meta/*.json")):
+        if description.is_symlink() or not description.is_file():
+            continue
         name, version, build = [*description.name.removesuffix(".json").rsplit("-", 2), "", ""][:3]
         found.packages.add((f"conda:{name}", f"{version}-{build}"))
         found.contents[f"conda:{name}"] = known.file(str(description))
@@ -107,7 +110,7 @@ def _distribution(
         found.origins[name] = origin
     record = folder / "RECORD"
     relative = f"{folder.name}/RECORD"
-    if relative not in states or states[relative][2] > LONGEST_RECORD:
+    if relative not in states or states[relative][2] > LONGEST_RECORD or not stat.S_ISREG(states[relative][0]):
         return  # then its files are files of no distribution
     written = states[relative]
     differing = {relative: known.file(str(record), written)}
@@ -147,7 +150,7 @@ def _hexadecimal(code: str) -> str:
 def _origin(folder: Path) -> str:
     """What `direct_url.json` says (PEP 610), in one line; nothing for what came from an index."""
     path = folder / "direct_url.json"
-    if not path.is_file():
+    if path.is_symlink() or not path.is_file():
         return ""
     try:
         with path.open(encoding="utf-8", errors="replace") as stream:

@@ -228,6 +228,7 @@ def test_only_a_build_that_is_allowed_to_has_a_network(tiny: Tiny, sandbox: Sand
             "neither its own nor the base's",
         ),
         (ANOTHERS, "neither its own nor the base's"),
+        (QUICK + "\nimport os, shutil\nshutil.rmtree(site)\nos.symlink('/usr/share', site)", "outside of itself"),
         ("import time; time.sleep(60)", "timeout"),
     ],
 )

@@ -160,6 +160,9 @@ def test_an_environments_files_by_a_stranger_are_read_within_bounds(python: Path
     (odd / "RECORD").write_bytes(b"../../../../etc/passwd,sha256=AA,1\n\xff\xfe,,\n")
     os.mkfifo(site / "pipe")
     (site / "zero.py").symlink_to("/dev/zero")
+    (site / "core.py").symlink_to("/proc/kcore")
+    (site / "beta-1.0.dist-info").mkdir()
+    (site / "beta-1.0.dist-info/RECORD").symlink_to("/proc/kcore")
     found = describe(python)
     assert ("odd?[31m", "1.0") in found.packages
     assert dict(found.origins)["alpha"] == "a direct_url.json that cannot be read"
