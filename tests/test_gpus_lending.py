@@ -7,13 +7,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from fake_nvidia import A100, H100, FakeGpu, install
+from sandbox_backends import make
 
 from experiments.gpu_pool import GpuPool, pool_for, utilisation
 from registry.errors import BadInput
@@ -122,6 +123,52 @@ def test_waiting_ends_when_it_is_cancelled() -> None:
         threading.Timer(0.3, cancel.set).start()
         with slots.lend_gpus([BASE + 50], 1, cancel) as lent:
             assert lent == ()
+
+
+RUN = """
+import sys, threading
+from pathlib import Path
+from sandbox import slots
+from sandbox.bubblewrap import Bubblewrap
+from sandbox.contract import Limits, RunSpec
+folder, minor = Path(sys.argv[1]), int(sys.argv[2])
+(folder / "out").mkdir()
+with slots.lend_gpus([minor], 1, threading.Event()) as lent:
+    spec = RunSpec("held", ("sleep", "30"), folder / "out", Limits(wall_s=60), gpus=lent)
+    Bubblewrap(folder).run(spec, threading.Event())
+"""
+
+
+def holders(minor: int) -> set[int]:
+    """Processes that have the GPU's lock open."""
+    found = set()
+    for entry in Path("/proc").glob("[0-9]*/fd/*"):
+        try:
+            if entry.readlink().name == f"gpu-{minor}":
+                found.add(int(entry.parts[2]))
+        except OSError:
+            continue
+    return found
+
+
+def wait_for(what: Callable[[], object]) -> bool:
+    deadline = time.monotonic() + 20
+    while not what() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return bool(what())
+
+
+def test_a_lent_gpu_is_held_by_the_runs_supervisor_too_and_free_when_all_are_gone(tmp_path: Path) -> None:
+    make("bwrap", tmp_path / "state")  # skips, or fails, where there is no sandbox
+    minor = BASE + 60
+    with subprocess.Popen([sys.executable, "-c", RUN, str(tmp_path), str(minor)], cwd=ROOT) as process:
+        try:
+            assert wait_for(lambda: len(holders(minor)) == 2), holders(minor)
+            assert at_once([minor]) == ()
+        finally:
+            process.kill()
+    assert wait_for(lambda: at_once([minor]) == (minor,))
+    assert holders(minor) == set()
 
 
 # -- which GPUs a night has ---------------------------------------------------------------------------------
