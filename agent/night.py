@@ -23,6 +23,7 @@ from agent import (
     promotion,
     queueing,
     recovery,
+    releasing,
     reports,
     schedule,
     seasons,
@@ -95,6 +96,7 @@ def _night(services: Services, goal: Goal) -> NightResult:
         # First, because merging the base moves production, and a decided promotion is the next commit on the old one.
         promotion.finish_interrupted(services)
         closing.close_interrupted(services)
+        releasing.judge_released(services)
         production.open_for_the_night(services)
         _open_season(services)
         production.first_look(services)

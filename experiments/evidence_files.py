@@ -9,7 +9,17 @@ from dataclasses import asdict
 from typing import Any
 
 from experiments import seeds
-from experiments.gate import Evidence, ItemScores, Pair, Policy, Readmission, RunValue, SeasonFacts, policy_for
+from experiments.gate import (
+    Evidence,
+    ItemScores,
+    Pair,
+    Plausibility,
+    Policy,
+    Readmission,
+    RunValue,
+    SeasonFacts,
+    policy_for,
+)
 from experiments.gate.policies import parameters
 from registry.evidence_file import VERSION, EvidenceFile, PairFacts, RunFacts
 from registry.runs import Arm
@@ -56,6 +66,7 @@ def evidence_of(document: EvidenceFile) -> Evidence:
         board_higher_is_better=document.board_higher_is_better,
         seeds_derived=derived,
         readmission=None if back is None else Readmission(back.promotions, back.position),
+        plausibility=None if document.plausibility is None else Plausibility(**document.plausibility.model_dump()),
         items=None
         if items is None
         else ItemScores(tuple(items.ids), tuple(items.candidate), tuple(items.production), tuple(items.clusters)),
@@ -143,6 +154,7 @@ def document_of(evidence: Evidence, policy: Policy) -> EvidenceFile:
             "uncommitted": evidence.uncommitted,
             "production_commit_now": evidence.production_commit_now,
             "readmission": None if evidence.readmission is None else asdict(evidence.readmission),
+            "plausibility": None if evidence.plausibility is None else asdict(evidence.plausibility),
         }
     )
     if policy_of(document) != policy:
