@@ -18,6 +18,7 @@ from agent import (
     boards,
     checkpoints,
     closing,
+    evaluator,
     graph,
     production,
     promotion,
@@ -54,6 +55,8 @@ class Goal:
     """The one hypothesis to take to its verdict (`agent experiment H-042`)."""
     null: bool = False
     """Only candidates that change nothing that counts (`agent run --null`)."""
+    accept_evaluator: str = ""
+    """Why a person lets the night start although the evaluator can be fooled (`agent run --accept-evaluator`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,8 @@ class NightResult:
     runs: int
     promoted: tuple[str, ...]
     failed: bool = False
+    refused: bool = False
+    """Whether it did not start, because the evaluator can be fooled."""
 
 
 def run(services: Services, goal: Goal) -> NightResult:
@@ -99,11 +104,15 @@ def _night(services: Services, goal: Goal) -> NightResult:
         releasing.judge_released(services)
         production.open_for_the_night(services)
         _open_season(services)
+        evaluator.before_a_night(services, goal.accept_evaluator)
         production.first_look(services)
         production.measure(services)
         if goal.null:
             services.progress.say("[STATUS] a null night: no candidate changes more than a comment")
         reason = _cycles(services, goal)
+    except evaluator.Fooled as error:
+        services.progress.say(f"[ALERT] the night does not start: {error}")
+        return _end(services, str(error), failed=True, refused=True)
     except (ProductionFailed, InfrastructureFailed) as error:
         services.progress.say(f"[ALERT] the night stops: {error}")
         return _end(services, str(error), failed=True)
@@ -271,7 +280,7 @@ def _sleep_until_next_slot(services: Services) -> None:
         raise Interrupted("stopped while waiting for the next slot")
 
 
-def _end(services: Services, reason: str, failed: bool = False) -> NightResult:
+def _end(services: Services, reason: str, failed: bool = False, refused: bool = False) -> NightResult:
     night = services.history.night
     if night is None:
         raise ValueError("a night ends after it was started")
@@ -284,4 +293,4 @@ def _end(services: Services, reason: str, failed: bool = False) -> NightResult:
         key=f"night:{night.id}:ended",
     )
     reports.write_at_nights_end(services)
-    return NightResult(night.id, reason, night.cycles, night.runs, promoted, failed)
+    return NightResult(night.id, reason, night.cycles, night.runs, promoted, failed, refused)

@@ -77,6 +77,10 @@ class History:
         """Board → the score of today's production there; a board is missing where that is not known."""
         self.scored: dict[str, tuple[str, float]] = {}
         """Board → the commit that had the last score, and the score, which may be an earlier production's."""
+        self.evaluator_checks: dict[str, Data] = {}
+        """Identity of an evaluator with its data → the latest check of it (event `evaluator_checked`)."""
+        self.accepted_evaluators: dict[str, str] = {}
+        """Identity → why a person accepts an evaluator that can be fooled."""
         self.noise: Data | None = None
         """The latest measurement of production's noise (event `noise_measured`)."""
         self.tried_trees: dict[str, str] = {}
@@ -299,6 +303,12 @@ class History:
 
     def _on_test_look(self, _event: EventLike) -> None:
         self.test_looks += 1
+
+    def _on_evaluator_checked(self, event: EventLike) -> None:
+        self.evaluator_checks[event.data["identity"]] = event.data
+
+    def _on_evaluator_accepted(self, event: EventLike) -> None:
+        self.accepted_evaluators[event.data["identity"]] = event.reason
 
     def _on_noise_measured(self, event: EventLike) -> None:
         self.noise = event.data
