@@ -77,9 +77,12 @@ def identity(services: Services, commit: str) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:24]
 
 
-def check(services: Services, plan: Plan, whole: bool, runs: Sequence[RunRecord] = ()) -> Data:
+def check(
+    services: Services, plan: Plan, whole: bool, everywhere: bool = False, runs: Sequence[RunRecord] = ()
+) -> Data:
     """Try the cheats on the answers of a run of production, look for the labels, and record what was found.
 
+    `everywhere` looks for labels outside what the phases are given too, in every file that the sandbox shows.
     `runs` are runs of production on different seeds, which give its noise where nothing better is known.
 
     Raises ProductionFailed where production does not finish. Killed before its end, it leaves nothing and is done
@@ -89,7 +92,7 @@ def check(services: Services, plan: Plan, whole: bool, runs: Sequence[RunRecord]
     record, honest = _answers(services, plan, record)
     checker = EvaluatorCheck(services.runner, plan.commit, services.cancel, services.measurer.slots)
     table = checker.table(honest, record, _noise(services, plan.commit, runs), whole)
-    searched = leaks.search(services.runner, plan.commit, services.cancel, everywhere=whole)
+    searched = leaks.search(services.runner, plan.commit, services.cancel, everywhere)
     trees = services.runner.trees
     data: Data = {
         "identity": identity(services, plan.commit),

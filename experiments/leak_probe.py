@@ -5,7 +5,7 @@ library only, and nothing of this project's, because nothing of it is there. It 
 """
 
 # Every file of a system may be looked at, so no object is made for each.
-# ruff: noqa: PTH113, PTH116, PTH118, PTH120, PTH123
+# ruff: noqa: PTH113, PTH116, PTH118, PTH119, PTH120, PTH123
 
 from __future__ import annotations
 
@@ -77,6 +77,9 @@ def main(sought: str, out: str, *roots: str) -> None:
     by_size: dict[int, dict[str, str]] = {}
     for digest, (size, name) in asked["files"].items():
         by_size.setdefault(size, {})[digest] = name
+    by_name: dict[str, list[str]] = {}
+    for name in asked["names"]:
+        by_name.setdefault(os.path.basename(name), []).append(name)
     wanted, near = set(asked["lines"]), set(roots) - {"/"}
     seen, unread = 0, 0
     hits: list[dict[str, object]] = []
@@ -88,7 +91,7 @@ def main(sought: str, out: str, *roots: str) -> None:
                 continue
             done.add(path)
             seen += 1
-            named = next((name for name in asked["names"] if ("/" + path).endswith("/" + name)), "")
+            named = next((name for name in by_name.get(os.path.basename(path), ()) if path.endswith("/" + name)), "")
             if named and not os.access(path, os.R_OK):
                 named = ""
             same, lines = "", 0

@@ -89,9 +89,13 @@ def _evaluator(workspace: Workspace, as_json: bool) -> int:
     from agent.doctor.findings import exit_status
     from agent.wiring import open_services
 
-    with progress_on(as_json) as progress, open_services(workspace, progress, "agent doctor --evaluator") as services:
-        with stopping(services):
-            findings, table = evaluator.examine(services, progress.say)
+    name = "agent doctor --evaluator"
+    with (
+        progress_on(as_json) as progress,
+        open_services(workspace, progress, name) as services,
+        stopping(services),
+    ):
+        findings, table = evaluator.examine(services, progress.say)
     status = exit_status(findings)
     if as_json:
         rows = [asdict(finding) for finding in findings]

@@ -47,7 +47,7 @@ def examine(services: Services, tell: Callable[[str], None]) -> tuple[list[Findi
     tell(f"[STATUS] production {commit[:12]}: one seed twice, and another")
     first, again, second = services.measurer.measure([plan, _plan(commit, one, 1), _plan(commit, other)])
     tell("[STATUS] the evaluator, with answers that nobody worked for")
-    data = evaluator.check(services, plan, whole=True, runs=(first, second))
+    data = evaluator.check(services, plan, whole=True, everywhere=True, runs=(first, second))
     for record in (first, again, second):
         services.runner.discard_model(record.folder)
     return list(_findings(target, data, first, again)), data
