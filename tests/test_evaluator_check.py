@@ -7,12 +7,14 @@ import threading
 from pathlib import Path
 
 import pytest
-from tiny_solution import EVALUATE, PREDICT, Tiny, build, real_sandbox
+from tiny_solution import EVALUATE, PREDICT, ROOT, Tiny, build, real_sandbox
 
 from agent import evaluator, production
 from agent.night import Goal
 from agent.verification import verify
 from experiments import leaks
+from experiments.evaluator_check import EvaluatorCheck, read_answers
+from registry.runs import RunRecord
 
 READ = '    found = {item["id"]: item["output"] for item in items}\n'
 ERROR = "    error = sum(abs(found[name] - value) for name, value in wanted.items()) / len(wanted)\n"
@@ -288,3 +290,47 @@ def test_doctor_shows_the_table_and_fails_where_a_cheat_wins_and_the_night_goes_
     assert refused.returncode == 2
     assert "over-reported scores 1" in refused.stdout
     assert [event.data["whole"] for event in tiny.events("evaluator_checked")] == [True]
+
+
+# -- the evaluator of the example -----------------------------------------------------------------------------
+
+
+def test_the_evaluator_of_the_digits_example_refuses_or_scores_as_worthless_all_of_it(tiny: Tiny) -> None:
+    solution = ROOT / "examples" / "digits" / "solution"
+    labels = [json.loads(line) for line in (solution / "data/dev/labels/labels.jsonl").read_text().splitlines()]
+    command = ["python", "-I", "-S", "evaluate.py"]
+    command += [word for name in ("predictions", "labels", "out") for word in (f"--{name}", f"{{{name}}}")]
+    tiny.target["phases"]["evaluate"] = {
+        "command": command,
+        "labels": {"dev": "data/dev/marks", "test": "data/dev/marks"},
+    }
+    tiny.write_target()
+    marks = "".join(json.dumps(label) + "\n" for label in labels)
+    tiny.commit({"evaluate.py": (solution / "evaluate.py").read_text(), "data/dev/marks/labels.jsonl": marks})
+    answers = [(each["id"], each["label"] if number % 10 else 0) for number, each in enumerate(labels)]
+    right = sum(each["label"] == answer for each, (_, answer) in zip(labels, answers, strict=True)) / len(labels)
+    honest = "".join(json.dumps({"id": name, "output": answer}) + "\n" for name, answer in answers).encode()
+    runner = tiny.runner(real_sandbox(tiny.workspace.agent / "sandbox"))
+    run = RunRecord.model_construct(metrics={"accuracy": right}, phases={})
+    check = EvaluatorCheck(runner, tiny.tip("main"), threading.Event(), slots=2)
+    table = check.table({"predictions.jsonl": honest}, run, noise=0.01, whole=True)
+    assert table.again == table.production == right
+    assert {row.cheat: row.verdict for row in table.rows} == {cheat: "ok" for cheat, _ in FOOLED.values()}
+    scored = {row.cheat for row in table.rows if row.score is not None}
+    assert scored == {"constant", "shuffled", "over-reported metrics"}
+    assert all(row.score < 0.2 for row in table.rows if row.cheat in {"constant", "shuffled"} and row.score is not None)
+
+
+def test_a_score_within_productions_noise_below_it_is_suspicious_and_no_more(tiny: Tiny) -> None:
+    """The constant answer of a metric that hardly tells it from production."""
+    near = with_error("error = 0.19 + 1e-3 * (len(set(found.values())) == 1)")
+    tiny.commit({"evaluate.py": near})
+    with tiny.services() as services:
+        production.open_for_the_night(services)
+        plan = production.first_plan(services)
+        (record,) = services.measurer.measure([plan])
+        check = EvaluatorCheck(services.runner, plan.commit, services.cancel, slots=1)
+        honest = read_answers(tiny.workspace.root / record.folder / "answers")
+        table = {known: check.table(honest, record, known, whole=True) for known in (None, 1e-4, 1e-3)}
+    verdict = {known: next(r.verdict for r in found.rows if r.cheat == "constant") for known, found in table.items()}
+    assert verdict == {None: "ok", 1e-4: "ok", 1e-3: "equal"}
