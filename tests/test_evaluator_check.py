@@ -7,6 +7,8 @@ import threading
 from pathlib import Path
 
 import pytest
+import tiny_target
+from night_processes import agent, events, killed_at, leftovers, paid_twice
 from tiny_solution import EVALUATE, PREDICT, ROOT, Tiny, build, real_sandbox
 
 from agent import evaluator, production
@@ -334,3 +336,18 @@ def test_a_score_within_productions_noise_below_it_is_suspicious_and_no_more(tin
         table = {known: check.table(honest, record, known, whole=True) for known in (None, 1e-4, 1e-3)}
     verdict = {known: next(r.verdict for r in found.rows if r.cheat == "constant") for known, found in table.items()}
     assert verdict == {None: "ok", 1e-4: "ok", 1e-3: "equal"}
+
+
+# -- a crash in the middle ------------------------------------------------------------------------------------
+
+
+def test_a_night_killed_during_the_check_makes_it_again_once_and_leaves_nothing(tmp_path: Path) -> None:
+    real_sandbox(tmp_path / "state")
+    target = tiny_target.make(tmp_path / "tiny")
+    groups = killed_at(target, "run_finished")  # the run whose answers are tried
+    done = agent(target.workspace, "run", "--cycles", "1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    log = events(target.workspace)
+    assert [event["kind"] for event in log].count("evaluator_checked") == 1
+    assert paid_twice(log) == []
+    assert leftovers(target, groups) == []
