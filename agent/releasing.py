@@ -21,6 +21,8 @@ from registry.workspace import Workspace
 HELD = "implausible"
 """Reason of the gate's verdict on what is held."""
 PERSON = "person"
+REJECTED = "rejected"
+"""Code of the end that a person gives to what is held."""
 
 
 def release(workspace: Workspace, hypothesis: str, why: str) -> Event:
@@ -43,8 +45,8 @@ def reject(workspace: Workspace, hypothesis: str, why: str) -> Event:
     refuse_lost_log(workspace)
     with AuditLog.open(workspace.audit) as log:
         test = _held(log, hypothesis)
-        data = {"code": "rejected", "commit": test.commit, "production": test.production}
-        key = f"archived:{hypothesis}:{test.commit}:rejected"
+        data = {"code": REJECTED, "commit": test.commit, "production": test.production}
+        key = f"archived:{hypothesis}:{test.commit}:{REJECTED}"
         return log.append("hypothesis_archived", hypothesis, data, f"rejected: {why}", actor=PERSON, key=key)
 
 
