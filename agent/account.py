@@ -33,6 +33,8 @@ class Account:
     test_look: Event | None = None
     submission: Event | None = None
     gap_note: Event | None = None
+    released: Event | None = None
+    """A person's word that lets a held candidate go on."""
     runs: int = 0
     failed_runs: int = 0
     """Runs that crashed, ran out of memory or out of time."""
@@ -43,21 +45,33 @@ class Account:
         """What became of it, in one word."""
         if self.promoted is not None:
             return "promoted"
-        if self.verdict is not None:
+        if self.verdict is not None and self.ended is self.verdict:
             return {"archive": "archived", "park": "parked", "promote": "being promoted"}[self.verdict.data["outcome"]]
         if self.archived is not None:
             return "archived"
         return "under test" if self.started is not None else "queued"
 
     @property
+    def held(self) -> bool:
+        """Whether it waits for a person, because its gain is too good to be believed."""
+        return self.status == "parked" and self.verdict is not None and self.verdict.data["reason"] == "implausible"
+
+    @property
     def closing(self) -> Event | None:
         """The event that ended it."""
-        return self.promoted or self.verdict or self.archived
+        return self.promoted or self.ended
+
+    @property
+    def ended(self) -> Event | None:
+        """The verdict, or what archived it without one or after it."""
+        if self.verdict is None or self.archived is None:
+            return self.verdict or self.archived
+        return max(self.verdict, self.archived, key=lambda event: event.seq)
 
     @property
     def reason(self) -> str:
         """Why it ended so, in the gate's words where the gate decided."""
-        event = self.verdict or self.archived
+        event = self.ended
         return event.reason if event is not None else ""
 
     @property
@@ -107,6 +121,7 @@ class Account:
             self.promoted,
             self.submission,
             self.gap_note,
+            self.released,
         )
         return [self.proposed, *sorted({event.seq for event in known if event is not None})]
 
@@ -162,12 +177,13 @@ _FIELDS = {
     "test_look": "test_look",
     "submission": "submission",
     "gap_noted": "gap_note",
+    "released": "released",
 }
 
 
 def reopen(account: Account, seq: int) -> None:
     """Take back what stands before this event: it belongs to an earlier test of the same hypothesis."""
-    for name in ("started", "patch", "validated", "gate", "verdict", "archived", "gap_note"):
+    for name in ("started", "patch", "validated", "gate", "verdict", "archived", "gap_note", "released"):
         event: Event | None = getattr(account, name)
         if event is not None and event.seq < seq:
             setattr(account, name, None)

@@ -218,6 +218,20 @@ def projected_rank(services: Services, dev_mean: float | None) -> int | None:
     return ranking.position(with_our_score(snapshot, ours, dev_mean), ours).rank
 
 
+def leader(services: Services) -> float | None:
+    """The best score of another on our primary board, as it was last read; None where there is none."""
+    from tools.leaderboards import ranking
+    from tools.leaderboards.names import same_name
+
+    board = of_primary(services)
+    snapshot = snapshot_of(services, board.name) if board is not None else None
+    if board is None or snapshot is None:
+        return None
+    ours = our_name(services.competitive(), board)
+    others = [score for entry, score in ranking.scored(snapshot) if not same_name(entry.name, ours)]
+    return max(others, key=lambda score: ranking.oriented(snapshot, score), default=None)
+
+
 def victorious(services: Services) -> bool:
     """Whether every board's victory condition holds, for as long as it asks."""
     boards = services.competitive().target_leaderboards

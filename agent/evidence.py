@@ -11,7 +11,17 @@ from collections.abc import Sequence
 from agent import boards
 from agent.services import Services
 from experiments import metrics
-from experiments.gate import Evidence, ItemScores, Pair, PerItem, Readmission, RunValue, SeasonFacts, policy_for
+from experiments.gate import (
+    Evidence,
+    ItemScores,
+    Pair,
+    PerItem,
+    Plausibility,
+    Readmission,
+    RunValue,
+    SeasonFacts,
+    policy_for,
+)
 from registry.errors import BadInput
 from registry.facts import Test
 from registry.runs import Arm, Purpose, RunRecord
@@ -69,6 +79,12 @@ def of_test(services: Services, test: Test, readmission: Readmission | None = No
         readmission=readmission,
         environments=tuple(gate["environments"]) if "environments" in gate else None,
         items=_items(services, test) if gate["settings"]["policy"] == PerItem.name else None,
+        plausibility=Plausibility(
+            best=metrics.primary.plausible_best,
+            leader=boards.leader(services),
+            season_gain=services.history.season_gain,
+            released=test.commit in services.history.released,
+        ),
     )
 
 

@@ -18,11 +18,13 @@ from agent import (
     boards,
     checkpoints,
     closing,
+    evaluator,
     graph,
     production,
     promotion,
     queueing,
     recovery,
+    releasing,
     reports,
     schedule,
     seasons,
@@ -55,6 +57,8 @@ class Goal:
     """The one hypothesis to take to its verdict (`agent experiment H-042`)."""
     null: bool = False
     """Only candidates that change nothing that counts (`agent run --null`)."""
+    accept_evaluator: str = ""
+    """Why a person lets the night start although the evaluator can be fooled (`agent run --accept-evaluator`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,8 @@ class NightResult:
     failed: bool = False
     isolation: Isolation = "full"
     """Of the sandbox in which the night's last process made its runs."""
+    refused: bool = False
+    """Whether it did not start, because the evaluator can be fooled."""
 
 
 def run(services: Services, goal: Goal) -> NightResult:
@@ -99,13 +105,18 @@ def _night(services: Services, goal: Goal) -> NightResult:
         # First, because merging the base moves production, and a decided promotion is the next commit on the old one.
         promotion.finish_interrupted(services)
         closing.close_interrupted(services)
+        releasing.judge_released(services)
         production.open_for_the_night(services)
         _open_season(services)
+        evaluator.before_a_night(services, goal.accept_evaluator)
         production.first_look(services)
         production.measure(services)
         if goal.null:
             services.progress.say("[STATUS] a null night: no candidate changes more than a comment")
         reason = _cycles(services, goal)
+    except evaluator.Fooled as error:
+        services.progress.say(f"[ALERT] the night does not start: {error}")
+        return _end(services, str(error), failed=True, refused=True)
     except (ProductionFailed, InfrastructureFailed) as error:
         services.progress.say(f"[ALERT] the night stops: {error}")
         return _end(services, str(error), failed=True)
@@ -275,7 +286,7 @@ def _sleep_until_next_slot(services: Services) -> None:
         raise Interrupted("stopped while waiting for the next slot")
 
 
-def _end(services: Services, reason: str, failed: bool = False) -> NightResult:
+def _end(services: Services, reason: str, failed: bool = False, refused: bool = False) -> NightResult:
     night = services.history.night
     if night is None:
         raise ValueError("a night ends after it was started")
@@ -288,4 +299,5 @@ def _end(services: Services, reason: str, failed: bool = False) -> NightResult:
         key=f"night:{night.id}:ended",
     )
     reports.write_at_nights_end(services)
-    return NightResult(night.id, reason, night.cycles, night.runs, promoted, failed, services.sandbox.isolation)
+    isolation = services.sandbox.isolation
+    return NightResult(night.id, reason, night.cycles, night.runs, promoted, failed, isolation, refused)

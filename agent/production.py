@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from agent import boards, circumstances, environment_builds, projections, seasons
 from agent.services import Services
 from experiments import seeds
+from experiments.measuring import ProductionFailed
 from experiments.plans import Plan
 from experiments.season import SeasonState
 from registry.facts import Production
@@ -66,6 +67,20 @@ def measure(services: Services) -> list[RunRecord]:
     _let_go_of_models(services, records)
     projections.production_results(services, production, records)
     return records
+
+
+def first_plan(services: Services) -> Plan:
+    """The first run of production's baseline, for whoever needs one before all of it is paid."""
+    production = services.history.production
+    if production is None:
+        raise ValueError("production is measured after it is recorded")
+    (seed,) = _baseline_seeds(seasons.standing(services), production.index, 1)
+    return Plan("production", "production", "baseline", production.commit, production.commit, seed)
+
+
+def failed(record: RunRecord) -> ProductionFailed:
+    """The error for a run of production that did not finish."""
+    return ProductionFailed(f"production failed on seed {record.key.seed}: {record.why}")
 
 
 def _let_go_of_models(services: Services, records: Sequence[RunRecord]) -> None:

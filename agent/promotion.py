@@ -14,13 +14,17 @@ from experiments import gate
 from experiments.plans import Interrupted
 from registry.facts import Test
 
+RELEASED = ":released"
+"""Ends the key of the verdict on a candidate that a person has released."""
+
 
 def promote(services: Services, hypothesis: str) -> None:
     """Make the hypothesis production."""
     test = services.history.tests.get(hypothesis)
     if test is None:
         return
-    verdict = services.log.find(f"verdict:{hypothesis}:{test.commit}")
+    key = f"verdict:{hypothesis}:{test.commit}"
+    verdict = services.log.find(f"{key}{RELEASED}") or services.log.find(key)
     if verdict is None or verdict.data["outcome"] != "promote" or test.gate is None:
         raise ValueError(f"{hypothesis} is promoted by a verdict of the gate and by nothing else")
     score = production.look_at_test(services, hypothesis, test.commit, test.production, test.gate["fresh_seeds"])

@@ -10,6 +10,7 @@ from functools import partial
 
 from agent.researcher.contract import NULL, Trial
 from agent.researcher.history import families_of, resting
+from registry.facts import Verdict
 from registry.history import History
 from registry.target import Parameter
 
@@ -30,7 +31,7 @@ def trials(history: History) -> list[Trial]:
     decided = [
         Trial(
             settings=verdict.settings,
-            gain=verdict.gain if verdict.gain is not None else verdict.mean,
+            gain=_gain(verdict),
             verdict=verdict.outcome,
             reason=verdict.reason,
             production=configurations.get(verdict.production),
@@ -45,6 +46,13 @@ def trials(history: History) -> list[Trial]:
         if (hypothesis.strategy == NULL) == null
     ]
     return decided + under_way
+
+
+def _gain(verdict: Verdict) -> float | None:
+    """What was measured; nothing is learnt from a gain that is held as too good to be believed."""
+    if verdict.reason == "implausible":
+        return None
+    return verdict.gain if verdict.gain is not None else verdict.mean
 
 
 def families_at_rest(history: History, space: Mapping[str, Parameter]) -> frozenset[str]:

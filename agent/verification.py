@@ -21,6 +21,8 @@ from registry.runs import RunKey
 from registry.workspace import Workspace
 
 Data = dict[str, Any]
+PERSON = "person"
+"""Who alone can let go on what is held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,10 @@ class _Content:
         self.looks = 0
         self.last_look: dict[str, Data] = {}
         self.verdicts: dict[str, Data] = {}
+        self.season_gain = 0.0
+        """The largest mean gain of the season's decided candidates, without those that were held."""
+        self.released: set[str] = set()
+        """Commits of held candidates that a person has let go on."""
         self.test_scores: dict[str, float] = {}
         """Commit → mean of its look at the test split."""
         self.problems: list[str] = []
@@ -126,9 +132,19 @@ class _Content:
             self._note(event, self._unmatched(event.data))
             if event.data["evidence"].get("environments") and not self.of_environment.get(event.subject):
                 self._note(event, ["pairs runs of two environments, and its patch changes none"])
+            self._note(event, self._plausibility(event.data))
         elif event.kind == "verdict":
             self.verdicts[event.subject] = event.data
             self._note(event, self._verdict(event))
+            if event.data["reason"] != "implausible":
+                gain = event.data.get("gain")
+                found = event.data.get("mean") if gain is None else gain
+                self.season_gain = max(self.season_gain, found or 0.0)
+        elif event.kind == "season_opened":
+            self.season_gain = 0.0
+        elif event.kind == "released":
+            if event.actor == PERSON:
+                self.released.add(event.data["commit"])
         elif event.kind == "test_look":
             self.test_scores[event.data["commit"]] = event.data["mean"]
             self._note(event, self._test_look(event.data))
@@ -161,6 +177,17 @@ class _Content:
                         yield from self._run(pair[arm], metric)
         for run in evidence["baseline"]:
             yield from self._run(run, metric)
+
+    def _plausibility(self, look: Data) -> Iterator[str]:
+        """What a gain was held against: the season's largest, as the log has it, and the word of a person."""
+        facts = look["evidence"].get("plausibility")
+        if facts is None:
+            return
+        if facts["season_gain"] != self.season_gain:
+            yield f"the season's largest gain is {self.season_gain} in the log and {facts['season_gain']} in the look"
+        commits = {pair["candidate"]["commit"] for pair in look["evidence"]["stage"] if pair["candidate"] is not None}
+        if facts["released"] and not commits <= self.released:
+            yield "it says that a person released it, and no person did"
 
     def _run(self, value: Data, metric: str) -> Iterator[str]:
         known = self.runs.get(value["run_id"])

@@ -9,7 +9,17 @@ from dataclasses import asdict
 from typing import Any
 
 from experiments import seeds
-from experiments.gate import Evidence, ItemScores, Pair, Policy, Readmission, RunValue, SeasonFacts, policy_for
+from experiments.gate import (
+    Evidence,
+    ItemScores,
+    Pair,
+    Plausibility,
+    Policy,
+    Readmission,
+    RunValue,
+    SeasonFacts,
+    policy_for,
+)
 from experiments.gate.policies import parameters
 from registry.evidence_file import VERSION, EvidenceFile, PairFacts, RunFacts
 from registry.runs import Arm
@@ -57,6 +67,7 @@ def evidence_of(document: EvidenceFile) -> Evidence:
         seeds_derived=derived,
         environments=None if changed is None else (changed.production, changed.candidate),
         readmission=None if back is None else Readmission(back.promotions, back.position),
+        plausibility=None if document.plausibility is None else Plausibility(**document.plausibility.model_dump()),
         items=None
         if items is None
         else ItemScores(tuple(items.ids), tuple(items.candidate), tuple(items.production), tuple(items.clusters)),
@@ -147,6 +158,7 @@ def document_of(evidence: Evidence, policy: Policy) -> EvidenceFile:
             else dict(zip(("production", "candidate"), evidence.environments, strict=True)),
             "production_commit_now": evidence.production_commit_now,
             "readmission": None if evidence.readmission is None else asdict(evidence.readmission),
+            "plausibility": None if evidence.plausibility is None else asdict(evidence.plausibility),
         }
     )
     if policy_of(document) != policy:

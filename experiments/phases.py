@@ -97,7 +97,7 @@ class PhasedRun:
             return failure
         if self.target.phases.predict is not None and (failure := self._predict(config)) is not None:
             return failure
-        return self._evaluate()
+        return self.evaluate(self.work / ("answers" if self.target.phases.predict is not None else "model"))
 
     def _configuration(self) -> Path:
         config = self.work / "config.yaml"
@@ -108,11 +108,15 @@ class PhasedRun:
 
     def _train(self, config: Path) -> RunRecord | None:
         phase = self.target.phases.train
-        mounts = [Mount(config, "/config/config.yaml")]
-        if phase.data is not None:
-            mounts.append(Mount(self.runner.trees.data(self.plan.production, phase.data), "/data"))
+        mounts = self._train_mounts(config)
         values = {"config": "/config/config.yaml", "seed": str(self.plan.seed), "data": "/data", "out": "/work"}
         return self._phase("train", phase.command, values, mounts, "model", self._code())
+
+    def _train_mounts(self, config: Path) -> list[Mount]:
+        mounts = [Mount(config, "/config/config.yaml")]
+        if (data := self.target.phases.train.data) is not None:
+            mounts.append(Mount(self.runner.trees.data(self.plan.production, data), "/data"))
+        return mounts
 
     def _predict(self, config: Path) -> RunRecord | None:
         phase = self._predict_phase()
@@ -154,9 +158,9 @@ class PhasedRun:
     def _predict_mounts(self, config: Path, model: Path, inputs: Path) -> list[Mount]:
         return [Mount(config, "/config/config.yaml"), Mount(model, "/model"), Mount(inputs, "/inputs")]
 
-    def _evaluate(self) -> RunRecord:
+    def evaluate(self, answers: Path) -> RunRecord:
+        """Score a folder of answers: the run's own, or others that are to be tried (`experiments.evaluator_check`)."""
         phase = self.target.phases.evaluate
-        answers = self.work / ("answers" if self.target.phases.predict is not None else "model")
         if strange := _no_plain_file(answers):
             return self._record("bad_output", f"train: {strange} is neither a folder nor a plain file")
         if self.target.phases.predict is None and self.outcome is not None and self.outcome.ignored:
@@ -186,6 +190,23 @@ class PhasedRun:
             items = None  # nobody asked for them
         record = self._record("ok", "", found, outputs=digest)
         return record if items is None else record.model_copy(update={"items_sha256": items.digest()})
+
+    def in_place_of(self, name: str, probe: Path, command: list[str]) -> str | None:
+        """Run a probe of ours where train or predict would run, with what they see; None, or how it failed.
+
+        It leaves what it found in the folder `probed`. The model that predict sees is an empty one.
+        """
+        config, mounts = self._configuration(), [Mount(probe, "/probe")]
+        if name == "predict":
+            phase = self._predict_phase()
+            model = self.work / "model"
+            model.mkdir()
+            inputs = self.runner.trees.data(self.plan.production, phase.inputs[self.plan.split])
+            mounts += self._predict_mounts(config, model, inputs)
+        else:
+            mounts += self._train_mounts(config)
+        failure = self._phase("probe", command, {}, mounts, "probed", self._code())
+        return None if failure is None else failure.why
 
     # -- costs ----------------------------------------------------------------------------------------------
 

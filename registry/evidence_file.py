@@ -181,6 +181,19 @@ class ItemFacts(Section):
     """The cluster of every item, where items are not independent."""
 
 
+class PlausibilityFacts(Section):
+    """What a result is held against before it is promoted without a person."""
+
+    best: Number | None = None
+    """The best value that can be believed; without it, one far outside what was seen is held."""
+    leader: Number | None = None
+    """The best score of another on the metric's leaderboard."""
+    season_gain: Number = 0.0
+    """The largest mean gain of the season's candidates so far."""
+    released: bool = False
+    """Whether a person has looked at it and let it go on."""
+
+
 class EvidenceFile(Section):
     """Everything one decision depends on."""
 
@@ -236,3 +249,5 @@ class EvidenceFile(Section):
     """Where the change under test is one of the environment: what each arm runs in."""
     readmission: ReadmissionFacts | None = None
     """Where a parked candidate comes back after a promotion."""
+    plausibility: PlausibilityFacts | None = None
+    """What a gain is held against that is too good to be believed; without it nothing is held."""

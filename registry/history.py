@@ -64,6 +64,12 @@ class History:
         self.season_events: list[tuple[str, Data]] = []
         """What happened in the open season, for `agent.seasons` to fold by the season's own rules."""
         self.seasons = 0
+        self.season_gain = 0.0
+        """The largest mean gain of the open season's decided candidates, without those that were held."""
+        self.held: dict[str, int] = {}
+        """Hypothesis → the verdict that holds it for a person (reason `implausible`), while it does."""
+        self.released: set[str] = set()
+        """Commits of candidates that were held and that a person has let go on."""
         self.defence_slot = ""
         self.defences = 0
         self.test_looks = 0
@@ -71,6 +77,10 @@ class History:
         """Board → the score of today's production there; a board is missing where that is not known."""
         self.scored: dict[str, tuple[str, float]] = {}
         """Board → the commit that had the last score, and the score, which may be an earlier production's."""
+        self.evaluator_checks: dict[str, Data] = {}
+        """Identity of an evaluator with its data → the latest check of it (event `evaluator_checked`)."""
+        self.accepted_evaluators: dict[str, str] = {}
+        """Identity → why a person accepts an evaluator that can be fooled."""
         self.noise: Data | None = None
         """The latest measurement of production's noise (event `noise_measured`)."""
         self.tried_trees: dict[str, str] = {}
@@ -142,8 +152,12 @@ class History:
 
     def _on_hypothesis_archived(self, event: EventLike) -> None:
         self._status(event, "archived")
+        held = self.held.pop(event.subject, None)
         if event.subject in self.tests:
-            self.tests[event.subject].decided = "archive"
+            test = self.tests[event.subject]
+            test.decided = "archive"
+            if held is not None and event.data.get("code") == "rejected" and test.gate is not None:
+                self.season_events.append(("archive", {"t": test.gate["t"]}))
         if event.data.get("code") in {"validation", "patch", "no_op", "environment"}:
             hypothesis = self.hypotheses[event.subject]
             self.verdicts.append(
@@ -257,16 +271,28 @@ class History:
                 mean=event.data.get("mean"),
             )
         )
+        held = event.data["reason"] == "implausible"
+        if held:
+            self.held[event.subject] = event.seq
+        else:
+            self.held.pop(event.subject, None)
+            gain = event.data.get("gain")
+            self.season_gain = max(self.season_gain, (event.data.get("mean") if gain is None else gain) or 0.0)
         test = self.tests.get(event.subject)
         if test is not None:
             test.decided = outcome
             if test.gate is not None:
-                facts = {"t": test.gate["t"], "log_e": event.data.get("log_e")}
+                # No promotion of another lets in what is held: only a person does.
+                facts = {"t": test.gate["t"], "log_e": None if held else event.data.get("log_e")}
                 self.season_events.append((outcome, facts))
         if outcome in {"archive", "park"}:
             self._status(event, "archived" if outcome == "archive" else "parked")
 
+    def _on_released(self, event: EventLike) -> None:
+        self.released.add(event.data["commit"])
+
     def _on_season_opened(self, event: EventLike) -> None:
+        self.season_gain = 0.0
         self.seasons = event.data["id"]
         self.season_events = [(event.kind, event.data)]
 
@@ -292,6 +318,12 @@ class History:
 
     def _on_test_look(self, _event: EventLike) -> None:
         self.test_looks += 1
+
+    def _on_evaluator_checked(self, event: EventLike) -> None:
+        self.evaluator_checks[event.data["identity"]] = event.data
+
+    def _on_evaluator_accepted(self, event: EventLike) -> None:
+        self.accepted_evaluators[event.data["identity"]] = event.reason
 
     def _on_noise_measured(self, event: EventLike) -> None:
         self.noise = event.data

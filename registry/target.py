@@ -124,6 +124,8 @@ class PrimaryMetric(Section):
     higher_is_better: bool
     leaderboard: str | None = None
     """The board this metric competes on; None for a target without one."""
+    plausible_best: float | None = Field(default=None, allow_inf_nan=False)
+    """The best value that can be believed: what is beyond it is held for a person. None: far outside what was seen."""
 
 
 class SecondaryMetric(Section):

@@ -234,13 +234,14 @@ class InProcess:
         self.started.append(spec.run_id)
         shown = {mount.inside: str(mount.host) for mount in spec.mounts} | {"/work": str(spec.out)}
         script = next(index for index, word in enumerate(spec.argv) if word.endswith(".py"))
-        words = [shown.get(word, word) for word in spec.argv[script + 1 :]]
+        words = [_on_the_host(word, shown) for word in spec.argv[script + 1 :]]
         if spec.code is None or spec.log is None:
             raise AssertionError("the runner gives every phase its code and its log")
         names: dict[str, Any] = {"__name__": "phase"}
         status, text = 0, "done"
         try:
-            exec(compile((spec.code / spec.argv[script]).read_text(), spec.argv[script], "exec"), names)
+            source = spec.code / _on_the_host(spec.argv[script], shown)
+            exec(compile(source.read_text(), spec.argv[script], "exec"), names)
             names["main"](*words)
         except SystemExit as error:
             status, text = 1, str(error.code)
@@ -251,6 +252,12 @@ class InProcess:
 
     def _outcome(self, reason: Reason, status: int | None, tail: str) -> Outcome:
         return Outcome(reason, status, 0.001, 0.001, 1 << 20, len(tail), tail, (), self.name, "full", "")
+
+
+def _on_the_host(word: str, shown: dict[str, str]) -> str:
+    """A path as the phase is told it, where the host has it."""
+    top = next((inside for inside in shown if word == inside or word.startswith(f"{inside}/")), "")
+    return shown[top] + word.removeprefix(top) if top else word
 
 
 class Recorded(Silent):

@@ -45,7 +45,7 @@ chosen = settings(options["--config"])
 noise = random.Random(options["--seed"] + repr(sorted(chosen.items()))).gauss(0.0, chosen["noise"])
 time.sleep(chosen["sleep"])
 score = 0.8 + sum(EFFECTS[name] * (chosen[name] - 1) for name in EFFECTS) + noise
-Path(options["--out"], "answer.json").write_text(json.dumps({"score": score}))
+Path(options["--out"], "answer.json").write_text(json.dumps({"answer": 4.0 - score}))
 print("score:", score)
 """
 PREDICT = """\
@@ -61,9 +61,9 @@ from pathlib import Path
 
 options = dict(zip(sys.argv[1::2], sys.argv[2::2]))
 (answer,) = Path(options["--predictions"]).glob("*.json*")
-score = json.loads(answer.read_text())["score"]
-offset = json.loads(Path(options["--labels"], "offset.json").read_text())
-Path(options["--out"], "metrics.json").write_text(json.dumps({"accuracy": min(max(score + offset, 0.0), 1.0)}))
+given = json.loads(answer.read_text())["answer"]
+truth = json.loads(Path(options["--labels"], "truth.json").read_text())
+Path(options["--out"], "metrics.json").write_text(json.dumps({"accuracy": max(1.0 - abs(given - truth), 0.0)}))
 """
 TARGET = """\
 version: 1
@@ -167,8 +167,8 @@ def make(
         "evaluate.py": EVALUATE,
         "configs/production.yaml": configuration,
         "data/inputs/inputs.jsonl": '{"id": "a"}\n',
-        "data/dev/offset.json": "0.0",
-        "data/test/offset.json": "-0.01",
+        "data/dev/truth.json": "3.0",
+        "data/test/truth.json": "2.99",
     }
     for name, text in files.items():
         path = target.solution / name

@@ -49,7 +49,7 @@ def _headline(account: Account, outcome: str) -> Iterator[Sentence]:
     why = safe(account.reason, 600).rstrip(".")
     code = _code(account)
     sentence = f"{denial}{name} was {account.status} on {when(closing)}{code}: {why}."
-    yield fact(sentence, account.verdict or account.archived, account.promoted, section="headline")
+    yield fact(sentence, account.ended, account.promoted, section="headline")
 
 
 def _earlier(account: Account, events: list[Event]) -> Iterator[Sentence]:
@@ -67,7 +67,7 @@ def _seq(event: Event | None) -> int:
 
 
 def _code(account: Account) -> str:
-    event = account.verdict or account.archived
+    event = account.ended
     code = (event.data.get("reason") or event.data.get("code") or "") if event is not None else ""
     return f" ({safe(str(code), 60)})" if code else ""
 

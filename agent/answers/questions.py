@@ -28,7 +28,7 @@ OUTCOMES: dict[str, str] = {
     "improved": "promoted", "merged": "promoted", "accepted": "promoted", "winners": "promoted", "winner": "promoted",
     "rejected": "archived", "reject": "archived", "rejection": "archived", "rejections": "archived",
     "archived": "archived", "failed": "archived", "dropped": "archived",
-    "parked": "parked", "park": "parked",
+    "parked": "parked", "park": "parked", "held": "parked",
 }  # fmt: skip
 """Words that name what becomes of a hypothesis."""
 _KINDS: list[tuple[Kind, frozenset[str]]] = [

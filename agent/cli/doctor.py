@@ -29,11 +29,22 @@ STYLES: dict[Status, str] = {"ok": "green", "warn": "yellow", "fail": "bold red"
 @click.command("doctor")
 @click.option("--no-baseline", is_flag=True, help="Do not run the solution itself.")
 @click.option("--noise", is_flag=True, help="Measure production against itself; keeps its runs and what they say.")
+@click.option(
+    "--evaluator",
+    is_flag=True,
+    help="Try what the evaluator gives for answers that nobody worked for; keeps the table.",
+)
 @click.option("--seeds", type=click.IntRange(5, 64), default=None, help="Seeds of --noise.  [default: 12]")
 @allows_weak_sandbox
 @common
 def command(
-    noise: bool, seeds: int | None, no_baseline: bool, allow_weak: bool, workspace_dir: Path | None, as_json: bool
+    noise: bool,
+    evaluator: bool,
+    seeds: int | None,
+    no_baseline: bool,
+    allow_weak: bool,
+    workspace_dir: Path | None,
+    as_json: bool,
 ) -> int:
     """Check what a night needs, and say what mends each thing.
 
@@ -42,7 +53,15 @@ def command(
 
     With --noise it measures instead how much production's metric and costs vary, what that means for the season and
     which policy suits. Those runs are recorded in the log and paid once; no verdict ever reads them.
+
+    With --evaluator it tries empty, constant, shuffled, halved, doubled and nonsensical answers, claimed scores, and
+    whether the labels can be read where a candidate runs. Exit status 1: a cheat is worth at least what production is,
+    or labels can be read. The next night goes by what was found.
     """
+    if evaluator:
+        if noise or no_baseline or seeds is not None:
+            raise click.UsageError("--evaluator goes with --allow-weak-sandbox, --workspace and --json only")
+        return _evaluator(find_workspace(workspace_dir), allow_weak, as_json)
     if noise:
         if no_baseline:
             raise click.UsageError("--noise runs production, and --no-baseline does not")
@@ -72,6 +91,31 @@ def _noise(workspace: Workspace, seeds: int | None, allow_weak: bool, as_json: b
     for line in noise_report.lines(found, target):
         click.echo(_plain(line))
     return 0
+
+
+def _evaluator(workspace: Workspace, allow_weak: bool, as_json: bool) -> int:
+    """Try the cheats; a line for each, or one document."""
+    from agent.cli.run import progress_on, stopping
+    from agent.doctor import evaluator
+    from agent.doctor.findings import exit_status
+    from agent.wiring import open_services
+
+    name = "agent doctor --evaluator"
+    with (
+        progress_on(as_json) as progress,
+        open_services(workspace, progress, name, allow_weak=allow_weak) as services,
+        stopping(services),
+    ):
+        findings, table = evaluator.examine(services, progress.say)
+    status = exit_status(findings)
+    if as_json:
+        rows = [asdict(finding) for finding in findings]
+        print_json({"workspace": str(workspace.root), "table": table, "findings": rows, "status": status})
+        return status
+    for finding in findings:
+        _print_line(finding)
+    click.echo(_sum(findings))
+    return status
 
 
 def _check(no_baseline: bool, allow_weak: bool, workspace_dir: Path | None, as_json: bool) -> int:

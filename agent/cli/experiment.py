@@ -14,8 +14,8 @@ from agent.cli.options import allows_weak_sandbox, common, find_workspace
 @allows_weak_sandbox
 @common
 def command(hypothesis: str, allow_weak: bool, workspace_dir: Path | None, as_json: bool) -> int:
-    """Take one queued hypothesis to its verdict. Exit status 0: promoted; 1: not."""
-    from agent.cli.run import a_night, report
+    """Take one queued hypothesis to its verdict. Exit status 0: promoted; 1: not; 2: the evaluator can be fooled."""
+    from agent.cli.run import REFUSED, a_night, report
     from agent.night import Goal
     from agent.readers import Reader
 
@@ -25,6 +25,8 @@ def command(hypothesis: str, allow_weak: bool, workspace_dir: Path | None, as_js
     goal = Goal(only=hypothesis, null=null)
     result = a_night(workspace, goal, silent=as_json, name=f"experiment {hypothesis}", allow_weak=allow_weak)
     report(workspace, result, as_json)
+    if result.refused:
+        return REFUSED
     account = reader.account(hypothesis)
     if not as_json:
         click.echo(f"{hypothesis} {account.status}: {account.reason}")

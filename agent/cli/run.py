@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from agent.services import Services
     from registry.workspace import Workspace
 
+REFUSED = 2
+"""Exit status of a night that does not start, because the evaluator can be fooled."""
 INTERRUPTED = 130
 """Exit status of a night that a person stopped."""
 
@@ -38,6 +40,13 @@ INTERRUPTED = 130
     help="Try only candidates that change a comment or nothing: each promotion would be a false one. They take"
     " places in the season like any other, so use a copy of the workspace.",
 )
+@click.option(
+    "--accept-evaluator",
+    "accept",
+    default=None,
+    metavar="WHY",
+    help="Start although the evaluator can be fooled; the reason is recorded, and later nights start too.",
+)
 @allows_weak_sandbox
 @common
 def command(
@@ -45,23 +54,31 @@ def command(
     until: str | None,
     forever: bool,
     null: bool,
+    accept: str | None,
     allow_weak: bool,
     workspace_dir: Path | None,
     as_json: bool,
 ) -> int:
     """Run the loop until first, out of ideas, out of budget or the season's end.
 
-    Started again after a crash or Ctrl-C, it goes on where it was.
+    Started again after a crash or Ctrl-C, it goes on where it was. Before the first night on an evaluator it is tried
+    with answers that nobody worked for (`agent doctor --evaluator`).
+
+    Exit status 1: the night failed; 2: it does not start, because the evaluator can be fooled.
     """
     from agent.night import Goal
+    from sandbox.outputs import plain_text
 
     if sum(option is not None for option in (cycles, until)) + forever > 1:
         raise click.UsageError("at most one of --cycles, --until and --forever")
-    goal = Goal(cycles=cycles, until=_moment(until) if until else None, forever=forever, null=null)
+    if accept is not None and not (accept := " ".join(plain_text(accept, 500).split())):
+        raise click.UsageError("--accept-evaluator needs a reason; it stays in the log")
+    moment = _moment(until) if until else None
+    goal = Goal(cycles=cycles, until=moment, forever=forever, null=null, accept_evaluator=accept or "")
     workspace = find_workspace(workspace_dir)
     result = a_night(workspace, goal, silent=as_json, allow_weak=allow_weak)
     report(workspace, result, as_json, null)
-    return 1 if result.failed else 0
+    return REFUSED if result.refused else 1 if result.failed else 0
 
 
 def a_night(workspace: Workspace, goal: Goal, silent: bool, name: str = "run", allow_weak: bool = False) -> NightResult:
@@ -117,6 +134,7 @@ def report(workspace: Workspace, result: NightResult, as_json: bool, null: bool 
                 "runs": result.runs,
                 "promoted": list(result.promoted),
                 "failed": result.failed,
+                "refused": result.refused,
                 "null": null,
                 "isolation": result.isolation,
                 "workspace": str(workspace.root),

@@ -23,6 +23,7 @@ _WORDS = {
 def lines(known: Chronicle, holds: Callable[[Event | None], bool]) -> Iterator[str]:
     """One line for each thing; `holds` says whether an event belongs to the span that is told."""
     yield from _briefs(known)
+    yield from _held(known)
     for event in known.alerts:
         if event.kind != "escalated" and holds(event):
             about = f" — {escaped(safe(event.subject, 100))}" if event.subject else ""
@@ -43,6 +44,19 @@ def _briefs(known: Chronicle) -> Iterator[str]:
             points = f"; it is {standing.data['gap_points']:.2f} points now" if standing is not None else ""
             why = f"{escaped(safe(event.reason))}{points} ({escaped(event.data['file'])})"
             yield f"{_WORDS['escalated']} — {escaped(safe(board, 100))}: {why} (event {event.seq})"
+
+
+def _held(known: Chronicle) -> Iterator[str]:
+    """Every candidate that waits for a word, however long it has waited."""
+    for account in known.accounts.values():
+        if not account.held or account.verdict is None:
+            continue
+        name, why = account.hypothesis.id, escaped(safe(account.reason))
+        told = f"Held: {name}: {why} (event {account.verdict.seq})"
+        if account.released is not None:
+            yield f"{told}; released (event {account.released.seq}), the next night judges it again"
+        else:
+            yield f"{told}; look at it, then `agent review {name} --release WHY` or `--reject WHY`"
 
 
 def _still_asked(standing: Event) -> bool:

@@ -245,7 +245,12 @@ def _season(known: Chronicle) -> Iterator[str]:
         yield f"Season {found.id}: N = {found.planned} candidates planned, {numbers} ({state})"
         yield f"What it means: {found.meaning()}"
         if found.parked:
-            yield f"Parked, waiting for the bar to fall: {', '.join(found.parked)}"
+            held = [name for name in found.parked if name in known.history.held]
+            waiting = [name for name in found.parked if name not in held]
+            if waiting:
+                yield f"Parked, waiting for the bar to fall: {', '.join(waiting)}"
+            if held:
+                yield f"Held for a person: {', '.join(held)}"
     if (noise := _noise(known)) is not None:
         yield noise
 

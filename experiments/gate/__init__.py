@@ -7,7 +7,7 @@ reads and derives goes into the audit log through `record`.
 from experiments.gate.deciding import decide
 from experiments.gate.decision import CostNumbers, Criterion, Decision, ItemNumbers, Need, Numbers, Policy
 from experiments.gate.e_night import ENight
-from experiments.gate.evidence import Evidence, ItemScores, Pair, Readmission, RunValue, SeasonFacts
+from experiments.gate.evidence import Evidence, ItemScores, Pair, Plausibility, Readmission, RunValue, SeasonFacts
 from experiments.gate.exact import Exact
 from experiments.gate.park import parked_promotions
 from experiments.gate.per_item import PerItem
@@ -32,6 +32,7 @@ __all__ = [
     "Numbers",
     "Pair",
     "PerItem",
+    "Plausibility",
     "Policy",
     "Readmission",
     "RunValue",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from experiments.gate import soundness
+from experiments.gate import plausibility, soundness
 from experiments.gate.decision import Decision, Policy, Stop
 from experiments.gate.evidence import Evidence, Pair
 
@@ -26,19 +26,23 @@ def _decide(evidence: Evidence, policy: Policy) -> Decision:
     """
     if evidence.empty_diff:
         text = f"The patch of {evidence.hypothesis} changes nothing."
-        return policy.unjudged(evidence, Stop("archive", "no_op", text))
+        return _unjudged(evidence, policy, Stop("archive", "no_op", text))
     fault = soundness.fault(evidence, policy.extent())
     if fault is not None:
-        return policy.unjudged(evidence, fault)
+        return _unjudged(evidence, policy, fault)
     if evidence.identical_outputs or _identical(evidence.stage):
         text = f"The outputs of {evidence.hypothesis} are identical to production's."
-        return policy.unjudged(evidence, Stop("archive", "no_op", text))
-    decision = policy.judge(evidence)
+        return _unjudged(evidence, policy, Stop("archive", "no_op", text))
+    decision = plausibility.with_plausibility(evidence, policy.judge(evidence))
     if decision.outcome == "promote" and (
         failed := [row.name for row in decision.rows if _blocks(row.binding, row.result)]
     ):
         raise RuntimeError(f"policy {policy.name} promotes although {', '.join(failed)} failed")
     return decision
+
+
+def _unjudged(evidence: Evidence, policy: Policy, stop: Stop) -> Decision:
+    return plausibility.with_plausibility(evidence, policy.unjudged(evidence, stop))
 
 
 def _blocks(binding: bool, result: str) -> bool:

@@ -94,6 +94,20 @@ class ItemScores:
     """The cluster each item belongs to, where items are not independent; empty where none is declared."""
 
 
+@dataclass(frozen=True, slots=True)
+class Plausibility:
+    """What a result is held against before it is promoted without a person (`experiments.gate.plausibility`)."""
+
+    best: float | None = None
+    """The best value that the target calls plausible; None where it declares none."""
+    leader: float | None = None
+    """The best score of another on the metric's leaderboard, in the metric's unit; None where none is known."""
+    season_gain: float = 0.0
+    """The largest mean gain of the season's decided candidates, without those that were held; 0 before the first."""
+    released: bool = False
+    """Whether a person has looked at it and let it go on."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """Everything one decision depends on."""
@@ -134,6 +148,8 @@ class Evidence:
     """Whether the seed lists are those `experiments.seeds` gives (season, t); an outside file may declare its own."""
     readmission: Readmission | None = None
     items: ItemScores | None = None
+    plausibility: Plausibility | None = None
+    """None in evidence from before there was this question, which is then not asked."""
 
     @property
     def log_bar(self) -> float:

@@ -16,7 +16,7 @@ from typing import Any
 
 from experiments.gate.deciding import decide
 from experiments.gate.decision import Decision, Policy
-from experiments.gate.evidence import Evidence, ItemScores, Pair, Readmission, RunValue, SeasonFacts
+from experiments.gate.evidence import Evidence, ItemScores, Pair, Plausibility, Readmission, RunValue, SeasonFacts
 from experiments.gate.policies import parameters, policy_from_parameters
 
 RECORD_VERSION = 1
@@ -71,6 +71,8 @@ def evidence_from_record(record: Mapping[str, Any]) -> Evidence:
     if data.get("environments") is not None:
         production, candidate = data["environments"]
         data["environments"] = (production, candidate)
+    if data.get("plausibility") is not None:
+        data["plausibility"] = _plausibility(data["plausibility"])
     return Evidence(**data)
 
 
@@ -118,7 +120,7 @@ def _equal(recorded: object, computed: object) -> bool:
 def _json(value: Any) -> Any:
     """Tuples as lists; numbers JSON cannot hold as text that `float` reads back."""
     if isinstance(value, dict):
-        return {name: _json(item) for name, item in value.items() if item or name not in _WHERE_THERE_IS_ONE}
+        return {name: _json(item) for name, item in value.items() if item or name not in _WHERE_GIVEN}
     if isinstance(value, (list, tuple)):
         return [_json(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
@@ -126,8 +128,13 @@ def _json(value: Any) -> Any:
     return value
 
 
-_WHERE_THERE_IS_ONE = {"items", "items_sha256", "environments"}
-"""Members that a record has only under the policy `per-item`, or where the change under test is one of environment."""
+_WHERE_GIVEN = {"items", "items_sha256", "environments", "plausibility"}
+"""Members that a record has only where there is something in them: records from before they were known have none."""
+
+
+def _plausibility(data: Mapping[str, Any]) -> Plausibility:
+    numbers = {name: None if data[name] is None else float(data[name]) for name in ("best", "leader")}
+    return Plausibility(**{**data, **numbers, "season_gain": float(data["season_gain"])})
 
 
 def _items(data: Mapping[str, Any]) -> ItemScores:

@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator
 
 from experiments import seeds
+from experiments.gate import plausibility
 from experiments.gate.decision import Extent, Stop
 from experiments.gate.evidence import Evidence, Pair, RunValue
 
@@ -46,6 +47,7 @@ BAD_EVIDENCE = {
     "items_missing": "there are no per-item scores that can be compared",
     "items_vary": "per-item scores of one arm differ between seeds",
     "items_changed": "the per-item scores are not those the runs had",
+    "bad_ceiling": "what a result is held against is not a number",
 }
 
 
@@ -75,6 +77,8 @@ def _facts(evidence: Evidence) -> _Found:
         return "wrong_direction", f"{evidence.metric} is read as higher_is_better = {evidence.higher_is_better}"
     if not (math.isfinite(evidence.threshold) and evidence.threshold >= 0.0):
         return "bad_threshold", f"threshold is {evidence.threshold}"
+    if evidence.plausibility is not None and (unusable := plausibility.unusable(evidence.plausibility)):
+        return "bad_ceiling", unusable
     return None
 
 
