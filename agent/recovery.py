@@ -10,6 +10,7 @@ from pathlib import Path
 
 from agent import papers, projections, queueing
 from agent.services import Services
+from sandbox import backends
 from sandbox.outputs import remove_tree
 
 WRITING_S = 0.5
@@ -18,7 +19,8 @@ WRITING_S = 0.5
 
 def recover(services: Services) -> None:
     """Remove what a killed process left and make the files agree with the log."""
-    removed = [*services.sandbox.reap(), *services.solution.clean_up(), *_half_written(services)]
+    removed = [*backends.reap(services.workspace.agent / "sandbox"), *services.solution.clean_up()]
+    removed += _half_written(services)
     removed += [f"a torn last line of the log, kept in {repair.path.name}" for repair in services.log.repairs]
     running = services.workspace.cache / "running"
     if running.is_dir() and any(running.iterdir()):

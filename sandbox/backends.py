@@ -39,6 +39,16 @@ def choose(state: Path, *, image: str | None = None, allow_weak: bool = False) -
     raise SandboxUnavailable("no sandbox can be had here, so nothing is run\n" + "\n".join(reasons))
 
 
+def reap(state: Path) -> tuple[str, ...]:
+    """Remove what dead orchestrators left under any backend; one line for each thing removed.
+
+    Whichever backend runs now: a target that had an image yesterday may name an interpreter today.
+    """
+    from sandbox.docker_engine import Docker
+
+    return (*Bubblewrap(state).reap(), *(Docker(state).reap() if Docker.was_used(state) else ()))
+
+
 def _containers(state: Path, image: str) -> Sandbox:
     from sandbox.docker_engine import Docker
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from docker import APIClient
 
 _TAIL_CHARS = 4000
+_SCRATCH = "containers"
 
 
 class Docker:
@@ -55,6 +56,11 @@ class Docker:
         self._lock = threading.Lock()
         self._known: tuple[APIClient, docker_client.Engine] | None = None
         self._images: dict[str, docker_client.Image] = {}
+
+    @staticmethod
+    def was_used(state: Path) -> bool:
+        """Whether containers were ever made for this folder of records."""
+        return (state / _SCRATCH).is_dir()
 
     def doctor(self) -> Capabilities:
         """Try each capability in a real container and tell what was found."""
@@ -117,7 +123,7 @@ class Docker:
 
     @property
     def _scratch(self) -> Path:
-        return self._state / "containers"
+        return self._state / _SCRATCH
 
     def _engine(self) -> tuple[APIClient, docker_client.Engine]:
         """The connection and what is at its other end; looked at once, unless it was of no use."""
