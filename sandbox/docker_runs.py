@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import struct
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sandbox import docker_groups, processes, watching
+from sandbox import docker_groups, docker_output, processes, watching
 from sandbox.contract import Reason, SandboxUnavailable
 from sandbox.docker_client import explain
 from sandbox.docker_leftovers import remove_one
@@ -27,7 +25,6 @@ from sandbox.docker_tools import INSIDE
 if TYPE_CHECKING:
     from docker import APIClient
 
-_CHUNK = 1 << 16
 _SETTLES_WITHIN_S = 10.0
 _RUN_OF_A_MOMENT_S = 0.3
 _LATE_S = 0.05
@@ -118,7 +115,7 @@ class _Run:
     def go(self, cancel: threading.Event) -> Report:
         """Start it, watch it to its end or a limit, and take its last words."""
         watch = self._watch
-        with _attached(self._client, self._container) as stream:
+        with docker_output.attached(self._client, self._container) as stream:
             drain = threading.Thread(target=self._drain, args=(stream,), name="container-output")
             drain.start()
             try:
@@ -254,42 +251,14 @@ class _Run:
         return dict(self._client.inspect_container(self._container)["State"])
 
     def _drain(self, stream: socket.socket) -> None:
-        """Take the output as it comes, in the engine's frames: a byte of kind, three of nothing, four of length."""
-        buffer = b""
-        wanted = 0
+        """Take the output as it comes, in a thread of its own."""
         try:
-            while chunk := stream.recv(_CHUNK):
-                buffer += chunk
-                while buffer:
-                    if wanted == 0:
-                        if len(buffer) < 8:
-                            break
-                        wanted = struct.unpack(">I", buffer[4:8])[0]
-                        buffer = buffer[8:]
-                    piece, buffer = buffer[:wanted], buffer[wanted:]
-                    wanted -= len(piece)
-                    if piece:
-                        self._watch.log.add(piece)
+            for piece in docker_output.pieces(stream):
+                self._watch.log.add(piece)
         except OSError as error:
             self._trouble = f"the output was cut off: {error.strerror}"
         finally:
             self._drained.set()
-
-
-@contextlib.contextmanager
-def _attached(client: APIClient, container: str) -> Iterator[socket.socket]:
-    """The raw connection over which the container's output will come."""
-    opened = client.attach_socket(container, params={"stdout": 1, "stderr": 1, "stream": 1})
-    response = getattr(opened, "_response", None)
-    stream: socket.socket = getattr(opened, "_sock", opened)
-    stream.settimeout(None)
-    try:
-        yield stream
-    finally:
-        # In this order: the response flushes what the connection's file must still be open for.
-        if response is not None:
-            response.close()
-        opened.close()
 
 
 def _largest(pids: list[int]) -> int:
