@@ -216,7 +216,7 @@ def test_the_versions_of_the_environment_stand_in_the_log_and_beside_the_results
     assert environments == {recorded.data["sha256"]}
     lock = finished.tiny.workspace.results_of(finished.result.promoted[0]).requirements.read_text()
     assert lock.startswith(f"# python {recorded.data['python']} on {recorded.data['machine']}\n")
-    pins = dict(line.split("==") for line in lock.splitlines()[1:])
+    pins = dict(line.split("==") for line in lock.splitlines() if not line.startswith("#"))
     assert pins == recorded.data["packages"]
 
 
