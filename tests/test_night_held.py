@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from tiny_solution import TRAIN, Tiny, build
+from tiny_solution import SPACE, TRAIN, Tiny, build
 
 from agent import releasing
 from agent.night import Goal
@@ -123,3 +123,17 @@ def test_nothing_is_released_that_is_not_held_and_no_word_goes_without_a_reason(
     assert tiny.agent("review", name, "--release", "a", "--reject", "b").returncode == 2
     assert tiny.agent("review", "--release", "a").returncode == 2
     assert not tiny.events("released")
+
+
+def test_what_was_released_too_late_is_a_new_test_on_the_new_production_and_held_anew(held: tuple[Tiny, str]) -> None:
+    tiny, name = held
+    tiny.target["search_space"]["width"] = SPACE["width"]
+    tiny.write_target()
+    other = tiny.night(Goal(cycles=2))
+    assert other.promoted == (tiny.changing(width=2),)
+    releasing.release(tiny.workspace, name, "looked at")
+    assert tiny.night(Goal(cycles=1)).promoted == ()
+    reasons = [event.data["reason"] for event in tiny.events("verdict", name)]
+    assert reasons == ["implausible", "superseded", "implausible"]
+    assert list(Reader(tiny.workspace).history().held) == [name]
+    assert verify(tiny.workspace).ok
