@@ -1,6 +1,6 @@
 """Whether a failed program ran out of GPU memory, as far as its own words tell.
 
-Called by `experiments.phases` for runs with GPUs. Nobody outside can see it: no limit ends such a run, the program
+Called by `experiments.endings` for runs with GPUs. Nobody outside can see it: no limit ends such a run, the program
 itself gives up. So the last lines of its output are believed, although they are a stranger's text: `oom` and `crash`
 are failures of the candidate alike, neither is ever a success or excused, and whoever forges one gains nothing.
 """

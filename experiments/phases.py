@@ -1,4 +1,4 @@
-"""One run on its way through train, predict and evaluate, or through the measurement of its costs.
+"""One run on its way through train, predict and evaluate.
 
 Called by `experiments.runner`, which gives it a temporary folder and moves the folder to its place when the record is
 written. Here stands what each phase may see: a candidate's code sees the training data, the inputs of one split, its
@@ -16,7 +16,7 @@ import threading
 from pathlib import Path
 from typing import Protocol
 
-from experiments import gpu_memory, metrics
+from experiments import endings, metrics
 from experiments.gpu_pool import Lent
 from experiments.plans import Interrupted, Plan, Source
 from experiments.trees import TreeCache
@@ -29,9 +29,6 @@ from sandbox.outputs import plain_text, read_output, remove_tree
 
 PREDICTIONS = "predictions.jsonl"
 MAX_PREDICTIONS_BYTES = 512 << 20
-TIMED_RUNS = 3
-"""Timings of a cost run; the quickest counts."""
-_LAST_LINES = 3
 LEAST_ROOM = 1 << 20
 """Free bytes below which a failed phase is put down to the disk."""
 
@@ -91,7 +88,8 @@ class PhasedRun:
         self.phases: dict[str, PhaseRecord] = {}
         self.outcome: Outcome | None = None
 
-    def through_phases(self) -> RunRecord:
+    def go(self) -> RunRecord:
+        """Every phase in turn, to the record of how it ended."""
         config = self._configuration()
         if (failure := self._train(config)) is not None:
             return failure
@@ -208,52 +206,6 @@ class PhasedRun:
         failure = self._phase("probe", command, {}, mounts, "probed", self._code())
         return None if failure is None else failure.why
 
-    # -- costs ----------------------------------------------------------------------------------------------
-
-    def measure_cost(self) -> RunRecord:
-        """Measure the declared costs; the caller lets nothing run beside it.
-
-        Of `predict`: host time per item and peak memory, with the items repeated, on the model that the gate's run
-        of this seed left. Of `train`: host time and peak memory of training. A model that is not there (any more)
-        is trained here.
-        """
-        config = self._configuration()
-        model = self.runner.root / self.runner.folder(trained(self.plan)) / "model"
-        sources = {cost.source for cost in self.target.metrics.secondary.values()}
-        items = {"train": 1}
-        if "train" in sources or not model.is_dir():
-            if (failure := self._train(config)) is not None:
-                return failure
-            model = self.work / "model"
-        if "predict" in sources:
-            phase = self._predict_phase()
-            inputs = self.runner.trees.timing_inputs(self.plan.production, phase.inputs["dev"], phase.repeats)
-            items["predict"] = inputs.items
-            mounts = self._predict_mounts(config, model, inputs.folder)
-            if (failure := self._timed_predict(phase.command, mounts)) is not None:
-                return failure
-        remove_tree(self.work / "model")
-        found: dict[str, float] = {
-            name: _cost(name, self.phases[cost.source], items[cost.source])
-            for name, cost in self.target.metrics.secondary.items()
-        }
-        return self._record("ok", "", found)
-
-    def _timed_predict(self, command: list[str], mounts: list[Mount]) -> RunRecord | None:
-        """Time the phase a few times; the quickest counts, since everything else on a machine only adds time."""
-        quickest: PhaseRecord | None = None
-        for _ in range(TIMED_RUNS):
-            failure = self._phase("predict", command, self._predict_values(), mounts, "predicted", self._code())
-            remove_tree(self.work / "predicted")
-            if failure is not None:
-                return failure
-            figures = self.phases["predict"]
-            if quickest is None or figures.wall_s < quickest.wall_s:
-                quickest = figures
-        if quickest is not None:
-            self.phases["predict"] = quickest
-        return None
-
     # -- one phase and its record ---------------------------------------------------------------------------
 
     def _code(self) -> Path:
@@ -302,10 +254,8 @@ class PhasedRun:
         if shutil.disk_usage(self.work).free < LEAST_ROOM:
             # Nobody can tell whose fault the failure is, so it must not count against the candidate.
             raise DiskFull(f"{self.work}: no room left while {name} ran; free some space and start again")
-        lacked = gpu_memory.complaint(outcome.tail) if self.lent is not None and outcome.reason == "exit" else ""
-        if lacked:
-            return self._record("oom", f"{name}: out of GPU memory: {lacked}; {_why(outcome)}")
-        return self._record(_status(outcome), f"{name}: {_why(outcome)}")
+        status, why = endings.failure(outcome, on_gpus=self.lent is not None)
+        return self._record(status, f"{name}: {why}")
 
     def _record(
         self, status: RunStatus, why: str, found: dict[str, float] | None = None, outputs: str = ""
@@ -333,44 +283,10 @@ class PhasedRun:
         (self.work / "run.json").write_text(json.dumps(record.model_dump(), indent=1, sort_keys=True) + "\n")
 
 
-def trained(plan: Plan) -> Plan:
-    """The gate run whose model a cost run times."""
-    return Plan(plan.subject, plan.arm, "gate", plan.commit, plan.production, plan.seed)
-
-
-def _cost(name: str, figures: PhaseRecord, items: int) -> float:
-    """Milliseconds an item, or peak memory in MiB, from the host's own accounting."""
-    return 1000.0 * figures.wall_s / items if name == "latency_ms" else figures.peak_memory_bytes / 2**20
-
-
 def _filled(word: str, values: dict[str, str]) -> str:
     for name, value in values.items():
         word = word.replace("{" + name + "}", value)
     return word
-
-
-def _status(outcome: Outcome) -> RunStatus:
-    if outcome.reason in {"oom", "memory"}:
-        return "oom"
-    if outcome.reason in {"timeout", "infra"}:
-        return outcome.reason
-    return "crash" if outcome.reason == "exit" else "limit"
-
-
-def _why(outcome: Outcome) -> str:
-    """How a phase ended, its peak figures where a limit ended it, and the last lines of its log."""
-    ending = f"exit status {outcome.status}" if outcome.reason == "exit" else outcome.reason
-    detail = f" ({outcome.detail})" if outcome.detail else ""
-    last = [line.strip() for line in outcome.tail.splitlines() if line.strip()][-_LAST_LINES:] or ["no output"]
-    said = f"last line: {last[0]}" if len(last) == 1 else f"last lines: {' | '.join(last)}"
-    return f"{ending}{detail}{'' if outcome.reason == 'exit' else _peaks(outcome)}; {said}"
-
-
-def _peaks(outcome: Outcome) -> str:
-    figures = f"{outcome.wall_s:.1f} s, CPU {outcome.cpu_s:.1f} s, memory {outcome.peak_memory_bytes / 2**20:.0f} MiB"
-    written = f"{outcome.peak_disk_bytes / 2**20:.0f} MiB in {outcome.peak_files} files"
-    printed = f"{outcome.output_bytes / 2**20:.1f} MiB printed"
-    return f"; at most {figures}, {written}, {outcome.peak_processes} processes, {printed}"
 
 
 def _no_plain_file(folder: Path) -> str:

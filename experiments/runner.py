@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from experiments.building import Build
+from experiments.cost_runs import CostRun
 from experiments.environment import EnvironmentRecord
 from experiments.environments import Environments
 from experiments.gpu_pool import Lent, pool_for
@@ -136,8 +137,9 @@ class Runner:
         work.mkdir(parents=True)
         try:
             with self._lend_gpus(plan, cancel) as lent:
-                run = PhasedRun(self, plan, key, work, attempt, cancel, lent)
-                record = run.measure_cost() if plan.purpose == "cost" else run.through_phases()
+                kind = CostRun if plan.purpose == "cost" else PhasedRun
+                run = kind(self, plan, key, work, attempt, cancel, lent)
+                record = run.go()
             record = _held(record, key, before, self._shown(plan))
             run.write_record(record)
         except BaseException:

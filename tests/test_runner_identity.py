@@ -218,7 +218,7 @@ def test_a_failure_of_the_sandbox_is_no_result_of_the_candidate(tiny: Tiny) -> N
 def test_a_night_that_the_sandbox_failed_goes_on_once_the_sandbox_works(tiny: Tiny) -> None:
     from agent.night import Goal
 
-    tiny.sandbox = Failing(4)  # two runs side by side, twice
+    tiny.sandbox = Failing(2)  # the first run of production, twice
     failed = tiny.night(Goal(cycles=1))
     assert failed.failed
     assert "the sandbox failed twice" in failed.reason
