@@ -165,7 +165,7 @@ def _mount_privately(image: int, out: str) -> None:
     device, descriptor = _attached(image)
     try:
         flags = _MS_NOSUID | _MS_NODEV | _MS_NOATIME
-        _checked(libc.mount(device.encode(), os.fsencode(out), b"ext4", flags, b"nobarrier,nodiscard"))
+        _checked(libc.mount(device.encode(), os.fsencode(out), b"ext4", flags, b"nobarrier,nodiscard,noinit_itable"))
     finally:
         os.close(descriptor)  # from here on the mount alone keeps the device, and both go together
 
