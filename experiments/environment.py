@@ -87,7 +87,7 @@ class EnvironmentRecord:
             **({"gpu": self.gpu} if self.gpu else {}),
         }
 
-    def at(self, locks: Mapping[str, str], gpu: str, evaluated_in: str = "") -> EnvironmentRecord:
+    def at(self, locks: Mapping[str, str], gpu: str = "", evaluated_in: str = "") -> EnvironmentRecord:
         """The same environment for a commit with these lock files, on GPUs of this model."""
         return replace(self, locks=tuple(sorted(locks.items())), gpu=gpu, evaluated_in=evaluated_in)
 

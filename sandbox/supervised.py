@@ -102,7 +102,8 @@ class Supervised(ABC):
             name = uuid.uuid4().hex
             job = _job(spec, host, identity, line, filter_code)
             job |= {"name": name, "marker": str(self._runs / f"{name}.run")}
-            if identity.as_root and not any(spec.out.iterdir()):
+            # A build leaves links, which are never carried from one file system to another.
+            if identity.as_root and not spec.out_in_place and not any(spec.out.iterdir()):
                 job["disk_template"] = hard_disk.template(self._state, spec.limits.disk_bytes, spec.limits.files)
             report = _supervise(job, cancel, (*gpu_locks, *slot_locks))
             for cover in line.covers:

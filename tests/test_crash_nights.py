@@ -113,7 +113,7 @@ def test_a_night_killed_between_an_answer_and_its_checkpoint_goes_on_in_the_same
 def test_ctrl_c_ends_within_seconds_and_says_how_to_go_on(tmp_path: Path, environment: Path) -> None:
     slow = tiny_target.make(tmp_path / "slow", environment=environment, sleep=30.0)
     with nights.started(slow.workspace, "run") as process:
-        assert nights.wait_for(slow.workspace, process, "run_started", 2)
+        assert nights.wait_for(slow.workspace, process, "run_started")
         pressed = time.monotonic()
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=20)
@@ -128,7 +128,7 @@ def test_ctrl_c_ends_within_seconds_and_says_how_to_go_on(tmp_path: Path, enviro
 def test_ctrl_c_with_json_prints_one_document_with_the_way_on(tmp_path: Path, environment: Path) -> None:
     slow = tiny_target.make(tmp_path / "slow", environment=environment, sleep=30.0)
     with nights.started(slow.workspace, "run", "--json") as process:
-        assert nights.wait_for(slow.workspace, process, "run_started", 2)
+        assert nights.wait_for(slow.workspace, process, "run_started")
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=20)
     assert (process.returncode, err) == (130, "")

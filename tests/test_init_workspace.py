@@ -120,6 +120,7 @@ def test_flags_stand_in_for_what_cannot_be_found(
         "name": "pass@k",
         "higher_is_better": False,
         "leaderboard": "Odd: Board",
+        "plausible_best": None,
     }
     assert target.search_space["width"].path == "a.width"
     assert workspace.repository(target.solution.repository) == root.resolve()
