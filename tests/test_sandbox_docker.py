@@ -21,6 +21,7 @@ import docker_engines
 import pytest
 from sandbox_backends import LIMITS, make, on_empty_image
 from sandbox_programs import tagged_processes
+from test_sandbox_kills import left_over
 from test_sandbox_lifecycle import STUBBORN, eventually
 
 from registry.errors import BadInput
@@ -300,6 +301,7 @@ class Running:
     """An orchestrator process with one stubborn container."""
 
     def __init__(self, folder: Path, wall_s: float) -> None:
+        self.folder = folder
         self.state = folder / "state"
         (folder / "out").mkdir(parents=True)
         self.tag = f"tag-{uuid.uuid4().hex}"
@@ -346,6 +348,7 @@ def test_killing_the_orchestrator_leaves_no_container(start: Callable[[float], R
     assert eventually(lambda: not running.inside(), 2)
     assert eventually(lambda: not containers(running.state), 2)
     assert eventually(lambda: group not in groups(), 2)
+    assert eventually(lambda: not left_over(running.folder), 2), left_over(running.folder)
     running.process.wait()
     assert eventually(lambda: not Path(f"/proc/{running.guard}").exists(), 8)
 
@@ -355,7 +358,10 @@ def test_killing_orchestrator_and_guard_leaves_a_container_that_reap_removes(sta
     os.kill(running.guard, signal.SIGKILL)
     running.process.kill()
     running.process.wait()
+    was_mounted = bool(left_over(running.folder))
     removed = Docker(running.state).reap()
+    assert (f"mount {running.folder / 'out'}" in removed) == was_mounted, removed
+    assert eventually(lambda: not left_over(running.folder), 2), left_over(running.folder)
     assert any(line.startswith("container ") and line.endswith("(running)") for line in removed), removed
     assert any(line.startswith("folder ") for line in removed), removed
     assert running.inside() == []
@@ -371,11 +377,14 @@ def test_with_nobody_left_to_end_it_a_container_ends_soon_after_its_limit(start:
     running.process.wait()
     assert eventually(lambda: [one["State"] for one in containers(running.state)] == ["exited"], 5)
     assert any(line.endswith("(exited)") for line in Docker(running.state).reap())
+    assert eventually(lambda: not left_over(running.folder), 2), left_over(running.folder)
 
 
 def test_reap_leaves_a_living_run_alone(start: Callable[[float], Running]) -> None:
     running = start(60)
+    before = left_over(running.folder)
     assert Docker(running.state).reap() == ()
+    assert left_over(running.folder) == before
     assert len(running.inside()) >= 7
     assert running.process.poll() is None
 
