@@ -19,10 +19,12 @@ from sandbox import (
     bwrap_arguments,
     docker_arguments,
     docker_client,
+    docker_disk,
     docker_groups,
     docker_guard,
     docker_leftovers,
     docker_runs,
+    hard_disk,
     slots,
     specification,
     trees,
@@ -35,7 +37,6 @@ if TYPE_CHECKING:
     from docker import APIClient
 
 _TAIL_CHARS = 4000
-_SCRATCH = "containers"
 
 
 class Docker:
@@ -60,7 +61,7 @@ class Docker:
     @staticmethod
     def was_used(state: Path) -> bool:
         """Whether containers were ever made for this folder of records."""
-        return (state / _SCRATCH).is_dir()
+        return (state / docker_leftovers.SCRATCH).is_dir()
 
     def doctor(self) -> Capabilities:
         """Try each capability in a real container and tell what was found."""
@@ -73,9 +74,13 @@ class Docker:
         try:
             client, _ = self._engine()
         except SandboxUnavailable:
-            return ()
-        removed = list(docker_leftovers.remove(client, docker_leftovers.of_state(client, self._state)))
-        return (*removed, *docker_leftovers.clear_scratch(self._scratch))
+            return tuple(docker_leftovers.clear_mounts(self._scratch))
+        return (
+            *docker_leftovers.remove(client, docker_leftovers.of_state(client, self._state)),
+            *docker_leftovers.clear_mounts(self._scratch),
+            *docker_leftovers.clear_scratch(self._scratch),
+            *hard_disk.remove_unfinished(self._state),
+        )
 
     def engine(self) -> docker_client.Engine:
         """What the engine is; SandboxUnavailable where none answers."""
@@ -115,7 +120,10 @@ class Docker:
                 docker_leftovers.labels(self._state, run),
             )
             told = docker_arguments.build(spec, engine, image, place, show_host_system=self._show_host_system)
-            report = _supervised(client, told, run, spec, cancel)
+            job = watching.Job(_job(spec, identity))
+            if identity.as_root and engine.near and not any(spec.out.iterdir()) and docker_disk.engine_sees_mounts():
+                job.disk_template = hard_disk.template(self._state, job.disk_bytes, job.files)
+            report = _supervised(client, told, place, job, cancel)
             for cover in told.covers:
                 with contextlib.suppress(OSError):
                     (spec.out / cover).rmdir()
@@ -123,7 +131,7 @@ class Docker:
 
     @property
     def _scratch(self) -> Path:
-        return self._state / _SCRATCH
+        return self._state / docker_leftovers.SCRATCH
 
     def _engine(self) -> tuple[APIClient, docker_client.Engine]:
         """The connection and what is at its other end; looked at once, unless it was of no use."""
@@ -147,22 +155,28 @@ class Docker:
 
 
 def _supervised(
-    client: APIClient, told: docker_arguments.Container, run: str, spec: RunSpec, cancel: threading.Event
+    client: APIClient,
+    told: docker_arguments.Container,
+    place: docker_arguments.Place,
+    job: watching.Job,
+    cancel: threading.Event,
 ) -> docker_runs.Report:
+    name = f"auto-benchmark-{place.labels[docker_leftovers.RUN]}"
     try:
-        job = watching.Job(_job(spec))
-        name = f"auto-benchmark-{run}"
-        return docker_runs.supervise(client, told.configuration, name, job, cancel)
+        with docker_disk.mounted(job, place.scratch, place.labels[docker_leftovers.ORCHESTRATOR]) as disk:
+            return docker_runs.supervise(client, told.configuration, name, job, disk, cancel)
     except OSError as error:
         return docker_runs.Report("infra", plain_text(str(error), 300))
 
 
-def _job(spec: RunSpec) -> dict[str, object]:
+def _job(spec: RunSpec, identity: bwrap_arguments.Identity) -> dict[str, object]:
     """What `sandbox.watching` judges by."""
     limits = spec.limits
     return {
         "out": str(spec.out.absolute()),
         "log": str(spec.log.absolute()) if spec.log is not None else "",
+        "uid": identity.uid,
+        "disk_template": "",
         "wall_s": float(limits.wall_s),
         "cpu_s": float(limits.cpu_s or 0.0),
         "memory_bytes": int(limits.memory_bytes),
@@ -194,9 +208,10 @@ def _outcome(backend: str, spec: RunSpec, report: docker_runs.Report, digest: st
     notes = [report.detail] if report.detail else []
     notes += [f"not removed: {left}" for left in report.left]
     reason: Reason = report.reason
-    found = trees.Collected()
+    found = report.collected or trees.Collected()
     try:
-        found = trees.collect(spec.out, spec.limits.files, spec.limits.disk_bytes)
+        if report.collected is None:
+            found = trees.collect(spec.out, spec.limits.files, spec.limits.disk_bytes)
     except OSError as error:
         notes.append(f"the output could not be read: {error.strerror}")
         reason = "infra"

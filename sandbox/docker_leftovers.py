@@ -14,13 +14,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sandbox import docker_groups, processes
+from sandbox import docker_disk, docker_groups, processes
 from sandbox.trees import remove_tree
 
 if TYPE_CHECKING:
     from docker import APIClient
 
 ORCHESTRATOR, STATE, RUN = "auto-benchmark.orchestrator", "auto-benchmark.state", "auto-benchmark.run"
+SCRATCH = "containers"
+"""Folder of the state with a folder for each run, whose name ends in the orchestrator's process id."""
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _PATIENCE_S = 10.0
 
@@ -65,15 +67,17 @@ def of_orchestrator(client: APIClient, label: str) -> list[dict[str, Any]]:
 
 
 def remove(client: APIClient, containers: list[dict[str, Any]]) -> Iterator[str]:
-    """End and remove them, with the groups made for them; yields a line for each thing removed."""
+    """End and remove them, with groups and mounts made for them; yields a line for each thing removed."""
     for container in containers:
         identity = str(container["Id"])
         was = str(container.get("State", ""))
         if remove_one(client, identity):
             yield f"container {identity[:12]} ({was})"
-        run = (container.get("Labels") or {}).get(RUN, "")
+        known = container.get("Labels") or {}
+        run = known.get(RUN, "")
         if run:
             docker_groups.remove_parent(docker_groups.parent_name(run))
+            yield from docker_disk.clear(_scratch(known))
 
 
 def remove_one(client: APIClient, identity: str) -> bool:
@@ -93,13 +97,36 @@ def remove_one(client: APIClient, identity: str) -> bool:
     return False
 
 
+def clear_mounts(folder: Path) -> Iterator[str]:
+    """Take down the mounts of runs whose orchestrator is dead: before their output folders are removed."""
+    for path in _of_the_dead(folder):
+        yield from docker_disk.clear(path)
+
+
 def clear_scratch(folder: Path) -> Iterator[str]:
-    """Remove the small files of runs whose orchestrator is dead; their folders end in its process id."""
-    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-        pid = path.name.rpartition("-")[2]
-        if pid.isdigit() and not _exists(int(pid)):
+    """Remove the small files of runs whose orchestrator is dead, once their mounts are down."""
+    for path in _of_the_dead(folder):
+        if not docker_disk.is_mounted(path):
             remove_tree(path)
             yield f"folder {path.name}"
+
+
+def _of_the_dead(folder: Path) -> list[Path]:
+    """Folders for the small files of runs whose orchestrator is dead."""
+    found = []
+    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        pid = path.name.rpartition("-")[2]
+        owner = docker_disk.orchestrator_of(path)
+        if pid.isdigit() and (not _exists(int(pid)) or (owner is not None and not is_alive(owner))):
+            found.append(path)
+    return found
+
+
+def _scratch(labels_of_run: dict[str, str]) -> Path:
+    """The folder for the small files of a container's run."""
+    state = labels_of_run.get(STATE, "").partition(":")[2]
+    pid = labels_of_run.get(ORCHESTRATOR, "").split(":")[1:2]
+    return Path(state, SCRATCH, "-".join([labels_of_run[RUN], *pid]))
 
 
 def _exists(pid: int) -> bool:

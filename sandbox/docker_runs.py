@@ -16,11 +16,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sandbox import docker_groups, docker_output, processes, watching
+from sandbox import docker_groups, docker_output, processes, trees, watching
 from sandbox.contract import Reason, SandboxUnavailable
 from sandbox.docker_client import explain
 from sandbox.docker_leftovers import remove_one
 from sandbox.docker_tools import INSIDE
+from sandbox.hard_disk import NOT_KEPT, Disk
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -47,6 +48,8 @@ class Report:
     peak_disk: int = 0
     peak_files: int = 0
     peak_processes: int = 0
+    collected: trees.Collected | None = None
+    """What was carried into the output folder, where the run had a file system of its own."""
 
 
 def supervise(
@@ -54,6 +57,7 @@ def supervise(
     configuration: dict[str, Any],
     name: str,
     job: watching.Job,
+    disk: Disk | None,
     cancel: threading.Event,
 ) -> Report:
     """Create, start, watch, end and remove one container; SandboxUnavailable where it cannot even be created."""
@@ -61,7 +65,7 @@ def supervise(
     from requests.exceptions import RequestException
 
     began = time.monotonic()
-    watch = watching.Watch(job, None, None)
+    watch = watching.Watch(job, None, disk)
     parent = configuration["HostConfig"].get("CgroupParent", "")
     container = ""
     try:
@@ -79,7 +83,21 @@ def supervise(
     finally:
         left = _tidy(client, container or name, parent)
     report.left = tuple(left)
+    if disk is not None:
+        _carry_onward(disk, job, report)
     return report
+
+
+def _carry_onward(disk: Disk, job: watching.Job, report: Report) -> None:
+    """Keep what the run left in its own file system; what passed a limit is not, nor what may still be running."""
+    report.collected = trees.Collected()
+    if report.reason in NOT_KEPT or (report.reason == "infra" and report.left):
+        return
+    try:
+        report.collected = disk.carry_onward(job.files, job.disk_bytes)
+    except OSError as error:
+        report.reason, report.status = "infra", None
+        report.detail = f"the output could not be kept: {error.strerror}"
 
 
 def _tidy(client: APIClient, container: str, parent: str) -> list[str]:

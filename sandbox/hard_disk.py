@@ -3,13 +3,15 @@
 An ext4 image in a file without a name, mounted over the output folder by the supervisor, in the supervisor's own
 mount namespace: nobody else sees the mount, and when the last process of the run is gone so are mount, loop device
 and image, whoever was killed. What the run left is carried onward into the real folder first. Needs root; elsewhere
-the folder is watched instead. `template` is called by the backend, `Disk` by the supervisor.
+the folder is watched instead. `template` is called by the backend, `Disk` by the supervisor. A container engine sees
+only what is mounted for all, so for containers `sandbox.docker_disk` mounts it that way and takes it down again.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import fcntl
 import os
 import shutil
@@ -19,6 +21,8 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+
+from sandbox import trees
 
 _SPARE_BYTES, _SPARE_SHARE = 4 << 20, 0.02
 """Above the limit, beside the tables, so that a run which ends right at its limit is not called full."""
@@ -31,9 +35,13 @@ _UNFINISHED = ".disk-"
 _CLONE_NEWNS = 0x20000
 _MS_NOSUID, _MS_NODEV, _MS_NOATIME = 2, 4, 1024
 _MS_REC, _MS_PRIVATE = 0x4000, 0x40000
+_MNT_DETACH, _UMOUNT_NOFOLLOW = 2, 8
 _LOOP_CTL_GET_FREE, _LOOP_CONFIGURE = 0x4C82, 0x4C0A
 _LO_FLAGS_OFFSET, _LO_FLAGS_AUTOCLEAR, _LOOP_INFO_BYTES = 52, 4, 232
 _TRIES = 16
+
+NOT_KEPT = ("disk", "files", "cancelled")
+"""Ends after which nothing of what a run left in a file system of its own is carried onward."""
 
 _making = threading.Lock()
 
@@ -84,26 +92,35 @@ def remove_unfinished(folder: Path) -> list[str]:
 
 
 class Disk:
-    """The file system of one run, mounted over `out` for this process and its children only."""
+    """The file system of one run, mounted over `out`: for this process and its children only, or for all."""
 
-    def __init__(self, made_from: str, out: str, uid: int) -> None:
-        """Mount it; OSError where the host cannot, and then nothing is left of the attempt but an own namespace."""
+    def __init__(self, made_from: str, out: str, uid: int, *, for_all: bool = False) -> None:
+        """Mount it; OSError where the host cannot, and then nothing is left of the attempt but an own namespace.
+
+        `for_all` mounts it where everybody sees it, and then `close` is what takes it down.
+        """
         self.beneath = os.open(out, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         """The real folder, which the mount hides."""
+        self._out = out
+        mounted = False
         try:
             image = _copied(made_from)
             try:
-                _mount_privately(image, out)
+                if not for_all:
+                    _enter_own_namespace()
+                _mount(image, out)
+                mounted = True
             finally:
                 os.close(image)
+            with contextlib.suppress(FileNotFoundError):
+                Path(out, "lost+found").rmdir()
+            os.chown(out, uid, uid)
+            Path(out).chmod(0o700)
         except OSError:
             os.close(self.beneath)
+            if mounted:
+                unmount(out)
             raise
-        with contextlib.suppress(FileNotFoundError):
-            Path(out, "lost+found").rmdir()
-        os.chown(out, uid, uid)
-        Path(out).chmod(0o700)
-        self._out = out
         state = os.statvfs(out)
         self._bytes_before = (state.f_blocks - state.f_bfree) * state.f_frsize
         self._files_before = state.f_files - state.f_ffree
@@ -118,6 +135,28 @@ class Disk:
         """Free bytes of the host's file system, on which the image grows."""
         state = os.fstatvfs(self.beneath)
         return state.f_bavail * state.f_frsize
+
+    def carry_onward(self, files: int, max_bytes: int) -> trees.Collected:
+        """Take what the run left into the real folder, within these bounds; the run must be over.
+
+        OSError where the host cannot, and where something was written beneath the mount: then it did not hold.
+        """
+        with os.scandir(self.beneath) as entries:
+            if any(entries):
+                raise OSError(errno.ESTALE, "the run did not write to its own file system")
+        return trees.collect(Path(self._out), files, max_bytes, self.beneath)
+
+    def close(self) -> None:
+        """Take down what was mounted for all; OSError where that cannot be done."""
+        os.close(self.beneath)
+        unmount(self._out)
+
+
+def unmount(out: str) -> None:
+    """Take the file system off this folder, at once for whoever looks there, even while somebody still uses it."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.umount2(os.fsencode(out), _UMOUNT_NOFOLLOW) != 0:
+        _checked(libc.umount2(os.fsencode(out), _UMOUNT_NOFOLLOW | _MNT_DETACH))
 
 
 def _copied(made_from: str) -> int:
@@ -158,10 +197,14 @@ def _next_data(descriptor: int, position: int) -> int | None:
         return None
 
 
-def _mount_privately(image: int, out: str) -> None:
+def _enter_own_namespace() -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     _checked(libc.unshare(_CLONE_NEWNS))
     _checked(libc.mount(b"none", b"/", None, _MS_REC | _MS_PRIVATE, None))
+
+
+def _mount(image: int, out: str) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
     device, descriptor = _attached(image)
     try:
         flags = _MS_NOSUID | _MS_NODEV | _MS_NOATIME

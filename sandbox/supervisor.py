@@ -16,10 +16,9 @@ import marshal
 import os
 import resource
 import time
-from pathlib import Path
 
 from sandbox import cgroups, processes, trees
-from sandbox.hard_disk import Disk
+from sandbox.hard_disk import NOT_KEPT, Disk
 from sandbox.watching import Job, Watch, end_everything, judge_the_end, watch_to_the_end
 
 _PIPE_BYTES = 1 << 20
@@ -98,11 +97,10 @@ def _carried_onward(watch: Watch) -> trees.Collected | None:
     """What the run left in a file system of its own, taken into the real folder; what passed a limit is not."""
     if watch.disk is None:
         return None
-    if watch.reason in {"disk", "files", "cancelled"}:
+    if watch.reason in NOT_KEPT:
         return trees.Collected()
-    job = watch.job
     try:
-        return trees.collect(Path(job.out), job.files, job.disk_bytes, watch.disk.beneath)
+        return watch.disk.carry_onward(watch.job.files, watch.job.disk_bytes)
     except OSError as error:
         watch.exit_status = None
         watch.reason, watch.detail = "infra", f"the output could not be kept: {error.strerror}"

@@ -21,10 +21,19 @@ import docker_engines
 import pytest
 from sandbox_backends import LIMITS, make, on_empty_image
 from sandbox_programs import tagged_processes
+from test_sandbox_kills import left_over
 from test_sandbox_lifecycle import STUBBORN, eventually
 
 from registry.errors import BadInput
-from sandbox import docker_arguments, docker_client, docker_groups, docker_guard, docker_leftovers, docker_seccomp
+from sandbox import (
+    docker_arguments,
+    docker_client,
+    docker_disk,
+    docker_groups,
+    docker_guard,
+    docker_leftovers,
+    docker_seccomp,
+)
 from sandbox.backends import choose
 from sandbox.bubblewrap import Bubblewrap
 from sandbox.contract import Mount, Outcome, RunSpec, SandboxUnavailable
@@ -300,6 +309,7 @@ class Running:
     """An orchestrator process with one stubborn container."""
 
     def __init__(self, folder: Path, wall_s: float) -> None:
+        self.folder = folder
         self.state = folder / "state"
         (folder / "out").mkdir(parents=True)
         self.tag = f"tag-{uuid.uuid4().hex}"
@@ -346,6 +356,7 @@ def test_killing_the_orchestrator_leaves_no_container(start: Callable[[float], R
     assert eventually(lambda: not running.inside(), 2)
     assert eventually(lambda: not containers(running.state), 2)
     assert eventually(lambda: group not in groups(), 2)
+    assert eventually(lambda: not left_over(running.folder), 2), left_over(running.folder)
     running.process.wait()
     assert eventually(lambda: not Path(f"/proc/{running.guard}").exists(), 8)
 
@@ -355,7 +366,11 @@ def test_killing_orchestrator_and_guard_leaves_a_container_that_reap_removes(sta
     os.kill(running.guard, signal.SIGKILL)
     running.process.kill()
     running.process.wait()
+    has_mount = os.geteuid() == 0 and docker_disk.engine_sees_mounts()
+    assert bool(left_over(running.folder)) == has_mount
     removed = Docker(running.state).reap()
+    assert (f"mount {running.folder / 'out'}" in removed) == has_mount, removed
+    assert eventually(lambda: not left_over(running.folder), 2), left_over(running.folder)
     assert any(line.startswith("container ") and line.endswith("(running)") for line in removed), removed
     assert any(line.startswith("folder ") for line in removed), removed
     assert running.inside() == []
@@ -371,11 +386,14 @@ def test_with_nobody_left_to_end_it_a_container_ends_soon_after_its_limit(start:
     running.process.wait()
     assert eventually(lambda: [one["State"] for one in containers(running.state)] == ["exited"], 5)
     assert any(line.endswith("(exited)") for line in Docker(running.state).reap())
+    assert eventually(lambda: not left_over(running.folder), 2), left_over(running.folder)
 
 
 def test_reap_leaves_a_living_run_alone(start: Callable[[float], Running]) -> None:
     running = start(60)
+    before = left_over(running.folder)
     assert Docker(running.state).reap() == ()
+    assert left_over(running.folder) == before
     assert len(running.inside()) >= 7
     assert running.process.poll() is None
 

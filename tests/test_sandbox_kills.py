@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -37,7 +38,9 @@ backend.run(spec, threading.Event())
 
 def left_over(folder: Path) -> list[str]:
     """What a host would still have of runs below `folder`: mounts, loop devices, control groups."""
-    found = [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if str(folder) in line]
+    # A space in a path is written there as \040.
+    mounts = re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), Path("/proc/self/mountinfo").read_text())
+    found = [line for line in mounts.splitlines() if str(folder) in line]
     for backing in Path("/sys/block").glob("loop*/loop/backing_file"):
         found += [text for text in [backing.read_text().strip()] if str(folder) in text]
     return found
