@@ -6,7 +6,7 @@ Implements `sandbox.contract.Sandbox`; made by `sandbox.backends.choose`.
 from __future__ import annotations
 
 from sandbox.contract import Isolation
-from sandbox.diagnosis import Host, examine
+from sandbox.hosts import Host, examine
 from sandbox.supervised import Supervised
 
 

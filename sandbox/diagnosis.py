@@ -1,17 +1,12 @@
-"""What bubblewrap can do on this host, found out by trying: `examine` quickly before runs, `diagnose` for doctor.
+"""What a backend contains on this host, found out by trying: real runs that do their worst, and what they came to.
 
-Every finding comes with its reason, every refusal with the one command that mends it. Called by
-`sandbox.bubblewrap` and `sandbox.supervised`.
+Every finding comes with its reason. Called by the backends, for doctor and before a backend is chosen.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import platform
-import shutil
 import socket
-import subprocess
 import sys
 import tempfile
 import threading
@@ -21,105 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from registry.errors import BadInput
-from sandbox import bwrap_arguments, cgroups, gpus, seccomp
+from sandbox import gpus
 from sandbox.contract import Capabilities, Capability, Limits, Outcome, RunSpec, Sandbox
+from sandbox.hosts import Host
 
-_OPTIONS = ("--size", "--disable-userns", "--perms", "--json-status-fd")
-_SYSTEM = ("--proc", "/proc", "--dev", "/dev")
 _PROBE_S = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class Host:
-    """What the host offers; `reasons` is empty where sandboxes can be had."""
-
-    program: bwrap_arguments.Program
-    as_root: bool
-    groups: cgroups.Parents | None
-    reasons: tuple[str, ...] = ()
-
-    def other_tasks(self) -> int:
-        """Tasks of this user that the process limit would count too: before Linux 5.14 it knew no namespaces."""
-        if linux_release() >= (5, 14):
-            return 0
-        mine = (path for path in Path("/proc").glob("[0-9]*/task") if path.stat().st_uid == os.getuid())
-        return sum(len(list(path.iterdir())) for path in mine)
-
-
-def linux_release() -> tuple[int, ...]:
-    """Major and minor number of the running kernel."""
-    return tuple(int(part) for part in platform.release().split("-")[0].split(".")[:2] if part.isdigit())
-
-
-def examine() -> Host:
-    """Find bwrap, its options, the control groups, and whether the smallest sandbox starts."""
-    as_root = os.geteuid() == 0
-    path = shutil.which("bwrap")
-    if path is None:
-        fix = "apt-get install bubblewrap" if as_root else "sudo apt-get install bubblewrap"
-        return Host(bwrap_arguments.Program("", "", frozenset()), as_root, None, (f"bwrap is not installed: {fix}",))
-    text = _output([path, "--help"])
-    version = _output([path, "--version"]).strip()
-    program = bwrap_arguments.Program(path, version, frozenset(option for option in _OPTIONS if option in text))
-    reasons: list[str] = []
-    if not {"--perms", "--json-status-fd"} <= program.options:
-        reasons.append(f"{version} is too old, 0.5 or newer is needed: apt-get install --only-upgrade bubblewrap")
-    reasons += missing_parts(as_root)
-    if not reasons:
-        reasons += refusal("bwrap", [path, *smallest(as_root), "--ro-bind", "/", "/", *_SYSTEM, "/bin/true"], as_root)
-    return Host(program, as_root, cgroups.find() if not reasons else None, tuple(reasons))
-
-
-def smallest(as_root: bool) -> list[str]:
-    """The namespaces without which there is no sandbox."""
-    return [*([] if as_root else ["--unshare-user"]), "--unshare-pid", "--unshare-net", "--unshare-ipc"]
-
-
-def missing_parts(as_root: bool) -> list[str]:
-    """What every sandbox of ours needs of the host, beside the program that makes it, and what is not there."""
-    reasons: list[str] = []
-    if platform.machine() not in seccomp.AUDIT_ARCHITECTURES:
-        reasons.append(f"no system call filter is known for {platform.machine()}: use a host with x86_64 or aarch64")
-    tools = (bwrap_arguments.SETPRIV if as_root else bwrap_arguments.PRLIMIT, bwrap_arguments.ENV)
-    missing = [tool for tool in tools if not Path(tool).exists()]
-    return reasons + [f"{tool} is missing: apt-get install util-linux coreutils" for tool in missing]
-
-
-def refusal(name: str, command: list[str], as_root: bool) -> list[str]:
-    """Why the smallest sandbox does not start, with what mends it; empty where it does."""
-    try:
-        result = subprocess.run(command, capture_output=True, timeout=_PROBE_S, check=False)
-    except subprocess.TimeoutExpired:
-        return [f"{name} did not come back within {_PROBE_S:g} s: {_mending(as_root)}"]
-    if result.returncode == 0:
-        return []
-    said = result.stderr.decode(errors="replace").strip().splitlines()
-    return [f"{name} does not start ({said[-1][:200] if said else result.returncode}): {_mending(as_root)}"]
-
-
-def _mending(as_root: bool) -> str:
-    """The command that most likely lets namespaces be made here."""
-    if as_root:
-        return "give this container the right to make namespaces, e.g. docker run --privileged, or run on the host"
-    switches = {
-        "kernel/unprivileged_userns_clone": ("0", "sudo sysctl kernel.unprivileged_userns_clone=1"),
-        "kernel/apparmor_restrict_unprivileged_userns": (
-            "1",
-            "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0",
-        ),
-        "user/max_user_namespaces": ("0", "sudo sysctl user.max_user_namespaces=10000"),
-    }
-    for name, (bad, fix) in switches.items():
-        path = Path("/proc/sys", name)
-        if path.is_file() and path.read_text(encoding="ascii").strip() == bad:
-            return fix
-    return "run as root, or let this user make user namespaces: sudo sysctl user.max_user_namespaces=10000"
-
-
-def _output(command: list[str]) -> str:
-    result = subprocess.run(command, capture_output=True, timeout=_PROBE_S, check=False, text=True)
-    return result.stdout + result.stderr
-
 
 # Runs inside. It tries what a candidate must not be able to do, and prints what it could.
 _PROBE = r"""
@@ -156,6 +57,12 @@ except OSError:
     pass
 print(written, flush=True)
 """
+_OPENS_GPU = r"""
+import os, sys
+for name in ("nvidiactl", "nvidia" + sys.argv[1]):
+    os.close(os.open("/dev/" + name, os.O_RDWR))
+"""
+_GPU_WAIT_S = 3.0
 _DISK_BYTES = 8 << 20
 _HOG = "b = bytearray(192 << 20)\nimport time\ntime.sleep(2)"
 
@@ -168,7 +75,7 @@ def diagnose(sandbox: Sandbox, host: Host, state: Path) -> Capabilities:
         tried = Prober(sandbox, state, Path(sys.executable)).try_everything()
     except BadInput as error:
         return unusable(sandbox, str(error))
-    return findings(sandbox, tried, _memory(host), _gpu())
+    return findings(sandbox, tried, _memory(host), tried_gpu(sandbox, state, Path(sys.executable)))
 
 
 def unusable(sandbox: Sandbox, *reasons: str) -> Capabilities:
@@ -206,12 +113,31 @@ class Prober:
                 probe = self._try(folder, _PROBE, str(listener.getsockname()[1]), str(secret))
                 return Tried(probe, hog.result(), writer.result())
 
-    def _try(self, folder: str, program: str, *arguments: str) -> Outcome:
+    def try_gpu(self, minor: int) -> Outcome:
+        """A run that opens one GPU's devices; cancelled where other runs have that GPU."""
+        self._state.mkdir(parents=True, exist_ok=True)
+        patience = threading.Timer(_GPU_WAIT_S, (cancel := threading.Event()).set)
+        patience.start()
+        try:
+            with tempfile.TemporaryDirectory(prefix="doctor-", dir=self._state) as folder:
+                return self._try(folder, _OPENS_GPU, str(minor), gpus=(minor,), cancel=cancel)
+        finally:
+            patience.cancel()
+
+    def _try(
+        self,
+        folder: str,
+        program: str,
+        *arguments: str,
+        gpus: tuple[int, ...] = (),
+        cancel: threading.Event | None = None,
+    ) -> Outcome:
         out = Path(tempfile.mkdtemp(prefix="out-", dir=folder))
         limits = Limits(wall_s=_PROBE_S, memory_bytes=128 << 20, disk_bytes=_DISK_BYTES)
         first = "python3" if self._python is None else str(self._python)
-        spec = RunSpec("doctor", (first, "-I", "-S", "-c", program, *arguments), out, limits, python=self._python)
-        return self._sandbox.run(spec, threading.Event())
+        words = (first, "-I", "-S", "-c", program, *arguments)
+        spec = RunSpec("doctor", words, out, limits, python=self._python, gpus=gpus)
+        return self._sandbox.run(spec, cancel or threading.Event())
 
 
 def findings(
@@ -269,8 +195,16 @@ def _memory(host: Host) -> Capability:
     return Capability("memory", "watchdog", "no control group may be made here; the tree is summed every 50 ms")
 
 
-def _gpu() -> Capability:
+def tried_gpu(sandbox: Sandbox, state: Path, python: Path | None) -> Capability:
+    """Whether a run that is given the first GPU can open its devices."""
     found = gpus.present()
     if not found:
         return Capability("GPU", "no", "no /dev/nvidia* on this host")
-    return Capability("GPU", "yes", f"NVIDIA devices {', '.join(map(str, found))}")
+    outcome = Prober(sandbox, state, python).try_gpu(found[0])
+    named = f"NVIDIA devices {', '.join(map(str, found))}"
+    if outcome.reason == "cancelled":
+        return Capability("GPU", "yes", f"{named}; not tried, for other runs have GPU {found[0]} now")
+    if outcome.reason == "exit" and outcome.status == 0:
+        return Capability("GPU", "yes", f"{named}; a probe inside opened those of GPU {found[0]}")
+    last = outcome.tail.strip().splitlines()[-1:] or [outcome.detail or outcome.reason]
+    return Capability("GPU", "no", f"{named}, but a probe inside could not open them: {last[0]}")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from sandbox import docker_client, docker_tools, gpus
 from sandbox.contract import Capabilities, Capability, SandboxUnavailable
-from sandbox.diagnosis import Prober, findings, unusable
+from sandbox.diagnosis import Prober, findings, tried_gpu, unusable
 
 if TYPE_CHECKING:
     from sandbox.docker_engine import Docker
@@ -36,7 +36,8 @@ def diagnose(sandbox: Docker, state: Path, image: str | None) -> Capabilities:
     except (SandboxUnavailable, OSError) as error:
         return unusable(sandbox, str(error))
     variables = [*known, *([] if engine.near else ["HOSTNAME"])]
-    return findings(sandbox, tried, _memory(engine), _gpu(engine), variables)
+    gpu = tried_gpu(trial, state, python) if engine.nvidia else _without_toolkit()
+    return findings(sandbox, tried, _memory(engine), gpu, variables)
 
 
 def _memory(engine: docker_client.Engine) -> Capability:
@@ -48,11 +49,9 @@ def _memory(engine: docker_client.Engine) -> Capability:
     return Capability("memory", "cgroup", how)
 
 
-def _gpu(engine: docker_client.Engine) -> Capability:
+def _without_toolkit() -> Capability:
     found = gpus.present()
     if not found:
         return Capability("GPU", "no", "no /dev/nvidia* on this host")
     named = ", ".join(map(str, found))
-    if not engine.nvidia:
-        return Capability("GPU", "no", f"devices {named}, but the engine lacks NVIDIA's container toolkit")
-    return Capability("GPU", "yes", f"NVIDIA devices {named}, handed in by the engine's NVIDIA runtime")
+    return Capability("GPU", "no", f"devices {named}, but the engine lacks NVIDIA's container toolkit")

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from sandbox import bwrap_arguments, cgroups, landlock, launcher
 from sandbox.contract import Capabilities, Capability, Isolation
-from sandbox.diagnosis import Host, linux_release, missing_parts, refusal, smallest
+from sandbox.hosts import Host, linux_release, missing_parts, refusal, smallest
 from sandbox.supervised import Supervised
 from sandbox.supervisors import INTERPRETER, PACKAGE_PARENT
 

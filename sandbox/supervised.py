@@ -32,7 +32,8 @@ from sandbox import (
     trees,
 )
 from sandbox.contract import Capabilities, Isolation, Outcome, OutputFile, Reason, RunSpec, SandboxUnavailable
-from sandbox.diagnosis import Host, diagnose
+from sandbox.diagnosis import diagnose
+from sandbox.hosts import Host
 from sandbox.outputs import plain_text
 
 _TAIL_CHARS = 4000
