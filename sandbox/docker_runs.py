@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sandbox import docker_groups, docker_output, processes, trees, watching
+from sandbox import docker_groups, docker_output, ending, processes, trees, watching
 from sandbox.contract import Reason, SandboxUnavailable
 from sandbox.docker_client import explain
 from sandbox.docker_leftovers import remove_one
@@ -246,7 +246,7 @@ class _Run:
             watch.end("timeout", f"wall time {watch.job.wall_s:g} s")
         if state.get("OOMKilled"):
             watch.end("oom", watching.OOM.format(watch.job.memory_bytes))
-        watching.judge_the_end(watch)
+        ending.judge_the_end(watch)
         reason: Reason = watch.reason  # type: ignore[assignment]  # every word comes from Reason
         if reason == "infra" and state.get("Error"):
             watch.detail = f"{watch.detail}: {state['Error']}"

@@ -18,8 +18,9 @@ import resource
 import time
 
 from sandbox import cgroups, processes, trees
+from sandbox.ending import end_everything, judge_the_end
 from sandbox.hard_disk import NOT_KEPT, Disk
-from sandbox.watching import Job, Watch, end_everything, judge_the_end, watch_to_the_end
+from sandbox.watching import Job, Watch, watch_to_the_end
 
 _PIPE_BYTES = 1 << 20
 _PR_SET_CHILD_SUBREAPER = 36

@@ -8,7 +8,6 @@ the one that stands.
 # ruff: noqa: PTH116
 from __future__ import annotations
 
-import errno
 import os
 import select
 import time
@@ -31,10 +30,7 @@ FLOOD = 512
 """A program that prints more than this many times what is kept is ended (reason `output`)."""
 RESERVE_BYTES = 256 << 20
 """Free space of the output's file system below which a run that grew is ended, however it hides the growth."""
-GONE_PATIENCE_S = 5.0
 _CHUNK = 1 << 20
-_SIGKILL = 9
-KILLED_BY_CPU_LIMIT = (128 + 24, 128 + 9)
 
 
 class Job:
@@ -171,55 +167,6 @@ def watch_to_the_end(watch: Watch, on_init: Callable[[int], None]) -> None:
             tick = time.monotonic() + watch.pause_s
 
 
-def end_everything(watch: Watch) -> bool:
-    """End whatever is left of the run and take its last words; whether all of it is gone.
-
-    The kernel lets the first process of a pid namespace go only after every other one, so its end is the end of
-    daemons, sessions and all.
-    """
-    watch.read_status()
-    deadline = time.monotonic() + GONE_PATIENCE_S
-    if not watch.init:
-        _kill(watch.bwrap)
-    elif not _ended(watch.init_fd, 0.0):
-        _kill(watch.init)
-    gone = watch.init_fd < 0 or _drain_until_ended(watch, watch.init_fd, deadline)
-    watch.bwrap_gone = _ended(watch.bwrap_fd, 1.0)
-    if not watch.bwrap_gone:
-        _kill(watch.bwrap)
-        watch.bwrap_gone = _ended(watch.bwrap_fd, 1.0)
-    while watch.groups is not None and (members := watch.groups.members()):
-        for pid in members:
-            _kill(pid)
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.005)
-    watch.read_status()
-    while watch.read_output():
-        pass
-    return gone and watch.bwrap_gone
-
-
-def judge_the_end(watch: Watch) -> None:
-    """Limits that show only afterwards, and what a run that ended by itself is called."""
-    job = watch.job
-    if watch.groups is not None and watch.groups.oom_kills():
-        watch.end("oom", OOM.format(job.memory_bytes))
-    if job.cpu_s > 0 and watch.exit_status in KILLED_BY_CPU_LIMIT and watch.cpu_s > job.cpu_s - 1:
-        watch.end("timeout", f"CPU time {job.cpu_s:g} s")
-    judge_disk(watch, 0, 0)
-    judge_output(watch)
-    if watch.exit_status not in (0, None) and watch.disk is not None and _FULL in watch.log.tail:
-        # Only the program itself knows that a write failed. Whoever prints this falsely fails all the same.
-        watch.end("disk", f"a write beyond {job.disk_bytes} bytes was refused")
-    if watch.exit_status is None:
-        watch.end("infra", "the command was not started")
-    watch.end("exit", "")
-    if watch.reason != "exit":
-        watch.exit_status = None
-
-
-_FULL = os.strerror(errno.ENOSPC).encode()
 OOM = "the kernel ended a process at the limit of {} bytes"
 
 
@@ -276,27 +223,6 @@ def judge_disk(watch: Watch, unlinked: int, files_in_tmpfs: int) -> None:
 def judge_output(watch: Watch) -> None:
     if watch.log.total > FLOOD * watch.job.output_bytes:
         watch.end("output", f"{watch.log.total} bytes printed where {watch.job.output_bytes} are kept")
-
-
-def _drain_until_ended(watch: Watch, pidfd: int, deadline: float) -> bool:
-    while not _ended(pidfd, 0.02):
-        watch.read_output()
-        if time.monotonic() > deadline:
-            return False
-    return True
-
-
-def _ended(pidfd: int, patience_s: float) -> bool:
-    poll = select.poll()
-    poll.register(pidfd, select.POLLIN)
-    return bool(poll.poll(patience_s * 1000))
-
-
-def _kill(pid: int) -> None:
-    try:
-        os.kill(pid, _SIGKILL)
-    except ProcessLookupError:
-        return
 
 
 def _pidfd(pid: int) -> int:
