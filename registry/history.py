@@ -8,93 +8,19 @@ number of hypotheses and never the number of runs: a closed test's run records s
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
-from registry.facts import BoardState, Data, Night, OpenCycle, Production, Test, Verdict
+from registry.facts import Production, Test, Verdict
+from registry.folded_facts import EventLike
 from registry.hypotheses import OPEN_STATUSES, Hypothesis, Status
-from registry.papers import Reading
 from registry.runs import RunRecord
+from registry.surroundings_fold import SurroundingsFold
 
 
-class EventLike(Protocol):
-    """The part of `registry.audit.Event` that a fold reads."""
-
-    @property
-    def seq(self) -> int: ...
-    @property
-    def time(self) -> str: ...
-    @property
-    def kind(self) -> str: ...
-    @property
-    def subject(self) -> str: ...
-    @property
-    def reason(self) -> str: ...
-    @property
-    def data(self) -> Data: ...
-
-
-class History:
+class History(SurroundingsFold):
     """Facts by fold. `apply` takes every event once, in order; everything else is read."""
 
     def __init__(self) -> None:
-        self.seq = 0
-        self.hypotheses: dict[str, Hypothesis] = {}
-        self.requeued: dict[str, int] = {}
-        """Hypothesis → how often it went back to the queue for a test on another production."""
-        self.why: dict[str, str] = {}
-        """Hypothesis → why it has the status it has."""
-        self.decided_at: dict[str, str] = {}
-        self.gap_notes: dict[str, int] = {}
-        """Hypothesis → the event that has the gap analysis of its rejection."""
-        self.tests: dict[str, Test] = {}
-        self.verdicts: list[Verdict] = []
-        self.productions: list[Production] = []
-        self.boards: dict[str, BoardState] = {}
-        self.readings: dict[str, Reading] = {}
-        self.listed_papers: dict[str, Data] = {}
-        """Papers found and not read yet: key → source and record."""
-        self.papers_asked = 0
-        self.papers_slot = ""
-        self.papers_due = False
-        """A trigger asked for research before its schedule."""
-        self.report_slot = ""
-        self.proposals: dict[str, Data] = {}
-        self.exhausted = ""
-        """Why nothing is left to propose, for the facts of `exhausted_basis`; empty when there is."""
-        self.season_events: list[tuple[str, Data]] = []
-        """What happened in the open season, for `agent.seasons` to fold by the season's own rules."""
-        self.seasons = 0
-        self.season_gain = 0.0
-        """The largest mean gain of the open season's decided candidates, without those that were held."""
-        self.held: dict[str, int] = {}
-        """Hypothesis → the verdict that holds it for a person (reason `implausible`), while it does."""
-        self.released: set[str] = set()
-        """Commits of candidates that were held and that a person has let go on."""
-        self.defence_slot = ""
-        self.defences = 0
-        self.test_looks = 0
-        self.scores: dict[str, float] = {}
-        """Board → the score of today's production there; a board is missing where that is not known."""
-        self.scored: dict[str, tuple[str, float]] = {}
-        """Board → the commit that had the last score, and the score, which may be an earlier production's."""
-        self.evaluator_checks: dict[str, Data] = {}
-        """Identity of an evaluator with its data → the latest check of it (event `evaluator_checked`)."""
-        self.accepted_evaluators: dict[str, str] = {}
-        """Identity → why a person accepts an evaluator that can be fooled."""
-        self.noise: Data | None = None
-        """The latest measurement of production's noise (event `noise_measured`)."""
-        self.tried_trees: dict[str, str] = {}
-        """Tree of a committed patch → the hypothesis that had it, so that no content is paid for twice."""
-        self.night: Night | None = None
-        self.nights = 0
-        self.cycle: OpenCycle | None = None
-        self.cycles = 0
-        self.unfinished_runs: dict[str, Data] = {}
-        self.failed_production_runs = 0
-        self.baseline: dict[str, dict[int, RunRecord]] = {}
-        """Production commit → seed → its baseline runs on dev; never a look at the test split, never a re-run."""
-        self.first_baseline: dict[str, dict[int, RunRecord]] = {}
-        """The same as first measured: what a re-run is held against when environment or data have changed since."""
+        super().__init__()
         self._handlers: dict[str, Callable[[EventLike], None]] = {
             name.removeprefix("_on_"): getattr(self, name) for name in dir(self) if name.startswith("_on_")
         }
@@ -319,15 +245,6 @@ class History:
     def _on_test_look(self, _event: EventLike) -> None:
         self.test_looks += 1
 
-    def _on_evaluator_checked(self, event: EventLike) -> None:
-        self.evaluator_checks[event.data["identity"]] = event.data
-
-    def _on_evaluator_accepted(self, event: EventLike) -> None:
-        self.accepted_evaluators[event.data["identity"]] = event.reason
-
-    def _on_noise_measured(self, event: EventLike) -> None:
-        self.noise = event.data
-
     def _on_defended(self, event: EventLike) -> None:
         self.defence_slot = event.data["slot"]
         self.defences = event.data["number"]
@@ -341,67 +258,3 @@ class History:
         self._status(event, "promoted")
 
     # -- watching and reading -------------------------------------------------------------------------------
-
-    def _on_board_read(self, event: EventLike) -> None:
-        board = self.boards.setdefault(event.subject, BoardState())
-        board.tried_slot, board.tried_cycle = event.data["slot"], event.data.get("cycle", 0)
-        if event.data["status"] != "read":
-            return
-        board.slot = event.data["slot"]
-        if event.data["delta"] is None:
-            board.at_top_cycles = 0  # a first reading, or another track: a victory is not held across
-        board.snapshot, board.track = event.data["snapshot"], event.data["track"]
-        board.delta = event.data["delta"]
-
-    def _on_standing(self, event: EventLike) -> None:
-        board = self.boards.setdefault(event.subject, BoardState())
-        board.stood = True
-        board.rank, board.gap, board.gap_points = event.data["rank"], event.data["gap"], event.data["gap_points"]
-        board.trigger, board.at_top_cycles = event.data["trigger"], event.data["at_top_cycles"]
-        board.delta, board.strategy = None, event.data["strategy"]
-        board.watched = event.data.get("watched", [])
-        self.papers_due = self.papers_due or event.data["research"]
-        if self.night is not None and event.subject not in self.night.rank_before:
-            self.night.rank_before[event.subject] = event.data["rank"]
-
-    def _on_papers_listed(self, event: EventLike) -> None:
-        self.papers_slot = event.data["slot"]
-        self.papers_due = False
-        self.papers_asked += 1
-        self.listed_papers.update(event.data["papers"])
-
-    def _on_paper_read(self, event: EventLike) -> None:
-        self.readings[event.subject] = Reading.model_validate(event.data["reading"])
-        self.listed_papers.pop(event.subject, None)
-
-    def _on_paper_unreadable(self, event: EventLike) -> None:
-        self.listed_papers.pop(event.subject, None)
-
-    def _on_report_written(self, event: EventLike) -> None:
-        self.report_slot = event.data["slot"]
-
-    # -- nights and cycles ----------------------------------------------------------------------------------
-
-    def _on_night_started(self, event: EventLike) -> None:
-        self.nights += 1
-        self.night = Night(id=event.subject, started_at=event.time, goal=event.data, first_seq=event.seq)
-
-    def _on_night_resumed(self, event: EventLike) -> None:
-        if self.night is not None:
-            self.night.goal = {**self.night.goal, **event.data["goal"]}
-
-    def _on_night_ended(self, event: EventLike) -> None:
-        if self.night is not None:
-            self.night.ended = event.reason
-
-    def _on_cycle_started(self, event: EventLike) -> None:
-        self.cycles = event.data["cycle"]
-        self.cycle = OpenCycle(event.data["cycle"], event.data["thread"], event.data["fingerprint"])
-
-    def _on_cycle_finished(self, _event: EventLike) -> None:
-        self.cycle = None
-        if self.night is not None:
-            self.night.cycles += 1
-
-    def _on_cycle_abandoned(self, _event: EventLike) -> None:
-        self.cycle = None
