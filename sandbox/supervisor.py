@@ -102,6 +102,7 @@ def _carried_onward(watch: Watch) -> trees.Collected | None:
         return trees.Collected()
     job = watch.job
     try:
+        watch.disk.make_sure()
         return trees.collect(Path(job.out), job.files, job.disk_bytes, watch.disk.beneath)
     except OSError as error:
         watch.exit_status = None

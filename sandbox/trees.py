@@ -21,6 +21,7 @@ _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _HANDLE = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _CHUNK = 1 << 20
+_LINK = "a symbolic link"
 
 
 @dataclass(slots=True)
@@ -41,7 +42,8 @@ def collect(out: Path, max_files: int, max_bytes: int, onward: int | None = None
     """Every regular file with one link, with size and sha256, within the bounds.
 
     What was found is made ours and readable on the way: another run, under another user id, may be given it. With
-    `onward`, the descriptor of an empty folder of our own, what was found is written there too, and nothing else is.
+    `onward`, the descriptor of an empty folder of our own, what was found is written there too, and nothing else but
+    symbolic links, which are in no manifest but which a later phase of the same code may go by (`last -> epoch-3`).
     """
     found = Collected()
     handle = os.open(out, _HANDLE | os.O_DIRECTORY)
@@ -93,6 +95,8 @@ def _collect_folder(
             state = os.fstat(handle)
             if why := _why_not(state, name, depth):
                 found.ignore(inner, why)
+                if onward is not None and why == _LINK:
+                    os.symlink(os.readlink(name, dir_fd=folder), name, dir_fd=onward)
                 continue
             if stat.S_ISDIR(state.st_mode):
                 _make_ours(handle, 0o755)
@@ -153,7 +157,7 @@ def _why_not(state: os.stat_result, name: str, depth: int) -> str:
     if stat.S_ISDIR(state.st_mode):
         return "" if depth < MAX_DEPTH else "folders nested too deeply"
     if stat.S_ISLNK(state.st_mode):
-        return "a symbolic link"
+        return _LINK
     if not stat.S_ISREG(state.st_mode):
         return "no regular file"
     return "" if state.st_nlink == 1 else "a file with several links"

@@ -1,0 +1,114 @@
+"""A run's own file system takes nothing from its output and adds nothing, and says so where the host lets it down."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sandbox_backends import LIMITS, make
+
+from sandbox import hard_disk
+from sandbox.contract import Outcome, RunSpec, Sandbox
+
+PYTHON = Path(sys.executable)
+
+LEAVES_ALL_KINDS = r"""
+import os
+os.makedirs("empty/inner")
+os.makedirs("a b/\u6f22")
+open("a b/\u6f22/f i l e", "w").write("unicode")
+open("n" * 255, "w").write("long")
+open("-rf", "w").write("dash")
+open(".hidden", "w").close()
+open("run.sh", "w").write("#!/bin/sh")
+os.chmod("run.sh", 0o755)
+os.mkdir("closed")
+open("closed/file", "w").write("closed")
+os.chmod("closed/file", 0)
+os.chmod("closed", 0)
+with open("sparse", "wb") as file:
+    file.truncate(8 << 20)
+    file.seek(4 << 20)
+    file.write(b"middle")
+for number in range(300):
+    open(f"epoch-{number}", "w").write(str(number))
+os.symlink("epoch-299", "last")
+os.symlink("/nowhere", "dangling")
+os.symlink("closed", "folder")
+"""
+
+WRITES_MORE_THAN_THE_HOST_HAS = """
+for number in range(40):
+    with open(f"file{number}", "wb") as file:
+        file.write(bytes([number + 1]) * (300 << 10))
+"""
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
+    if os.geteuid() != 0 or not Path("/dev/loop-control").exists():
+        pytest.skip("a file system for each run takes root and loop devices")
+    return make("bwrap", tmp_path_factory.mktemp("the state"))
+
+
+@pytest.fixture
+def cramped(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 6 MiB."""
+    place = tmp_path / "cramped"
+    place.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m,mode=755", "none", place], check=True)
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "-l", place], check=True)
+
+
+def run(sandbox: Sandbox, out: Path, source: str) -> Outcome:
+    out.mkdir()
+    spec = RunSpec("r1", ("python", "-I", "-S", "-c", source), out, LIMITS, python=PYTHON)
+    return sandbox.run(spec, threading.Event())
+
+
+def tree(out: Path) -> dict[str, tuple[int, bytes]]:
+    """Everything in a folder: mode, and content or where a link leads."""
+    found = {}
+    for path in sorted(out.rglob("*")):
+        state = path.lstat()
+        content = str(path.readlink()).encode() if path.is_symlink() else b"" if path.is_dir() else path.read_bytes()
+        found[path.relative_to(out).as_posix()] = (state.st_mode, content)
+    return found
+
+
+def test_the_output_is_the_same_with_a_file_system_of_its_own_as_without(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+    real = hard_disk.template
+
+    def template(folder: Path, disk_bytes: int, files: int) -> str:
+        made.append(real(folder, disk_bytes, files))
+        return made[-1]
+
+    monkeypatch.setattr(hard_disk, "template", template)
+    hard = run(sandbox, tmp_path / "hard", LEAVES_ALL_KINDS)
+    monkeypatch.setattr(hard_disk, "template", lambda *_: "")
+    soft = run(sandbox, tmp_path / "soft", LEAVES_ALL_KINDS)
+    assert made[0], "no file system could be made"
+    assert (hard.reason, hard.status) == (soft.reason, soft.status) == ("exit", 0), (hard, soft)
+    assert tree(tmp_path / "hard") == tree(tmp_path / "soft")
+    assert hard.manifest == soft.manifest
+    assert set(hard.ignored) == set(soft.ignored)
+    assert (tmp_path / "hard" / "run.sh").stat().st_mode & 0o777 == 0o755
+
+
+def test_output_that_the_host_had_no_room_for_is_never_taken_for_a_result(tmp_path: Path, cramped: Path) -> None:
+    sandbox = make("bwrap", cramped / "state")
+    found = run(sandbox, tmp_path / "out", WRITES_MORE_THAN_THE_HOST_HAS)
+    assert found.reason == "infra", found
+    assert "could not be kept" in found.detail
+    assert not found.manifest
