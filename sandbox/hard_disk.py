@@ -40,7 +40,7 @@ _making = threading.Lock()
 
 def template(folder: Path, disk_bytes: int, files: int) -> str:
     """Path of an empty file system for these limits, made once and kept in `folder`; empty where none can be made."""
-    if os.geteuid() != 0 or not Path("/dev/loop-control").exists():
+    if obstacle():
         return ""
     place = folder / f"disk-{disk_bytes}-{files}.ext4"
     if place.exists():
@@ -49,10 +49,20 @@ def template(folder: Path, disk_bytes: int, files: int) -> str:
         return str(place) if place.exists() or _made(place, disk_bytes, files) else ""
 
 
+def obstacle() -> str:
+    """Why this host cannot even try, and what mends it; empty where it can."""
+    if os.geteuid() != 0:
+        return "a hard limit takes root"
+    if not Path("/dev/loop-control").exists():
+        return "a hard limit takes loop devices: modprobe loop"
+    return "" if _maker() else "a hard limit takes mkfs.ext4: apt-get install e2fsprogs"
+
+
+def _maker() -> str:
+    return shutil.which("mkfs.ext4", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") or ""
+
+
 def _made(place: Path, disk_bytes: int, files: int) -> bool:
-    program = shutil.which("mkfs.ext4", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
-    if program is None:
-        return False
     inodes = files + _SPARE_FILES
     size = int(disk_bytes * (1 + _SPARE_SHARE)) + _SPARE_BYTES + inodes * _INODE_BYTES
     size = -(-size // _BLOCK_BYTES) * _BLOCK_BYTES
@@ -62,7 +72,7 @@ def _made(place: Path, disk_bytes: int, files: int) -> bool:
         os.ftruncate(descriptor, size)
         words = ["-q", "-F", "-b", str(_BLOCK_BYTES), "-O", _FEATURES, "-m", "0", "-N", str(inodes)]
         words += ["-I", str(_INODE_BYTES), "-E", "nodiscard,lazy_itable_init=1"]
-        done = subprocess.run([program, *words, fresh], capture_output=True, timeout=_MAKES_WITHIN_S, check=False)
+        done = subprocess.run([_maker(), *words, fresh], capture_output=True, timeout=_MAKES_WITHIN_S, check=False)
         if done.returncode == 0:
             Path(fresh).rename(place)
             return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -16,9 +17,11 @@ from sandbox import hard_disk
 from sandbox.contract import Outcome, RunSpec, Sandbox
 
 PYTHON = Path(sys.executable)
+ROOT = Path(__file__).resolve().parent.parent
 
 LEAVES_ALL_KINDS = r"""
 import os
+import shutil
 os.makedirs("empty/inner")
 os.makedirs("a b/\u6f22")
 open("a b/\u6f22/f i l e", "w").write("unicode")
@@ -112,3 +115,16 @@ def test_output_that_the_host_had_no_room_for_is_never_taken_for_a_result(tmp_pa
     assert found.reason == "infra", found
     assert "could not be kept" in found.detail
     assert not found.manifest
+
+
+def test_doctor_says_what_a_hard_limit_takes_where_it_cannot_be_had(sandbox: Sandbox, tmp_path: Path) -> None:
+    maker = shutil.which("mkfs.ext4", path="/usr/sbin:/sbin")
+    assert maker, "a disk was made before"
+    program = "import sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path; "
+    program += "from sandbox.bubblewrap import Bubblewrap; print(Bubblewrap(Path(sys.argv[2])).doctor())"
+    words = ["unshare", "-m", "sh", "-c", 'mount --bind /dev/null "$0" && exec "$@"', maker]
+    words += [sys.executable, "-c", program, str(ROOT), str(tmp_path / "state")]
+    said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    assert "level='soft'" in said
+    assert "apt-get install e2fsprogs" in said
+    assert "e2fsprogs" not in str(sandbox.doctor())
