@@ -15,6 +15,7 @@ import fcntl
 import marshal
 import os
 import resource
+import select
 import time
 from pathlib import Path
 
@@ -103,11 +104,27 @@ def _carried_onward(watch: Watch) -> trees.Collected | None:
     job = watch.job
     try:
         watch.disk.make_sure()
-        return trees.collect(Path(job.out), job.files, job.disk_bytes, watch.disk.beneath)
+        found = trees.collect(Path(job.out), job.files, job.disk_bytes, watch.disk.beneath, _told_to_stop)
+    except InterruptedError:
+        watch.exit_status = None
+        watch.reason, watch.detail = "cancelled", "while its output was being kept"
+        return trees.Collected()
     except OSError as error:
         watch.exit_status = None
         watch.reason, watch.detail = "infra", f"the output could not be kept: {error.strerror}"
         return trees.Collected()
+    if not found.complete and watch.reason == "exit":
+        # Files with holes: small where they were written, and larger than the limit with their holes filled.
+        watch.exit_status = None
+        watch.reason, watch.detail = "disk", f"more than {job.disk_bytes} bytes with the holes of its files"
+    return found
+
+
+def _told_to_stop() -> bool:
+    """Whether the orchestrator has sent word or is gone."""
+    poll = select.poll()
+    poll.register(0, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _own_disk(job: Job) -> Disk | None:

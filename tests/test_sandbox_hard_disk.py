@@ -7,11 +7,13 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sandbox_backends import LIMITS, make
+from sandbox_backends import BACKENDS, LIMITS, make
 
 from sandbox import hard_disk
 from sandbox.contract import Outcome, RunSpec, Sandbox
@@ -109,12 +111,38 @@ def test_the_output_is_the_same_with_a_file_system_of_its_own_as_without(
     assert (tmp_path / "hard" / "run.sh").stat().st_mode & 0o777 == 0o755
 
 
-def test_output_that_the_host_had_no_room_for_is_never_taken_for_a_result(tmp_path: Path, cramped: Path) -> None:
-    sandbox = make("bwrap", cramped / "state")
-    found = run(sandbox, tmp_path / "out", WRITES_MORE_THAN_THE_HOST_HAS)
+def test_output_that_the_host_had_no_room_for_is_never_taken_for_a_result(
+    sandbox: Sandbox, tmp_path: Path, cramped: Path
+) -> None:
+    # Without doctor, whose own disks would take the room for a moment longer than its runs.
+    found = run(BACKENDS[sandbox.name][1](cramped / "state"), tmp_path / "out", WRITES_MORE_THAN_THE_HOST_HAS)
     assert found.reason == "infra", found
     assert "could not be kept" in found.detail
     assert not found.manifest
+
+
+def test_a_run_cancelled_while_its_output_is_carried_over_ends_at_once(sandbox: Sandbox, tmp_path: Path) -> None:
+    out, cancel = tmp_path / "out", threading.Event()
+    out.mkdir()
+    source = "with open('holes', 'wb') as file: file.truncate(1 << 30)"
+    limits = replace(LIMITS, disk_bytes=1100 << 20)
+    spec = RunSpec("r1", ("python", "-I", "-S", "-c", source), out, limits, python=PYTHON)
+    found: list[Outcome] = []
+    thread = threading.Thread(target=lambda: found.append(sandbox.run(spec, cancel)))
+    thread.start()
+    while thread.is_alive() and not (out / "holes").exists():
+        time.sleep(0.005)
+    cancel.set()
+    thread.join()
+    assert (found[0].reason, found[0].manifest) == ("cancelled", ()), found
+    assert (out / "holes").stat().st_size < 1 << 30
+
+
+def test_output_that_is_too_large_to_be_carried_over_is_beyond_the_disk_limit(sandbox: Sandbox, tmp_path: Path) -> None:
+    source = "for name in 'ab':\n    with open(name, 'wb') as file: file.truncate(40 << 20)"
+    found = run(sandbox, tmp_path / "out", source)
+    assert found.reason == "disk", found
+    assert "ignored b: beyond the limits" in found.detail
 
 
 def test_doctor_says_what_a_hard_limit_takes_where_it_cannot_be_had(sandbox: Sandbox, tmp_path: Path) -> None:
