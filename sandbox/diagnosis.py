@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from registry.errors import BadInput
-from sandbox import gpus
+from sandbox import gpus, hard_disk
 from sandbox.contract import Capabilities, Capability, Limits, Outcome, RunSpec, Sandbox
 from sandbox.hosts import Host
 
@@ -75,7 +75,8 @@ def diagnose(sandbox: Sandbox, host: Host, state: Path) -> Capabilities:
         tried = Prober(sandbox, state, Path(sys.executable)).try_everything()
     except BadInput as error:
         return unusable(sandbox, str(error))
-    return findings(sandbox, tried, _memory(host), tried_gpu(sandbox, state, Path(sys.executable)))
+    gpu = tried_gpu(sandbox, state, Path(sys.executable))
+    return findings(sandbox, tried, _memory(host), gpu, why_soft=hard_disk.obstacle())
 
 
 def unusable(sandbox: Sandbox, *reasons: str) -> Capabilities:
@@ -141,12 +142,17 @@ class Prober:
 
 
 def findings(
-    sandbox: Sandbox, tried: Tried, memory: Capability, gpu: Capability, variables: Iterable[str] = ()
+    sandbox: Sandbox,
+    tried: Tried,
+    memory: Capability,
+    gpu: Capability,
+    variables: Iterable[str] = (),
+    why_soft: str = "",
 ) -> Capabilities:
     """Findings in words. Anything that should be contained and was not makes the backend unusable.
 
     `memory` is what holds the limit, if the probe shows that anything does; `variables` are those that an image
-    brings along.
+    brings along; `why_soft` says what a hard disk limit would take.
     """
     probe, hog = tried.probe, tried.hog
     try:
@@ -170,14 +176,14 @@ def findings(
     ]
     if hog.reason not in ("oom", "memory"):
         memory = Capability("memory", "none", f"a probe took 192 MiB of 128 MiB and ended with {hog.reason}")
-    items += [memory, _disk(tried.writer), gpu]
+    items += [memory, _disk(tried.writer, why_soft), gpu]
     reasons = tuple(f"{item.name}: {item.why}" for item in items if item.level in ("no", "none") and item.name != "GPU")
     return Capabilities(
         sandbox.name, usable=not reasons, isolation=sandbox.isolation, items=tuple(items), reasons=reasons
     )
 
 
-def _disk(writer: Outcome) -> Capability:
+def _disk(writer: Outcome, why_soft: str) -> Capability:
     """Hard where the kernel refused the write that passed the limit, soft where only a look found it afterwards."""
     if writer.reason != "disk":
         why = f"a probe wrote 48 MiB where {_DISK_BYTES >> 20} are allowed and ended with {writer.reason}"
@@ -186,7 +192,8 @@ def _disk(writer: Outcome) -> Capability:
     if written.isdigit() and int(written) << 20 < 2 * _DISK_BYTES:
         why = f"a probe could write {written} MiB where {_DISK_BYTES >> 20} are allowed"
         return Capability("disk", "hard", f"{why}: a file system of its own for each run")
-    return Capability("disk", "soft", "a probe passed the limit: the folder is measured every 0.1 s, files are capped")
+    why = "a probe passed the limit: the folder is measured every 0.1 s, files are capped"
+    return Capability("disk", "soft", f"{why}; {why_soft}" if why_soft else why)
 
 
 def _memory(host: Host) -> Capability:

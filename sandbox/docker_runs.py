@@ -21,7 +21,7 @@ from sandbox.contract import Reason, SandboxUnavailable
 from sandbox.docker_client import explain
 from sandbox.docker_leftovers import remove_one
 from sandbox.docker_tools import INSIDE
-from sandbox.hard_disk import NOT_KEPT, Disk
+from sandbox.hard_disk import Disk
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -84,20 +84,19 @@ def supervise(
         left = _tidy(client, container or name, parent)
     report.left = tuple(left)
     if disk is not None:
-        _carry_onward(disk, job, report)
+        _carry_onward(disk, job, report, cancel)
     return report
 
 
-def _carry_onward(disk: Disk, job: watching.Job, report: Report) -> None:
+def _carry_onward(disk: Disk, job: watching.Job, report: Report, cancel: threading.Event) -> None:
     """Keep what the run left in its own file system; what passed a limit is not, nor what may still be running."""
     report.collected = trees.Collected()
-    if report.reason in NOT_KEPT or (report.reason == "infra" and report.left):
+    if report.reason == "infra" and report.left:
         return
-    try:
-        report.collected = disk.carry_onward(job.files, job.disk_bytes)
-    except OSError as error:
-        report.reason, report.status = "infra", None
-        report.detail = f"the output could not be kept: {error.strerror}"
+    found, reason, detail = disk.keep(report.reason, job.files, job.disk_bytes, cancel.is_set)
+    report.collected = found
+    if reason:
+        report.reason, report.detail, report.status = reason, detail, None  # type: ignore[assignment]
 
 
 def _tidy(client: APIClient, container: str, parent: str) -> list[str]:

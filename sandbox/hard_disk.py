@@ -20,6 +20,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from sandbox import trees
@@ -48,7 +49,7 @@ _making = threading.Lock()
 
 def template(folder: Path, disk_bytes: int, files: int) -> str:
     """Path of an empty file system for these limits, made once and kept in `folder`; empty where none can be made."""
-    if os.geteuid() != 0 or not Path("/dev/loop-control").exists():
+    if obstacle():
         return ""
     place = folder / f"disk-{disk_bytes}-{files}.ext4"
     if place.exists():
@@ -57,10 +58,20 @@ def template(folder: Path, disk_bytes: int, files: int) -> str:
         return str(place) if place.exists() or _made(place, disk_bytes, files) else ""
 
 
+def obstacle() -> str:
+    """Why this host cannot even try, and what mends it; empty where it can."""
+    if os.geteuid() != 0:
+        return "a hard limit takes root"
+    if not Path("/dev/loop-control").exists():
+        return "a hard limit takes loop devices: modprobe loop"
+    return "" if _maker() else "a hard limit takes mkfs.ext4: apt-get install e2fsprogs"
+
+
+def _maker() -> str:
+    return shutil.which("mkfs.ext4", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") or ""
+
+
 def _made(place: Path, disk_bytes: int, files: int) -> bool:
-    program = shutil.which("mkfs.ext4", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
-    if program is None:
-        return False
     inodes = files + _SPARE_FILES
     size = int(disk_bytes * (1 + _SPARE_SHARE)) + _SPARE_BYTES + inodes * _INODE_BYTES
     size = -(-size // _BLOCK_BYTES) * _BLOCK_BYTES
@@ -70,7 +81,7 @@ def _made(place: Path, disk_bytes: int, files: int) -> bool:
         os.ftruncate(descriptor, size)
         words = ["-q", "-F", "-b", str(_BLOCK_BYTES), "-O", _FEATURES, "-m", "0", "-N", str(inodes)]
         words += ["-I", str(_INODE_BYTES), "-E", "nodiscard,lazy_itable_init=1"]
-        done = subprocess.run([program, *words, fresh], capture_output=True, timeout=_MAKES_WITHIN_S, check=False)
+        done = subprocess.run([_maker(), *words, fresh], capture_output=True, timeout=_MAKES_WITHIN_S, check=False)
         if done.returncode == 0:
             Path(fresh).rename(place)
             return True
@@ -121,6 +132,7 @@ class Disk:
             if mounted:
                 unmount(out)
             raise
+        self._top = os.open(out, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         state = os.statvfs(out)
         self._bytes_before = (state.f_blocks - state.f_bfree) * state.f_frsize
         self._files_before = state.f_files - state.f_ffree
@@ -136,19 +148,44 @@ class Disk:
         state = os.fstatvfs(self.beneath)
         return state.f_bavail * state.f_frsize
 
-    def carry_onward(self, files: int, max_bytes: int) -> trees.Collected:
+    def keep(
+        self, reason: str, files: int, max_bytes: int, unwanted: Callable[[], bool]
+    ) -> tuple[trees.Collected, str, str]:
         """Take what the run left into the real folder, within these bounds; the run must be over.
 
-        OSError where the host cannot, and where something was written beneath the mount: then it did not hold.
+        `reason` is how it ended; what passed a limit is not kept. The other two are how the run is to be called from
+        now on, and why: `infra` where the host could not keep it, `cancelled` where `unwanted` said so, `disk` where
+        it was too much after all. Both are empty where nothing changes.
+        """
+        if reason in NOT_KEPT:
+            return trees.Collected(), "", ""
+        try:
+            self._make_sure()
+            found = trees.collect(Path(self._out), files, max_bytes, self.beneath, unwanted)
+        except InterruptedError:
+            return trees.Collected(), "cancelled", "while its output was being kept"
+        except OSError as error:
+            return trees.Collected(), "infra", f"the output could not be kept: {error.strerror}"
+        if not found.complete and reason == "exit":
+            # Files with holes: small where they were written, and larger than the limit with their holes filled.
+            return found, "disk", f"more than {max_bytes} bytes with the holes of its files"
+        return found, "", ""
+
+    def _make_sure(self) -> None:
+        """OSError where something that was written never reached the image, or was written beneath the mount.
+
+        A host without room refuses the image what the run was already promised. Nobody inside hears of it, and what
+        memory lets go of then reads as zeros. The kernel tells it to whoever held the file system open meanwhile.
         """
         with os.scandir(self.beneath) as entries:
             if any(entries):
                 raise OSError(errno.ESTALE, "the run did not write to its own file system")
-        return trees.collect(Path(self._out), files, max_bytes, self.beneath)
+        _checked(ctypes.CDLL(None, use_errno=True).syncfs(self._top))
 
     def close(self) -> None:
         """Take down what was mounted for all; OSError where that cannot be done."""
         os.close(self.beneath)
+        os.close(self._top)
         unmount(self._out)
 
 

@@ -15,11 +15,12 @@ import fcntl
 import marshal
 import os
 import resource
+import select
 import time
 
 from sandbox import cgroups, processes, trees
 from sandbox.ending import end_everything, judge_the_end
-from sandbox.hard_disk import NOT_KEPT, Disk
+from sandbox.hard_disk import Disk
 from sandbox.watching import Job, Watch, watch_to_the_end
 
 _PIPE_BYTES = 1 << 20
@@ -98,14 +99,18 @@ def _carried_onward(watch: Watch) -> trees.Collected | None:
     """What the run left in a file system of its own, taken into the real folder; what passed a limit is not."""
     if watch.disk is None:
         return None
-    if watch.reason in NOT_KEPT:
-        return trees.Collected()
-    try:
-        return watch.disk.carry_onward(watch.job.files, watch.job.disk_bytes)
-    except OSError as error:
-        watch.exit_status = None
-        watch.reason, watch.detail = "infra", f"the output could not be kept: {error.strerror}"
-        return trees.Collected()
+    job = watch.job
+    found, reason, detail = watch.disk.keep(watch.reason, job.files, job.disk_bytes, _told_to_stop)
+    if reason:
+        watch.reason, watch.detail, watch.exit_status = reason, detail, None
+    return found
+
+
+def _told_to_stop() -> bool:
+    """Whether the orchestrator has sent word or is gone."""
+    poll = select.poll()
+    poll.register(0, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _own_disk(job: Job) -> Disk | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +22,7 @@ _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _HANDLE = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _CHUNK = 1 << 20
+_LINK = "a symbolic link"
 
 
 @dataclass(slots=True)
@@ -30,6 +32,9 @@ class Collected:
     files: list[OutputFile] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
     bytes: int = 0
+    complete: bool = True
+    """Nothing was left out because it was too much."""
+    unwanted: Callable[[], bool] | None = None
 
     def ignore(self, path: str, why: str) -> None:
         """Remember the first few; the rest only count."""
@@ -37,13 +42,21 @@ class Collected:
             self.ignored.append(f"ignored {ascii(path)[1:-1]}: {why}")
 
 
-def collect(out: Path, max_files: int, max_bytes: int, onward: int | None = None) -> Collected:
+def collect(
+    out: Path,
+    max_files: int,
+    max_bytes: int,
+    onward: int | None = None,
+    unwanted: Callable[[], bool] | None = None,
+) -> Collected:
     """Every regular file with one link, with size and sha256, within the bounds.
 
     What was found is made ours and readable on the way: another run, under another user id, may be given it. With
-    `onward`, the descriptor of an empty folder of our own, what was found is written there too, and nothing else is.
+    `onward`, the descriptor of an empty folder of our own, what was found is written there too, and nothing else but
+    symbolic links, which are in no manifest but which a later phase of the same code may go by (`last -> epoch-3`).
+    InterruptedError as soon as `unwanted` says that nobody waits for it any more.
     """
-    found = Collected()
+    found = Collected(unwanted=unwanted)
     handle = os.open(out, _HANDLE | os.O_DIRECTORY)
     try:
         _make_ours(handle, 0o755)
@@ -87,12 +100,15 @@ def _collect_folder(
         inner = f"{path}/{name}" if path else name
         if len(found.files) >= bounds[0] or found.bytes > bounds[1]:
             found.ignore(inner, "beyond the limits of the run")
+            found.complete = False
             return
         handle = os.open(name, _HANDLE, dir_fd=folder)
         try:
             state = os.fstat(handle)
             if why := _why_not(state, name, depth):
                 found.ignore(inner, why)
+                if onward is not None and why == _LINK:
+                    os.symlink(os.readlink(name, dir_fd=folder), name, dir_fd=onward)
                 continue
             if stat.S_ISDIR(state.st_mode):
                 _make_ours(handle, 0o755)
@@ -126,11 +142,14 @@ def _collect_file(
         size = os.fstat(descriptor).st_size
         if found.bytes + size > max_bytes:
             found.ignore(path, "beyond the limits of the run")
+            found.complete = False
             return
         if onward is not None:
             copy = os.open(name, _NEW_FILE, mode, dir_fd=onward)
         digest = hashlib.sha256()
         while chunk := os.read(descriptor, _CHUNK):
+            if found.unwanted is not None and found.unwanted():
+                raise InterruptedError
             digest.update(chunk)
             _write(copy, chunk)
     finally:
@@ -153,7 +172,7 @@ def _why_not(state: os.stat_result, name: str, depth: int) -> str:
     if stat.S_ISDIR(state.st_mode):
         return "" if depth < MAX_DEPTH else "folders nested too deeply"
     if stat.S_ISLNK(state.st_mode):
-        return "a symbolic link"
+        return _LINK
     if not stat.S_ISREG(state.st_mode):
         return "no regular file"
     return "" if state.st_nlink == 1 else "a file with several links"
