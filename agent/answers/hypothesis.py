@@ -32,16 +32,16 @@ def story(account: Account, events: list[Event], outcome: str = "", aspect: str 
 
     `outcome` is what the question takes for granted; where it is not so, the headline says so.
     """
-    everything = [*_headline(account, outcome), *_earlier(account, events), *_idea(account)]
+    everything = [*_headline(account, events, outcome), *_earlier(account, events), *_idea(account)]
     everything += [*_gap(account), *_numbers(account), *_criteria(account)]
     everything += [*_seeds(account, events), *_runs(events), *_source(account), *_patch(account), *_after(account)]
     chosen = [sentence for sentence in everything if sentence.section in {"headline", aspect}]
     return everything if not aspect or len(chosen) < 2 else chosen
 
 
-def _headline(account: Account, outcome: str) -> Iterator[Sentence]:
+def _headline(account: Account, events: list[Event], outcome: str) -> Iterator[Sentence]:
     name, closing = account.hypothesis.id, account.closing
-    denial = f"{name} {_denied(account, outcome)}. " if outcome in VERBS and account.status != outcome else ""
+    denial = f"{name} {_denied(events, outcome)}. " if outcome in VERBS and account.status != outcome else ""
     if closing is None:
         state = f"{denial}{name} is {account.status}: {safe(account.hypothesis.title)}."
         yield fact(state, account.started or account.proposed, section="headline")
@@ -52,10 +52,10 @@ def _headline(account: Account, outcome: str) -> Iterator[Sentence]:
     yield fact(sentence, account.ended, account.promoted, section="headline")
 
 
-def _denied(account: Account, outcome: str) -> str:
-    """What became of it instead: what was parked or held may be so no longer."""
-    was = account.verdict is not None and account.verdict.data["outcome"] == "park"
-    return "is not parked any more" if outcome == "parked" and was else f"was not {VERBS[outcome]}"
+def _denied(events: list[Event], outcome: str) -> str:
+    """What it is instead: what was parked or held may be so no longer."""
+    was = outcome == "parked" and any(e.kind == "verdict" and e.data["outcome"] == "park" for e in events)
+    return "is not parked any more" if was else f"was not {VERBS[outcome]}"
 
 
 def _earlier(account: Account, events: list[Event]) -> Iterator[Sentence]:
