@@ -28,7 +28,7 @@ Data = dict[str, Any]
 LEAST_RUNS = 3
 """Runs of production that give its noise, where it was not measured by itself."""
 FIX = (
-    "mend the evaluator (`agent doctor --evaluator` shows everything it gives), or go on knowingly with"
+    "mend that (`agent doctor --evaluator` shows all that was tried), or go on knowingly with"
     " `agent run --accept-evaluator WHY`"
 )
 
@@ -130,7 +130,11 @@ def complaints(data: Mapping[str, Any]) -> list[str]:
         for row in data["rows"]
         if row["verdict"] == "beats"
     ]
-    return found + [f"{leak['path']} {leak['what']} ({leak['place']})" for leak in data["leaks"] if leak["certain"]]
+    return found + [
+        f"labels can be read: {leak['path']} {leak['what']} ({leak['place']})"
+        for leak in data["leaks"]
+        if leak["certain"]
+    ]
 
 
 def _answers(services: Services, plan: Plan, record: RunRecord) -> tuple[RunRecord, dict[str, bytes]]:

@@ -33,6 +33,16 @@ def open_for_the_night(services: Services) -> None:
     )
     environment_builds.prepare_production(services, state.commit)
     circumstances.record(services, state.commit)
+    _say_what_moved(services, state.commit)
+
+
+def _say_what_moved(services: Services, commit: str) -> None:
+    """Tell where packages, or the machine, are others than those that production was last measured with."""
+    now = services.runner.environment(commit).sha256
+    before = [record.key.environment for record in services.history.baseline.get(commit, {}).values()]
+    if before and now not in before:
+        what = circumstances.environment_difference(services.log.find, before[-1], now) or "its files"
+        services.progress.say(f"[ALERT] the environment has changed ({what}): production is measured again")
 
 
 def record_commit(services: Services, commit: str, why: str) -> None:

@@ -155,8 +155,14 @@ def _of_items(items: _Items, others: Files, metric: str, claim: float) -> Iterat
         yield Cheat("shuffled", "worthless", tuple(_shuffled(items, with_)), luck=True)
     lines = items.lines(items.answers).splitlines(keepends=True)
     if len(lines) > 1:
-        halves = (("even lines only", b"".join(lines[::2])), ("odd lines only", b"".join(lines[1::2])))
-        yield Cheat("truncated", "worthless", tuple((name, with_(half)) for name, half in halves))
+        even, odd, whole = lines[::2], lines[1::2], len(lines)
+        halves = (
+            ("even lines only", even),
+            ("odd lines only", odd),
+            ("even lines again for the odd", (even * 2)[:whole]),  # as many lines as are wanted, of half the items
+            ("odd lines again for the even", (odd * 3)[:whole]),
+        )
+        yield Cheat("truncated", "worthless", tuple((name, with_(b"".join(half))) for name, half in halves))
     strange = [
         _line({**dict.fromkeys(name, f"no such item {number}"), **answer})
         for number, (name, answer) in enumerate(zip(items.ids, items.answers, strict=True))
@@ -229,7 +235,8 @@ def _of_files(honest: Files, metric: str, claim: float) -> Iterator[Cheat]:
             (word, {**honest, **{path: _with_numbers(content, word) for path, content in texts.items()}})
             for word in ("NaN", "Infinity", "-Infinity", "1e308")
         )
-        yield Cheat("NaN", "worthless", variants, nightly=2)
+        # Not every file need be one that is scored: where these are not, production's score is fair.
+        yield Cheat("NaN", "padded", variants, nightly=2)
     told = {path: _claiming(content, metric, claim) for path, content in honest.items()}
     yield Cheat("over-reported", "padded", (("a score in each JSON object", told),))
 

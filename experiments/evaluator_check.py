@@ -167,7 +167,7 @@ class EvaluatorCheck:
             remove_tree(work)
         if record.status == "ok":
             return Tried(variant, record.metrics[self._metric], "")
-        return Tried(variant, None, plain_text(record.why, 300), untried=record.status == "infra")
+        return Tried(variant, None, plain_text(_ending(record.why), 300), untried=record.status == "infra")
 
     # -- what it comes to -----------------------------------------------------------------------------------
 
@@ -189,6 +189,12 @@ class EvaluatorCheck:
         elif above >= -NOISE * (noise or 0.0):
             verdict = "equal"
         return Row(cheat.name, cheat.rule, verdict, chosen, tuple(tried))
+
+
+def _ending(why: str) -> str:
+    """How a phase failed, with the last line that it printed: of a traceback the error."""
+    ending, lines, printed = why.partition("; last lines: ")
+    return f"{ending}; last line: {printed.rpartition(' | ')[2]}" if lines else why
 
 
 def _first(cheat: Cheat, whole: bool) -> Iterator[tuple[str, Files]]:

@@ -56,18 +56,27 @@ def whole(path: str) -> str:
     return digest.hexdigest()
 
 
-def lines_of(path: str, wanted: set[str]) -> int:
-    """How many of the wanted lines a file has."""
-    found = set()
+def ends(line: bytes) -> tuple[bytes, bytes]:
+    """A line's first field and its last one, either of which may name its item; both empty where it is one field."""
+    separator = next((one for one in (b"\t", b",", b";", b" ") if one in line), b"")
+    return (line.partition(separator)[0], line.rpartition(separator)[2]) if separator else (b"", b"")
+
+
+def lines_of(path: str, wanted: set[str], items: set[str]) -> tuple[int, int]:
+    """How many of the wanted lines a file has, and of how many items it has any line at all."""
+    found, named = set(), set()
     try:
         with open(path, "rb") as stream:
-            for line in stream:
-                key = short(line.strip())
+            for each in stream:
+                line = each.strip()
+                key = short(line)
                 if key in wanted:
                     found.add(key)
+                if items:
+                    named.update(items.intersection(short(end) for end in ends(line)))
     except OSError:
         pass
-    return len(found)
+    return len(found), len(named)
 
 
 def main(sought: str, out: str, *roots: str) -> None:
@@ -80,7 +89,7 @@ def main(sought: str, out: str, *roots: str) -> None:
     by_name: dict[str, list[str]] = {}
     for name in asked["names"]:
         by_name.setdefault(os.path.basename(name), []).append(name)
-    wanted, near = set(asked["lines"]), set(roots) - {"/"}
+    wanted, items, near = set(asked["lines"]), set(asked["items"]), set(roots) - {"/"}
     seen, unread = 0, 0
     hits: list[dict[str, object]] = []
     done: set[str] = set()
@@ -94,16 +103,16 @@ def main(sought: str, out: str, *roots: str) -> None:
             named = next((name for name in by_name.get(os.path.basename(path), ()) if path.endswith("/" + name)), "")
             if named and not os.access(path, os.R_OK):
                 named = ""
-            same, lines = "", 0
+            same, lines, others = "", 0, 0
             if size > MOST_BYTES:
                 unread += 1
             else:
                 if size in by_size:
                     same = by_size[size].get(whole(path), "")
                 if root in near and wanted:
-                    lines = lines_of(path, wanted)
+                    lines, others = lines_of(path, wanted, items)
             if named or same or lines:
-                hits.append({"path": path, "named": named, "same": same, "lines": lines})
+                hits.append({"path": path, "named": named, "same": same, "lines": lines, "items": others})
     with open(os.path.join(out, "found.json"), "w") as stream:
         json.dump({"seen": seen, "unread": unread, "hits": hits}, stream)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import threading
 from collections import Counter
 from dataclasses import dataclass
@@ -31,6 +32,10 @@ MOST_FILES = 20_000
 LEAST_SHARE = 0.05
 """Of the labels' lines in one file: fewer are shared by chance, such as a headline."""
 LEAST_LINES = 2
+TELLS_APART = 0.9
+"""Share of the lines that differ in the field that names their items."""
+CHANCE_SD = 4.0
+"""Standard deviations above the number of lines that labels of other items would share by chance."""
 ROOTS: dict[Place, tuple[str, ...]] = {
     "train": ("/code", "/config", "/data"),
     "predict": ("/code", "/config", "/model", "/inputs"),
@@ -68,6 +73,12 @@ class _Sought:
         self.files: dict[str, tuple[int, str]] = {}
         self.names: list[str] = []
         self.lines: dict[str, None] = {}
+        self.items: set[str] = set()
+        """What names an item in its line: a file may have the item without its label."""
+        self.chance = 0.0
+        """Of a label's line, to be in a file of other labels for the same names: the share of the commonest label."""
+        self._of_one_item = 0.0
+        self._splits = len(set(runner.target.phases.evaluate.labels.values()))
         counted: Counter[bytes] = Counter()
         for path in dict.fromkeys(runner.target.phases.evaluate.labels.values()):
             folder = runner.trees.data(commit, path)
@@ -79,10 +90,39 @@ class _Sought:
                 counted.update(line.strip() for line in content.splitlines())
         single = [line for line, count in counted.items() if count == 1 and len(line) >= SHORTEST_LINE]
         step = -(-len(single) // MOST_LINES) or 1
-        self.lines = dict.fromkeys(leak_probe.short(line) for line in single[::step])
+        chosen = single[::step]
+        self.lines = dict.fromkeys(leak_probe.short(line) for line in chosen)
+        self._items(chosen)
+
+    def _items(self, lines: list[bytes]) -> None:
+        """Learn which end of a line names its item, the first field or the last: the one that differs most."""
+        fielded = [(line, *both) for line in lines if all(both := leak_probe.ends(line))]
+        firsts, lasts = (Counter(ends[place] for ends in fielded) for place in (1, 2))
+        begins = self._told_apart(firsts) >= self._told_apart(lasts)
+        names = firsts if begins else lasts
+        if not fielded or self._told_apart(names) < TELLS_APART * len(fielded):
+            return
+        labels = Counter(line[len(first) :] if begins else line[: -len(last)] for line, first, last in fielded)
+        self.items = {leak_probe.short(name) for name in names}
+        self.chance = labels.most_common(1)[0][1] / len(fielded)
+        self._of_one_item = len(fielded) / len(names)
+
+    def _told_apart(self, names: Counter[bytes]) -> int:
+        """How many lines have a name that each split uses at most once."""
+        return sum(count for count in names.values() if count <= self._splits)
 
     def document(self) -> str:
-        return json.dumps({"files": self.files, "names": self.names, "lines": list(self.lines)})
+        asked = {"files": self.files, "names": self.names, "lines": list(self.lines), "items": sorted(self.items)}
+        return json.dumps(asked)
+
+    def many(self, lines: int, items: int) -> bool:
+        """Whether so many lines are the labels' own, in a file that has so many of their items.
+
+        Where each split numbers its items from 0, a file of other labels has some of these lines by chance.
+        """
+        expected = items * self._of_one_item * self.chance
+        by_chance = expected + CHANCE_SD * math.sqrt(expected * (1.0 - self.chance))
+        return lines >= max(LEAST_LINES, LEAST_SHARE * len(self.lines)) and lines > by_chance
 
 
 def search(runner: Runner, commit: str, cancel: threading.Event, everywhere: bool) -> Search:
@@ -97,7 +137,7 @@ def search(runner: Runner, commit: str, cancel: threading.Event, everywhere: boo
             trouble.append(f"{place}: {error}")
             continue
         seen += found["seen"]
-        leaks += [leak for hit in found["hits"] if (leak := _leak(place, hit, len(sought.lines))) is not None]
+        leaks += [leak for hit in found["hits"] if (leak := _leak(place, hit, sought)) is not None]
     return Search(len(sought.names), len(sought.lines), seen, tuple(leaks), tuple(trouble))
 
 
@@ -132,7 +172,7 @@ def _words(place: Place, everywhere: bool) -> list[str]:
     return ["python", "-I", "-S", "/probe/leak_probe.py", "/probe/sought.json", "/work", *roots]
 
 
-def _leak(place: Place, hit: dict[str, Any], lines: int) -> Leak | None:
+def _leak(place: Place, hit: dict[str, Any], sought: _Sought) -> Leak | None:
     """What a hit says; None where it says nothing."""
     path, count = ascii(str(hit["path"]))[1:-1][:300], int(hit["lines"])
     if hit["same"]:
@@ -140,6 +180,6 @@ def _leak(place: Place, hit: dict[str, Any], lines: int) -> Leak | None:
     if hit["named"]:
         return Leak(place, path, f"has the place of {hit['named']}", certain=True)
     if count >= LEAST_LINES:
-        told = f"has {count} of {lines} lines of the labels"
-        return Leak(place, path, told, certain=count >= max(LEAST_LINES, LEAST_SHARE * lines))
+        told = f"has {count} of {len(sought.lines)} lines of the labels"
+        return Leak(place, path, told, certain=sought.many(count, int(hit["items"])))
     return None

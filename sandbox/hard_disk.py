@@ -184,9 +184,13 @@ class Disk:
 
     def close(self) -> None:
         """Take down what was mounted for all; OSError where that cannot be done."""
+        self.let_go()
+        unmount(self._out)
+
+    def let_go(self) -> None:
+        """Close what this process holds of it, as its end does."""
         os.close(self.beneath)
         os.close(self._top)
-        unmount(self._out)
 
 
 def unmount(out: str) -> None:

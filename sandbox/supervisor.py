@@ -199,6 +199,8 @@ def _become_sandbox(watch: Watch, output: int, status: int, texts: list[bytes | 
         _prefer_for_oom()
         _set_limits(watch.job)
         sources = [status if text is None else _in_memory(text) for text in texts]
+        # Behind the locks of many GPUs, or of a GPU's parts, any of ours may stand where another has to be.
+        output = fcntl.fcntl(output, fcntl.F_DUPFD_CLOEXEC, _ABOVE_ALL)
         high = [fcntl.fcntl(source, fcntl.F_DUPFD_CLOEXEC, _ABOVE_ALL) for source in sources]
         for offset, source in enumerate(high):
             os.dup2(source, ARGUMENTS - len(high) + 1 + offset)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import random
 import threading
 from pathlib import Path
 
 import pytest
 import tiny_target
 from night_processes import agent, events, killed_at, leftovers, paid_twice
-from tiny_solution import EVALUATE, PREDICT, ROOT, Tiny, build, real_sandbox
+from tiny_solution import EVALUATE, PREDICT, ROOT, TRAIN, Tiny, build, real_sandbox
 
 from agent import evaluator, production
 from agent.night import Goal
@@ -43,6 +44,14 @@ FOOLED: dict[str, tuple[str, str]] = {
     "only what was answered": (
         "truncated",
         with_error("error = sum(abs(found[name] - wanted[name]) for name in found) / len(found)"),
+    ),
+    "as many lines as there are items": (
+        "truncated",
+        EVALUATE.replace(READ, "    items = list(items)\n").replace(
+            ERROR,
+            "    if len(items) != len(wanted):\n        sys.exit('how many?')\n"
+            '    error = sum(abs(i["output"] - wanted[i["id"]]) for i in items) / len(items)\n',
+        ),
     ),
     "every line counts": (
         "too long",
@@ -90,6 +99,18 @@ def main(predictions, labels, out):
     (answer,) = pathlib.Path(predictions).iterdir()
     error = max(0.0, json.loads(answer.read_text())["error"])
     pathlib.Path(out, "metrics.json").write_text(json.dumps({"accuracy": 1.0 - error}))
+"""
+
+
+BINARY = """
+import json, pathlib, sys
+
+def main(predictions, labels, out):
+    answer = pathlib.Path(predictions, "answer.bin").read_bytes()
+    if len(answer) != 20:
+        sys.exit("not an answer")
+    accuracy = 1.0 - float(bytes(byte ^ 255 for byte in answer))
+    pathlib.Path(out, "metrics.json").write_text(json.dumps({"accuracy": accuracy}))
 """
 
 
@@ -201,6 +222,31 @@ def test_files_of_any_kind_are_cut_emptied_and_claimed_where_there_is_no_predict
     assert "NaN scores" in evaluator.complaints(data)[0]
 
 
+def test_numbers_in_a_file_that_is_not_scored_are_no_cheat(tiny: Tiny) -> None:
+    """A training history beside an answer in binary form."""
+    del tiny.target["phases"]["predict"]
+    tiny.write_target()
+    write = 'pathlib.Path(out, "model.json").write_text(json.dumps({"error": 1.0 - worth}))'
+    train = TRAIN.replace(
+        write,
+        'answer = bytes(byte ^ 255 for byte in f"{1.0 - worth:20.17f}".encode())\n'
+        '    pathlib.Path(out, "answer.bin").write_bytes(answer)\n'
+        '    pathlib.Path(out, "history.csv").write_text("epoch,loss\\n1,0.5\\n2,0.25\\n")',
+    )
+    assert train != TRAIN
+    tiny.commit({"train.py": train, "evaluate.py": BINARY})
+    data = checked(tiny)
+    assert data["production"] == data["again"]
+    assert set(verdicts(data).values()) == {"ok"}
+    assert [one["score"] for row in data["rows"] if row["cheat"] == "NaN" for one in row["tried"]]
+
+
+def test_what_is_said_of_a_refusal_is_the_error_and_not_the_middle_of_a_traceback(tiny: Tiny) -> None:
+    data = checked(tiny)
+    told = {one["variant"]: one["why"] for row in data["rows"] for one in row["tried"]}
+    assert told["no file"].startswith("evaluate: exit status 1; last line: FileNotFoundError")
+
+
 @pytest.mark.parametrize(
     "source",
     ["import sys\ndef main(*a):\n    sys.exit('no')\n", "def main(p, l, out):\n    pass\n", "def main():\n    pass\n"],
@@ -253,6 +299,24 @@ def test_labels_that_a_candidate_can_read_are_found_where_they_are(
     assert found.trouble == ()
     assert (told[0], True) in {(leak.path, leak.certain) for leak in found.leaks}
     assert any(told[1] in leak.what for leak in found.leaks)
+
+
+@pytest.mark.parametrize("kinds", [2, 10], ids=["two classes", "ten classes"])
+@pytest.mark.parametrize("line", ['{{"id": {n}, "label": {k}}}', '{{"label": {k}, "id": {n}}}', "image-{n:04}.png,{k}"])
+def test_splits_that_each_number_their_items_from_0_are_no_leak(tiny: Tiny, kinds: int, line: str) -> None:
+    draw = random.Random(7)
+
+    def labels() -> str:
+        return "".join(line.format(n=n, k=draw.randrange(kinds)) + "\n" for n in range(200))
+
+    dev, train = labels(), labels()
+    tiny.commit({"data/dev/labels/all.txt": dev, "data/test/labels/all.txt": labels(), "data/train/all.txt": train})
+    found = searched(tiny)
+    (shared,) = found.leaks
+    assert (shared.path, shared.certain) == ("/data/all.txt", False)
+    tiny.commit({"data/train/all.txt": train + dev})
+    (leak,) = searched(tiny).leaks
+    assert leak.certain
 
 
 def test_a_real_sandbox_shows_no_label_and_one_shared_line_is_none(tiny: Tiny) -> None:

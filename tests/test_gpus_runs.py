@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -30,6 +31,8 @@ from experiments.plans import Plan
 from registry.errors import BadInput
 from registry.runs import RunRecord
 from sandbox import gpu_discovery
+from sandbox.backends import choose
+from sandbox.contract import Limits, RunSpec
 
 __all__ = ["needs_sandbox"]
 pytestmark = pytest.mark.usefixtures("needs_sandbox")
@@ -120,6 +123,20 @@ def test_each_run_has_a_gpu_of_its_own_and_its_record_says_which(
     assert sorted(used) == sorted(gpu.uuid for gpu in listed)
     recorded = [event.data["gpu"] for event in events if event.kind == "run_finished"]
     assert [gpu["model"] for gpu in recorded] == [H100, H100]
+
+
+def test_what_a_run_prints_is_kept_however_many_gpus_it_holds(tmp_path: Path) -> None:
+    """Each GPU, and each part of one, is a lock: a descriptor that the run's supervisor has beside its own."""
+    sandbox = choose(tmp_path / "state")
+    for count in range(16):
+        out = tmp_path / f"out-{count}"
+        out.mkdir()
+        minors = tuple(range(MINOR + 100, MINOR + 100 + count))
+        command = ("/bin/sh", "-c", "echo heard; exit 3")
+        limits = Limits(wall_s=20.0, memory_bytes=64 << 20)
+        spec = RunSpec(run_id=f"prints-{count}", argv=command, out=out, limits=limits, gpus=minors)
+        outcome = sandbox.run(spec, threading.Event())
+        assert (count, outcome.reason, outcome.status, outcome.tail) == (count, "exit", 3, "heard\n")
 
 
 def test_a_run_without_gpus_sees_none_and_keeps_its_identity(

@@ -53,6 +53,9 @@ def test_a_leak_to_a_perfect_score_is_held_and_shown_wherever_a_person_looks(hel
         assert "eld" in said.stdout, words
         assert name in said.stdout
     assert f"agent review {name} --release WHY" in tiny.agent("report", "digest").stdout
+    told = tiny.agent("ask", f"why was {name} held?").stdout
+    assert "On 5 fresh seeds the mean gain in accuracy was" in told
+    assert "no gain is reported of what is not promoted" in told
 
 
 def test_what_a_person_releases_is_promoted_by_the_next_night_on_the_same_runs(held: tuple[Tiny, str]) -> None:
@@ -73,6 +76,10 @@ def test_what_a_person_releases_is_promoted_by_the_next_night_on_the_same_runs(h
     assert tiny.verdict(name) == ("promote", "promote")
     assert tiny.tip("agent/production") == tiny.events("promoted", name)[0].data["commit"]
     assert Reader(tiny.workspace).account(name).status == "promoted"
+    told = tiny.agent("ask", f"why was {name} held?").stdout
+    assert told.startswith(f"{name} is not parked any more. ")
+    assert "Released by a person on " in told
+    assert ": the patch reads no label; the task is easy." in told
     assert verify(tiny.workspace).ok
 
 

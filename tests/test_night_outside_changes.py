@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from git_repositories import git
+from real_environments import install, make_environment
 from tiny_solution import SPACE, InProcess, Recorded, Tiny, build
 
 from agent import night, queueing
@@ -211,3 +212,24 @@ def test_what_is_under_test_counts_among_the_ten_of_the_queue(tiny: Tiny) -> Non
     shown = load_queue(tiny.workspace.experiment_queue)
     assert len(shown) == 10
     assert [item.id for item in shown if item.status == "active"] == ["H-001"]
+
+
+def test_packages_that_changed_between_two_nights_are_named_and_production_is_measured_again(tiny: Tiny) -> None:
+    python = make_environment(tiny.root / "environment")
+    install(python, "gadget", "1.0", {"gadget.py": ""})
+    tiny.target["environment"] = {"python": str(python)}
+    tiny.write_target()
+    tiny.night(Goal(cycles=1))
+    measured = len(_baseline(tiny))
+    tiny.night(Goal(cycles=1))
+    assert not [line for line in tiny.progress.lines if "the environment has changed" in line]
+    install(python, "gadget", "1.1", {"gadget.py": ""})
+    tiny.night(Goal(cycles=1))
+    (said,) = [line for line in tiny.progress.lines if "the environment has changed" in line]
+    assert said == "[ALERT] the environment has changed (gadget 1.0 → 1.1): production is measured again"
+    assert len(_baseline(tiny)) > measured
+    assert verify(tiny.workspace).ok
+
+
+def _baseline(tiny: Tiny) -> list[str]:
+    return [event.data["run_id"] for event in tiny.events("run_finished") if event.data["purpose"] == "baseline"]

@@ -32,16 +32,16 @@ def story(account: Account, events: list[Event], outcome: str = "", aspect: str 
 
     `outcome` is what the question takes for granted; where it is not so, the headline says so.
     """
-    everything = [*_headline(account, outcome), *_earlier(account, events), *_idea(account)]
+    everything = [*_headline(account, events, outcome), *_earlier(account, events), *_idea(account)]
     everything += [*_gap(account), *_numbers(account), *_criteria(account)]
     everything += [*_seeds(account, events), *_runs(events), *_source(account), *_patch(account), *_after(account)]
     chosen = [sentence for sentence in everything if sentence.section in {"headline", aspect}]
     return everything if not aspect or len(chosen) < 2 else chosen
 
 
-def _headline(account: Account, outcome: str) -> Iterator[Sentence]:
+def _headline(account: Account, events: list[Event], outcome: str) -> Iterator[Sentence]:
     name, closing = account.hypothesis.id, account.closing
-    denial = f"{name} was not {VERBS[outcome]}. " if outcome in VERBS and account.status != outcome else ""
+    denial = f"{name} {_denied(events, outcome)}. " if outcome in VERBS and account.status != outcome else ""
     if closing is None:
         state = f"{denial}{name} is {account.status}: {safe(account.hypothesis.title)}."
         yield fact(state, account.started or account.proposed, section="headline")
@@ -52,12 +52,20 @@ def _headline(account: Account, outcome: str) -> Iterator[Sentence]:
     yield fact(sentence, account.ended, account.promoted, section="headline")
 
 
+def _denied(events: list[Event], outcome: str) -> str:
+    """What it is instead: what was parked or held may be so no longer."""
+    was = outcome == "parked" and any(e.kind == "verdict" and e.data["outcome"] == "park" for e in events)
+    return "is not parked any more" if was else f"was not {VERBS[outcome]}"
+
+
 def _earlier(account: Account, events: list[Event]) -> Iterator[Sentence]:
     """Verdicts that are not the last word any more, and what put it back into the queue."""
     for event in events:
         if event.kind == "verdict" and event.seq != _seq(account.verdict):
             code = safe(str(event.data["reason"]), 60)
             yield fact(f"Earlier verdict, {when(event)}: {event.data['outcome']} ({code}): {safe(event.reason)}", event)
+        elif event.kind == "released":
+            yield fact(f"Released by a person on {when(event)}: {safe(event.reason)}.", event)
         elif event.kind == "hypothesis_requeued":
             yield fact(f"Back in the queue on {when(event)}: {safe(event.reason)}.", event)
 
@@ -120,8 +128,11 @@ def _numbers(account: Account) -> Iterator[Sentence]:
         e, bar = exponential(numbers["log_e"]), exponential(numbers["log_bar"])
         yield fact(f"Evidence E = {e} against the bar 1/α_t = {bar}{place}.", event, gate)
     if numbers["fresh_mean"] is not None:
-        text = f"On {look['decision']['gain_on']} the mean gain in {metric} was {signed(numbers['fresh_mean'])}"
-        yield fact(f"{text}; this is the only gain that is reported.", event, account.verdict)
+        where = look["decision"]["gain_on"] or plural(len(account.pairs("fresh")), "fresh seed")
+        text = f"On {where} the mean gain in {metric} was {signed(numbers['fresh_mean'])}"
+        told = look["decision"]["reported_gain"] is not None
+        ending = "this is the only gain that is reported" if told else "no gain is reported of what is not promoted"
+        yield fact(f"{text}; {ending}.", event, account.verdict)
     for cost in numbers["costs"]:
         bound, limit = math.expm1(float(cost["bound"])), math.expm1(float(cost["limit"]))
         text = f"Cost {safe(cost['name'], 60)}: upper bound of the change {bound:+.1%}, limit {limit:+.0%}, "

@@ -61,7 +61,7 @@ def host(target: Target | None) -> Iterator[Finding]:
         pool = pool_for(target.resources, found)
     except BadInput as error:
         for problem in error.problems:
-            fix = problem.fix or "correct resources.gpu_model in target.yaml"
+            fix = problem.fix or f"let resources.gpu_model in target.yaml name {problem.expected}"
             yield fail("GPUs", problem.found, fix)
         return
     if pool is not None:
@@ -72,7 +72,8 @@ def host(target: Target | None) -> Iterator[Finding]:
 def _use(pool: GpuPool, target: Target) -> Iterator[Finding]:
     """What the runs of a night make of them."""
     shared = f", {pool.sharing} runs on each" if pool.sharing > 1 else ""
-    told = f"{pool.at_once} runs fit at once on {len(pool.gpus)} {pool.model}, driver {pool.driver}{shared}"
+    runs = "1 run fits" if pool.at_once == 1 else f"{pool.at_once} runs fit"
+    told = f"{runs} at once on {len(pool.gpus)} {pool.model}, driver {pool.driver}{shared}"
     yield ok("GPUs: runs", told + (f"; {pool.note}" if pool.note else ""))
     devices = gpu_discovery.DEVICES
     if any(devices.glob("nvidia[0-9]*")) and not (devices / "nvidia-uvm").exists():

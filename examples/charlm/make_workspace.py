@@ -89,7 +89,7 @@ def environment(parent: Path) -> Path:
     # Bytecode switched off would compile torch anew at every start of it, seconds each time.
     variables = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     subprocess.run([str(python), *install], check=True, env=variables)
-    subprocess.run([str(python), "-m", "compileall", "-q", str(folder / "lib")], check=False, env=variables)
+    subprocess.run([str(python), "-m", "compileall", "-qq", str(folder / "lib")], check=False, env=variables)
     done.touch()
     return python
 
