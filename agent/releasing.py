@@ -47,7 +47,7 @@ def reject(workspace: Workspace, hypothesis: str, why: str) -> Event:
         test = _held(log, hypothesis)
         data = {"code": REJECTED, "commit": test.commit, "production": test.production}
         key = f"archived:{hypothesis}:{test.commit}:{REJECTED}"
-        return log.append("hypothesis_archived", hypothesis, data, f"rejected: {why}", actor=PERSON, key=key)
+        return log.append("hypothesis_archived", hypothesis, data, f"by a person: {why}", actor=PERSON, key=key)
 
 
 def _held(log: AuditLog, hypothesis: str) -> Test:

@@ -7,7 +7,8 @@ night again without any of this program: the same code, configurations and seeds
 processes. With a GPU the target is the one that fills it, with fewer steps; without one the small target runs on the
 processor, and `why_cpu` says what is missing. To keep it short the policy is seed-card and there is no board.
 
-`night_s` is the whole command; `runs_s` the part of it from the first run's start to the last one's end. A seed is one
+`night_s` is the whole command; `runs_s` the part of it from the first run's start after the evaluator's check (which is
+made once for an evaluator, on the night's very first run) to the last run's end. A seed is one
 full run of train, predict and evaluate; the fast run of each hypothesis is in the time and not in the count.
 `overhead_ratio` is the time of a seed within `runs_s` over that by hand: sandboxes, records, the graph, the gate, the
 fast run, and that the night cannot know its next runs before it has judged the last. `night_overhead_ratio` is the
@@ -102,7 +103,7 @@ def measure(folder: Path, python: Path, cycles: int, again: int, cpu: bool) -> d
         words = ["run", "--cycles", str(cycles), "--json", "--workspace", str(workspace.root)]
         _night(words)
         night_s = time.monotonic() - began
-    events = list(read_events(workspace.audit))
+    events = _after_the_check(list(read_events(workspace.audit)))
     records = [RunRecord.model_validate(event.data) for event in events if event.kind == "run_finished"]
     seeds = [record for record in records if record.purpose != "validation"]
     repeated = seeds[-again:]  # both arms of the last pairs
@@ -179,6 +180,12 @@ def _night(words: list[str]) -> None:
         raise SystemExit(f"the night failed with status {said.returncode}:\n{said.stdout[-3000:]}{said.stderr[-3000:]}")
 
 
+def _after_the_check(events: list[Event]) -> list[Event]:
+    """What the night did once the evaluator was found honest."""
+    checked = [index for index, event in enumerate(events) if event.kind == "evaluator_checked"]
+    return events[checked[-1] + 1 :] if checked else events
+
+
 def _window(events: list[Event]) -> tuple[float, float]:
     """Seconds since the epoch of the first run's start and the last one's end."""
     started = [datetime.fromisoformat(event.time).timestamp() for event in events if event.kind == "run_started"]
@@ -231,7 +238,8 @@ def _by_hand(
     with ThreadPoolExecutor(slots) as threads:
         values = threads.map(lambda record: _one_by_hand(folder, workspace, target, record, free), records)
         name = target.metrics.primary.name
-        return sum(value == record.metrics.get(name) for value, record in zip(values, records, strict=True))
+        pairs = [(value, record.metrics.get(name)) for value, record in zip(values, records, strict=True)]
+        return sum(value is not None and value == known for value, known in pairs)
 
 
 def _one_by_hand(

@@ -32,7 +32,7 @@ _NAMES = re.compile(
     r"(?:\w*_)?(?:id|uid|key|name|index|idx|item|file|filename|path|image|sample|question)", re.IGNORECASE
 )
 _LABELS = ("label", "labels", "target", "expected", "answer", "truth")
-_CLAIMS = ("score", "correct", "accuracy", "metric")
+_CLAIMS = ("score", "correct", "accuracy", "metric", "confidence", "probability", "reward", "weight")
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +185,9 @@ def _of_items(items: _Items, others: Files, metric: str, claim: float) -> Iterat
         yield Cheat("all answers at once", "worthless", variants)
     numbers = (("NaN", float("nan")), ("Infinity", float("inf")), ("-Infinity", float("-inf")), ("1e308", 1e308))
     yield Cheat("NaN", "worthless", tuple((name, all_with(value)) for name, value in numbers), nightly=2)
-    claims = with_(items.lines(items.answers, dict.fromkeys((metric, *_CLAIMS), claim)))
+    own_names = {name for answer in items.answers for name in _members(answer)}
+    claimed = [name for name in (metric, *_CLAIMS) if name not in own_names]  # what it answers is no claim
+    claims = with_(items.lines(items.answers, dict.fromkeys(claimed, claim)))
     own = with_(
         b"".join(
             _line({**name, **answer, **dict.fromkeys(_LABELS, next(iter(answer.values())))})

@@ -132,7 +132,10 @@ class PhasedRun:
         try:
             predictions = read_output(self.work / "predicted", PREDICTIONS, MAX_PREDICTIONS_BYTES)
         except BadInput as error:
-            return self._record("bad_output", f"predict: {error}")
+            left = sorted(path.name for path in (self.work / "predicted").iterdir())
+            told = f"; it left {', '.join(map(ascii, left[:5]))}" if left else "; it left nothing"
+            found = ", ".join(problem.found for problem in error.problems)
+            return self._record("bad_output", f"predict: {{out}}/{PREDICTIONS}: {found}, expected a regular file{told}")
         answers = self.work / "answers"
         answers.mkdir()
         (answers / PREDICTIONS).write_bytes(predictions)

@@ -171,6 +171,8 @@ def test_a_person_may_go_on_knowingly_once_and_for_all(tiny: Tiny) -> None:
     (accepted,) = tiny.events("evaluator_accepted")
     assert accepted.reason == "candidates cannot write that key"
     assert any("was accepted (candidates cannot write that key)" in line for line in tiny.progress.lines)
+    digest = max(tiny.workspace.reports.glob("*digest*"), key=lambda path: path.stat().st_mtime).read_text()
+    assert "The evaluator can be fooled, and nights run all the same: candidates cannot write that key" in digest
 
 
 def test_a_mended_evaluator_is_tried_anew_and_the_night_starts(tiny: Tiny) -> None:

@@ -24,6 +24,7 @@ def lines(known: Chronicle, holds: Callable[[Event | None], bool]) -> Iterator[s
     """One line for each thing; `holds` says whether an event belongs to the span that is told."""
     yield from _briefs(known)
     yield from _held(known)
+    yield from _accepted_evaluator(known)
     for event in known.alerts:
         if event.kind != "escalated" and holds(event):
             about = f" — {escaped(safe(event.subject, 100))}" if event.subject else ""
@@ -57,6 +58,16 @@ def _held(known: Chronicle) -> Iterator[str]:
             yield f"{told}; released (event {account.released.seq}), the next night judges it again"
         else:
             yield f"{told}; look at it, then `agent review {name} --release WHY` or `--reject WHY`"
+
+
+def _accepted_evaluator(known: Chronicle) -> Iterator[str]:
+    """That nights go on although the evaluator that was tried last can be fooled, for as long as they do."""
+    last = next(reversed(known.history.evaluator_checks), "")
+    if (why := known.history.accepted_evaluators.get(last)) is not None:
+        yield (
+            f"The evaluator can be fooled, and nights run all the same: {escaped(safe(why))}"
+            " (`agent doctor --evaluator` shows how)"
+        )
 
 
 def _still_asked(standing: Event) -> bool:
