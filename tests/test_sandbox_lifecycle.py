@@ -10,7 +10,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import pytest
@@ -79,7 +79,12 @@ def eventually(condition: Callable[[], object], patience_s: float) -> bool:
 
 def inside(tag: str) -> list[int]:
     """Tagged processes but the orchestrator of the test, whose command line holds the tag too."""
-    return [pid for pid in tagged_processes(tag) if b"ORCHESTRATOR" not in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    found = []
+    for pid in tagged_processes(tag):
+        with suppress(FileNotFoundError, ProcessLookupError):  # it may have ended in this moment
+            if b"ORCHESTRATOR" not in Path(f"/proc/{pid}/cmdline").read_bytes():
+                found.append(pid)
+    return found
 
 
 class Running:

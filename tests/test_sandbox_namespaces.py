@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from sandbox_backends import LIMITS, absent, make
 
-from sandbox import bwrap_arguments, diagnosis, landlock
+from sandbox import bwrap_arguments, hosts, landlock
 from sandbox.backends import choose
 from sandbox.contract import Outcome, RunSpec, Sandbox, SandboxUnavailable
 
@@ -63,7 +63,7 @@ def launched(*words: str, user: bool = os.geteuid() != 0) -> subprocess.Complete
     """The launcher by itself, with /usr, /proc and /dev beside what is asked for."""
     links = [word for name in ("bin", "lib", "lib64") for word in ("--symlink", f"usr/{name}", f"/{name}")]
     system = ["--ro-bind", "/usr", "/usr", *links, "--proc", "/proc", "--dev", "/dev"]
-    start = [sys.executable, "-I", "-S", "-c", START, str(ROOT), *diagnosis.smallest(not user)]
+    start = [sys.executable, "-I", "-S", "-c", START, str(ROOT), *hosts.smallest(not user)]
     return subprocess.run([*start, *system, *words], capture_output=True, text=True, timeout=20)
 
 
@@ -198,7 +198,7 @@ def test_a_host_that_closes_namespaces_is_told_why(tmp_path: Path) -> None:
     """Within a sandbox of ours no further one can be made, as on a host that forbids it."""
     if os.geteuid() != 0 and not Path("/proc/sys/user/max_user_namespaces").exists():
         absent("no user namespaces here")
-    inner = " ".join(f"'{word}'" for word in ("-I", "-S", "-c", START, str(ROOT), *diagnosis.smallest(as_root=False)))
+    inner = " ".join(f"'{word}'" for word in ("-I", "-S", "-c", START, str(ROOT), *hosts.smallest(as_root=False)))
     shown = ("--ro-bind", str(ROOT / "sandbox"), str(ROOT / "sandbox"), "--disable-userns", "--cap-drop", "ALL")
     done = launched(*shown, "--", "/bin/sh", "-c", f"/usr/bin/python3 {inner}; echo status $?", user=True)
     assert done.stdout == "status 1\n"
