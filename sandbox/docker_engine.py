@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sandbox import (
+    accounts,
     bwrap_arguments,
     docker_arguments,
     docker_client,
@@ -30,13 +31,11 @@ from sandbox import (
     trees,
     watching,
 )
-from sandbox.contract import Capabilities, Isolation, Outcome, Reason, RunSpec, SandboxUnavailable
+from sandbox.contract import Capabilities, Isolation, Outcome, RunSpec, SandboxUnavailable
 from sandbox.outputs import plain_text
 
 if TYPE_CHECKING:
     from docker import APIClient
-
-_TAIL_CHARS = 4000
 
 
 class Docker:
@@ -108,7 +107,7 @@ class Docker:
         label = docker_leftovers.orchestrator_label()
         with (
             slots.hold_gpus(spec.gpus, cancel),
-            _identity(spec) as identity,
+            accounts.identity(spec) as (identity, _),
             self._scratch_folder(run) as scratch,
             docker_guard.guarded(label),
         ):
@@ -127,7 +126,7 @@ class Docker:
             for cover in told.covers:
                 with contextlib.suppress(OSError):
                     (spec.out / cover).rmdir()
-        return _outcome(self.name, spec, report, told.digest)
+        return accounts.outcome(self.name, self.isolation, spec, report, report.left, report.collected, told.digest)
 
     @property
     def _scratch(self) -> Path:
@@ -184,52 +183,3 @@ def _job(spec: RunSpec, identity: bwrap_arguments.Identity) -> dict[str, object]
         "files": int(limits.files),
         "output_bytes": int(limits.output_bytes),
     }
-
-
-@contextlib.contextmanager
-def _identity(spec: RunSpec) -> Iterator[bwrap_arguments.Identity]:
-    """Who the command runs as, with the output folder made theirs where that is somebody else."""
-    if os.geteuid() != 0:
-        yield bwrap_arguments.Identity(os.getuid(), os.getgid(), as_root=False)
-        return
-    with slots.hold_slot() as slot:
-        trees.give(spec.out, slot.uid)
-        spec.out.chmod(0o700)
-        try:
-            yield bwrap_arguments.Identity(slot.uid, slot.uid, as_root=True)
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                os.chown(spec.out, 0, 0)
-                spec.out.chmod(0o755)
-
-
-def _outcome(backend: str, spec: RunSpec, report: docker_runs.Report, digest: str) -> Outcome:
-    """What the caller gets: the report, and the manifest of what the run left."""
-    notes = [report.detail] if report.detail else []
-    notes += [f"not removed: {left}" for left in report.left]
-    reason: Reason = report.reason
-    found = report.collected or trees.Collected()
-    try:
-        if report.collected is None:
-            found = trees.collect(spec.out, spec.limits.files, spec.limits.disk_bytes)
-    except OSError as error:
-        notes.append(f"the output could not be read: {error.strerror}")
-        reason = "infra"
-    return Outcome(
-        reason=reason,
-        status=report.status,
-        wall_s=report.wall_s,
-        cpu_s=report.cpu_s,
-        peak_memory_bytes=report.peak,
-        output_bytes=report.output_bytes,
-        tail=plain_text(report.tail.decode("utf-8", errors="replace"), 1 << 20)[-_TAIL_CHARS:],
-        manifest=tuple(found.files),
-        backend=backend,
-        isolation="full",
-        flags_sha256=digest,
-        detail="; ".join([*notes, *found.ignored]),
-        ignored=tuple(found.ignored),
-        peak_disk_bytes=report.peak_disk,
-        peak_files=report.peak_files,
-        peak_processes=report.peak_processes,
-    )

@@ -15,11 +15,11 @@ import threading
 import time
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sandbox import (
+    accounts,
     bwrap_arguments,
     cgroups,
     hard_disk,
@@ -34,9 +34,6 @@ from sandbox import (
 from sandbox.contract import Capabilities, Isolation, Outcome, OutputFile, Reason, RunSpec, SandboxUnavailable
 from sandbox.diagnosis import diagnose
 from sandbox.hosts import Host
-from sandbox.outputs import plain_text
-
-_TAIL_CHARS = 4000
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +92,7 @@ class Supervised(ABC):
         host = self._host()
         if host.reasons:
             raise SandboxUnavailable("\n".join(host.reasons))
-        with slots.hold_gpus(spec.gpus, cancel) as gpu_locks, _identity(host, spec) as (identity, slot_locks):
+        with slots.hold_gpus(spec.gpus, cancel) as gpu_locks, accounts.identity(spec) as (identity, slot_locks):
             filter_code = seccomp.build_filter(platform.machine(), visible_memory_only=host.groups is None)
             nproc = host.other_tasks() + spec.limits.processes
             line = bwrap_arguments.build(spec, host.program, identity, filter_code, nproc)
@@ -110,7 +107,8 @@ class Supervised(ABC):
             for cover in line.covers:
                 with contextlib.suppress(OSError):
                     (spec.out / cover).rmdir()
-            return _outcome(self.name, self.isolation, spec, report, line.digest)
+            left, collected = tuple(report.left), _collected(report)
+            return accounts.outcome(self.name, self.isolation, spec, report, left, collected, line.digest)
 
     @property
     def _runs(self) -> Path:
@@ -136,23 +134,6 @@ def _supervise(job: dict[str, object], cancel: threading.Event, locks: tuple[int
         text = f"the supervisor ended without a report: {complaint or 'somebody killed it'}"
         return _Report("infra", text, None, time.monotonic() - began, 0.0, 0, 0, b"", [])
     return _Report(**values)
-
-
-@contextlib.contextmanager
-def _identity(host: Host, spec: RunSpec) -> Iterator[tuple[bwrap_arguments.Identity, tuple[int, ...]]]:
-    """Who the command runs as, with the output folder made theirs where that is somebody else."""
-    if not host.as_root:
-        yield bwrap_arguments.Identity(os.getuid(), os.getgid(), as_root=False), ()
-        return
-    with slots.hold_slot() as slot:
-        trees.give(spec.out, slot.uid)
-        spec.out.chmod(0o700)
-        try:
-            yield bwrap_arguments.Identity(slot.uid, slot.uid, as_root=True), (slot.lock,)
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                os.chown(spec.out, 0, 0)
-                spec.out.chmod(0o755)
 
 
 def _job(
@@ -188,36 +169,8 @@ def _job(
     }
 
 
-def _outcome(backend: str, isolation: Isolation, spec: RunSpec, report: _Report, digest: str) -> Outcome:
-    """What the caller gets: the report, and the manifest of what the run left."""
-    notes = [report.detail] if report.detail else []
-    notes += [f"not removed: {left}" for left in report.left]
-    reason: Reason = report.reason
-    found = trees.Collected(ignored=report.ignored)
-    if report.files is not None:
-        found.files = [OutputFile(*file) for file in report.files]
-    else:
-        try:
-            found = trees.collect(spec.out, spec.limits.files, spec.limits.disk_bytes)
-        except OSError as error:
-            notes.append(f"the output could not be read: {error.strerror}")
-            reason = "infra"
-    tail = plain_text(report.tail.decode("utf-8", errors="replace"), 1 << 20)[-_TAIL_CHARS:]
-    return Outcome(
-        reason=reason,
-        status=report.status,
-        wall_s=report.wall_s,
-        cpu_s=report.cpu_s,
-        peak_memory_bytes=report.peak,
-        output_bytes=report.output_bytes,
-        tail=tail,
-        manifest=tuple(found.files),
-        backend=backend,
-        isolation=isolation,
-        flags_sha256=digest,
-        detail="; ".join([*notes, *found.ignored]),
-        ignored=tuple(found.ignored),
-        peak_disk_bytes=report.peak_disk,
-        peak_files=report.peak_files,
-        peak_processes=report.peak_processes,
-    )
+def _collected(report: _Report) -> trees.Collected | None:
+    """What the supervisor carried into the output folder; None where the run wrote there itself."""
+    if report.files is None:
+        return None
+    return trees.Collected([OutputFile(*file) for file in report.files], report.ignored)
