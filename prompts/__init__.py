@@ -1,7 +1,8 @@
 """The texts: one Markdown file a prompt or brief, loaded by name, with its hash.
 
-`text(name).fill(...)` puts values in place of `{{name}}`; a value that is missing or not asked for is an error, so
-that a text and the code that fills it cannot drift apart. Imports none of the other packages.
+A prompt for a model has two parts, what it is told about its task and the question, around the line
+`<!-- question -->`. `text(name).fill(...)` puts values in place of `{{name}}`; a value that is missing or not asked
+for is an error, so that a text and the code that fills it cannot drift apart. Imports none of the other packages.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _FOLDER = Path(__file__).resolve().parent
+QUESTION = "<!-- question -->"
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _SLOT = re.compile(r"\{\{([a-z_]+)\}\}")
 
@@ -49,3 +51,11 @@ def text(name: str) -> Text:
 def names() -> list[str]:
     """Every text there is."""
     return sorted(path.stem for path in _FOLDER.glob("*.md"))
+
+
+def parts(filled: str) -> tuple[str, str]:
+    """System message and question of a filled prompt; ValueError where the line between them is missing."""
+    system, mark, question = filled.partition(f"\n{QUESTION}\n")
+    if not mark:
+        raise ValueError(f"no line {QUESTION}")
+    return system.strip(), question.strip()

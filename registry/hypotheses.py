@@ -45,6 +45,8 @@ class Implementation(BaseModel):
     effort: Effort
     settings: dict[str, Scalar] = Field(default_factory=dict)
     """Dotted paths in the solution's configuration and the values they take."""
+    files: list[str] = Field(default_factory=list, max_length=20)
+    """Files that a patch of code is expected to change; empty where settings alone do it."""
 
 
 class Hypothesis(BaseModel):
@@ -66,7 +68,7 @@ class Hypothesis(BaseModel):
     tier: Tier = "normal"
     family: str = ""
     """The tag of the search space this idea belongs to; refining stops when a family has stopped paying."""
-    strategy: Literal["paper", "refine", "ablate", "restructure", "null", "manual"] = "manual"
+    strategy: Literal["paper", "refine", "ablate", "combine", "restructure", "rival", "null", "manual"] = "manual"
     """`null`: it changes nothing that counts, and is there to show that the gate promotes nothing of the kind."""
     quotes: list[Quote] = Field(default_factory=list)
 

@@ -30,13 +30,17 @@ class Paper(Frozen):
 
 
 class Technique(Frozen):
-    """One thing a paper says helps, matched to settings that this solution has."""
+    """One thing a paper says helps, matched to settings that this solution has, or in words where none would do."""
 
     name: str
-    """Name of the search-space parameter it maps to."""
+    """Name of the search-space parameter it maps to, or the paper's own name of it."""
     paper: str
     settings: dict[str, list[Scalar]]
-    """Dotted configuration path → values worth trying, taken from the solution's search space only."""
+    """Dotted configuration path → values worth trying, taken from the solution's search space only; empty where the
+    technique is a change of code."""
+    change: str = Field(default="", max_length=1000)
+    """What would have to be written, where no setting does it: a stranger's or a model's words, for people and
+    prompts."""
     effort: Effort
     impact: Impact
     claimed_gain: float | None = None
@@ -52,4 +56,4 @@ class Reading(Frozen):
     why: str
     boards: list[str]
     techniques: list[Technique]
-    method: Literal["rules"] = "rules"
+    method: Literal["rules", "model"] = "rules"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Outcome = Literal["promote", "archive", "extend", "park", "open"]
 """A verdict, or `open` for a hypothesis that is queued or running."""
-Strategy = Literal["paper", "refine", "ablate", "restructure", "null"]
+Strategy = Literal["paper", "refine", "ablate", "combine", "restructure", "rival", "null"]
 NULL: Strategy = "null"
 """The strategy of an idea that changes nothing that counts (`agent.researcher.null`)."""
 
@@ -72,6 +72,8 @@ class Idea:
     estimated_gain: float
     strategy: Strategy
     quotes: tuple[Quote, ...] = ()
+    files: tuple[str, ...] = ()
+    """Files that a patch of code is expected to change; empty where settings alone do it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,8 @@ class Proposals:
     note: str
     mode: str = ""
     """How it looked: `refine`, `ablate`, `restructure`, or the researcher's own word."""
+    by: str = ""
+    """Who proposed, where it was another than the researcher asked (a model's stand-in)."""
 
 
 @dataclass(frozen=True, slots=True)

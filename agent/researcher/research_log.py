@@ -14,7 +14,7 @@ from tools.pdf_text import plain
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$&])")
 _QUOTED = 400
-_METHODS = {"rules": "rules (no model)"}
+_METHODS = {"rules": "rules (no model)", "model": "a language model; quotes checked by rules"}
 
 
 def research_log_entry(reading: Reading, date: str) -> str:

@@ -1,0 +1,1 @@
+"""Language models: what is asked, what it may cost, what came back. A model proposes; it decides nothing."""
