@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
+from agent.researcher.results import table_results, text_results
 from agent.researcher.results.documents import Document
 from agent.researcher.results.mentions import Vocabulary
 from agent.researcher.results.own_rows import Own
 from agent.researcher.results.profile import Profile
-from agent.researcher.results.table_results import Candidate, candidates
+from agent.researcher.results.table_results import Candidate
 from agent.researcher.results.taxonomy import Taxonomy
 
 LEAST_CONFIDENCE = 0.3
@@ -28,9 +29,9 @@ def found_candidates(document: Document, taxonomy: Taxonomy) -> list[Candidate]:
     profile = Profile(document, vocabulary)
     taken = {name for dataset in taxonomy.datasets for name in (*dataset.names, *map(str.lower, dataset.capitals))}
     taken |= {name for metric in taxonomy.metrics for name in metric.names}
-    own = Own(document, frozenset(taken), lambda label: bool(vocabulary.header_dataset(label)))
-    found = [one for table in document.tables for one in candidates(table, profile, own)]
-    return found
+    own = Own(document, frozenset(taken), lambda label: bool(vocabulary.header_dataset(label) or vocabulary.header_metric(label)))
+    found = [one for table in document.tables for one in table_results.candidates(table, profile, own)]
+    return found + list(text_results.candidates(profile))
 
 
 def chosen(found: Iterable[Candidate], least: float = LEAST_CONFIDENCE) -> list[Candidate]:
@@ -59,7 +60,7 @@ def _once_each(best: list[Candidate]) -> list[Candidate]:
 
 
 def _best(group: list[Candidate]) -> Candidate:
-    """The best score among the own rows of the table whose evidence is the strongest."""
+    """The best score among the own rows of the place whose evidence is the strongest."""
     clearest = max(group, key=lambda one: one.confidence)
     same = [one for one in group if one.table is clearest.table and one.own >= min(0.7, clearest.own)]
     sign = 1.0 if clearest.metric.higher_is_better else -1.0

@@ -14,11 +14,12 @@ from agent.researcher.results.documents import Cell, Document
 OURS = re.compile(r"\b(?:ours?|this (?:work|paper)|our (?:model|system|work|approach|method)s?|proposed)\b", re.IGNORECASE)
 CITED = re.compile(r"\bet al\b|[(\[,]\s*(?:19|20)\d\d\s*[a-z]?\s*[)\]]|\[\s*[A-Z]*[A-Za-z]{2,}\s?\d\d[a-z]?\s*\]|\[\s*\d{1,3}\s*\]|\b[A-Z][a-z]+\s?(?:19|20)?\d\d\b")
 _TAKEN_OVER = re.compile(
-    r"([*†‡§])\W{0,3}\s*(?:\w+\s+){0,6}?(?:cited|results? (?:from|of|by)|reported (?:by|in)|taken from|copied|from the)",
+    r"([*†‡§])\W{0,3}\s*(?:\w+\s+){0,6}?(?:cited|results? (?:from|of|by)|reported (?:by|in)|taken from|copied|from the|(?:by|from|of) [A-Z(\[])",
     re.IGNORECASE,
 )
+_CITATION_ALONE = re.compile(r"^\W*\w?\W*\(?(?:[A-Z][\w-]+|al\.?|et|and|&|,|\s)+,?\s*\(?(?:19|20)\d\d")
 _MEANT = re.compile(r"(?:our|submitted|proposed|this) (?:\w+ ){0,4}\(([A-Z][\w+-]*)\)", re.IGNORECASE)
-NOT_A_SYSTEM = re.compile(r"\b(?:human|oracle|upper bound|random|majority|baselines?|inter.?annotator|gold)\b", re.IGNORECASE)
+NOT_A_SYSTEM = re.compile(r"\b(?:prev(?:ious)?|state.of.the.art|sota|best (?:published|reported)|human|oracle|upper bound|random|majority|baselines?|inter.?annotator|gold)\b", re.IGNORECASE)
 _NAME = re.compile(r"\b(?=\w*[A-Z0-9]\w*[A-Z])[A-Za-z][\w+]*(?:-[\w+]+)*")
 _INTRODUCED = re.compile(
     r"(?:call(?:ed)?|named|dubbed|term(?:ed)?|propose|introduce|present|describe)s?\s+(?:\w+\s+){0,8}?[(]?([A-Z][\w+-]*)"
@@ -38,6 +39,12 @@ _COMMON = frozenset(
 """First four letters of words that any title of the field may have."""
 
 
+_COMMON_COMPOUND = re.compile(
+    r"^(?:semi|self|un|pre|multi|cross|non|bi|low|high|large|end|state|open|domain|context|attention|sub|co)-"
+    r"|-(?:based|level|aware|to|end|supervised|dependent|specific|wise|domain|task|language|lingual|art|scale)\b"
+)
+
+
 class Own:
     """Judges rows of one paper."""
 
@@ -47,6 +54,8 @@ class Own:
         self._strong = self._names(document.title, taken) | {
             name.lower() for name in re.findall(r"^([A-Z][\w+-]{1,20}):", document.title)
         }
+        compounds = re.findall(r"\b[a-z]{3,}(?:-[a-z]{2,})+\b", document.title.lower())
+        compounds = [one for one in compounds if not _COMMON & {part[:4] for part in one.split("-")}]
         abstract = document.abstract[:3000]
         introduced = {
             match[1].lower() for match in _INTRODUCED.finditer(abstract) if match[1].lower() not in _GENERIC | taken
@@ -55,7 +64,8 @@ class Own:
             r"(?:we|our|propose|introduce|present)\b[^.()]{0,120}\(([A-Z][\w+-]{1,20})\)", document.text[:20000]
         )
         introduced |= {name.lower() for name in defined if name.lower() not in _GENERIC | taken}
-        self._names_seen = self._names(abstract, taken) | introduced
+        self._introduced = introduced | {one for one in compounds if not _COMMON_COMPOUND.search(one)}
+        self._seen = self._names(abstract, taken)
         self._title_words = {word[:4] for word in re.findall(r"[a-z]{4,}", document.title.lower())} - _COMMON
 
     @staticmethod
@@ -65,9 +75,11 @@ class Own:
 
     def degree(self, cell: Cell, caption: str, *, others_cited: bool) -> float:
         """From 0 (another's, or nothing says) to 1 (says it is ours)."""
-        rows = [label for label in cell.rows if not self._names_data(label)] or list(cell.rows)
+        rows = [label for label in cell.rows if not self._names_data(label)]
         if not rows:
-            return 0.0
+            rows = [label for label in cell.columns if not self._names_data(label)]
+        if not rows:
+            return 0.6 if cell.rows else 0.0  # no system is named: the paper's one system on several datasets
         taken_over = {match[1] for match in _TAKEN_OVER.finditer(caption)}
         if any(sign in rows[0] for sign in taken_over):
             return 0.0
@@ -76,7 +88,9 @@ class Own:
             return 0.0
         if OURS.search(own) or any(OURS.search(text) for text in (*rows[1:], *cell.groups)):
             return 1.0
-        if CITED.search(_tight(own)):
+        if _CITATION_ALONE.match(_tight(own)) and any(_starts(label.lower(), self._strong | self._introduced) for label in rows[1:]):
+            return 0.75
+        if CITED.search(_tight(own)) or (len(rows) > 1 and _CITATION_ALONE.match(_tight(rows[1]))):
             return 0.0
         label = _tight(f"{own} {rest}").lower()
         words = set(re.findall(r"[a-z0-9][\w+]*(?:-[\w+]+)*", label))
@@ -85,11 +99,13 @@ class Own:
             return 0.9
         if words & self._strong or _starts(label, self._strong):
             return 0.9
-        if words & self._names_seen or _starts(label, self._names_seen):
+        if words & self._introduced or _starts(label, self._introduced):
             return 0.75
         title = len({word[:4] for word in re.findall(r"[a-z]{4,}", label)} & self._title_words)
         if title >= 2:
             return 0.7
+        if words & self._seen or _starts(label, self._seen):
+            return 0.6
         if others_cited:
             return 0.7 if cell.bold else 0.5
         return 0.45 if cell.bold else 0.2

@@ -17,6 +17,8 @@ from agent.researcher.results.words import METRIC_TASKS, normal
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z\d(])|\n")
 _REFERENCES = re.compile(r"^(?:\d+\.?\s*)?(?:references|bibliography)\b", re.IGNORECASE)
 _SHORT_FORM = re.compile(r"([A-Z][^\s()]*(?:[ -][^\s()]+){0,5}) \(([A-Z][\w.-]{0,9})\)")
+_STANDS_FOR = re.compile(r"\b([A-Z][A-Z\d-]{0,7}) (?:is|denotes|stands for|refers to|means)\s(?:the\s)?([^.,;]{3,40})")
+_NO_NAMES = frozenset({"this", "it", "we", "a", "f1", "em", "p", "r", "f", "our", "train", "dev", "test"})
 MAIN_SHARE = 0.6
 """A dataset that takes this share of all mentions is what unnamed results are about."""
 
@@ -78,7 +80,11 @@ class Profile:
             named = self.vocabulary.datasets_in(match[1])
             if named and len(named[-1].items) == 1 and not self.vocabulary.datasets_in(match[2]):
                 found.setdefault(match[2], set()).add(named[-1].items[0])
-        taken = {short for short in found if self.vocabulary.tasks_in(short) or self.vocabulary.metrics_in(short)}
+        for match in _STANDS_FOR.finditer("\n".join([self.text, *(table.caption for table in self.document.tables)])):
+            named = self.vocabulary.datasets_in(match[2])
+            if len(named) == 1 and len(named[0].items) == 1:
+                found.setdefault(match[1], set()).add(named[0].items[0])
+        taken = {short for short in found if self.vocabulary.tasks_in(short) or short.lower() in _NO_NAMES}
         return {short: names.pop() for short, names in found.items() if len(names) == 1 and short not in taken}
 
     def main_dataset(self) -> str:
@@ -109,10 +115,10 @@ class Profile:
         scores = dict(self._tasks)
         for task, weight in self._beside(dataset).items():
             scores[task] = scores.get(task, 0.0) + weight
-        about = self.vocabulary.tasks_in(f"{dataset} {found.about[:800]}") or self._of_siblings(dataset)
+        about = self._described(f"{dataset} {found.about}") or self._of_siblings(dataset)
         for place, mention in enumerate(about[:4]):
             for task in mention.items:
-                scores[task] = scores.get(task, 0.0) + (3.0 if place == 0 else 1.0)
+                scores[task] = scores.get(task, 0.0) + (5.0 if place == 0 else 1.0)
         for mention in self.vocabulary.tasks_in(near):
             for task in mention.items:
                 scores[task] = scores.get(task, 0.0) + 2.0
@@ -152,8 +158,12 @@ class Profile:
 
     def described_as(self, dataset: str) -> str:
         """The task that the dataset's description names first; empty where it names none."""
-        about = self.vocabulary.tasks_in(f"{dataset} {self.vocabulary.datasets[dataset].about[:800]}")
+        about = self._described(f"{dataset} {self.vocabulary.datasets[dataset].about}")
         return about[0].items[0] if about else ""
+
+    def _described(self, about: str) -> list[Mention]:
+        """Tasks that a description names; those of its beginning where that names any."""
+        return self.vocabulary.tasks_in(about[:300]) or self.vocabulary.tasks_in(about[:800])
 
     def _of_siblings(self, dataset: str) -> list[Mention]:
         """Tasks in the descriptions of datasets whose names begin with the same word."""

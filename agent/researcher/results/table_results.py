@@ -7,6 +7,8 @@ the naming stands to the cell. Pure.
 from __future__ import annotations
 
 import re
+import statistics
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -14,11 +16,11 @@ from agent.researcher.results import own_rows
 from agent.researcher.results.documents import Cell, Table
 from agent.researcher.results.mentions import words_of
 from agent.researcher.results.profile import Profile, table_caption
-from agent.researcher.results.taxonomy import Metric
-from agent.researcher.results.words import AVERAGE, METRIC_TASKS, SPLITS, normal, split_of
+from agent.researcher.results.taxonomy import SHORT, Metric
+from agent.researcher.results.words import AVERAGE, METRIC_TASKS, METRIC_WORDS, SPLITS, normal, split_of
 
 SIDE_TABLE = re.compile(
-    r"\b(?:ablat\w*|statistics?|hyper.?parameters?|examples?|human|runtime|training time|speed|effects? of|impact of"
+    r"\b(?:ablat\w*|statistics?|hyper.?parameters?|examples?|human (?:evaluation|judg\w+|ratings?)|runtime|training time|speed|effects? of|impact of"
     r"|influence|analysis|error analysis|different (?:types|numbers?|sizes?|values?|settings?|variants?|templates?)"
     r"|contributions?|variations?|per.class|breakdown|subtasks?|sensitivity|varying|number of|correlation between"
     r"|feature sets?|cross.domain|out.of.domain|oov|initiali[sz]\w+|comparison of (?:different )?embeddings)\b",
@@ -31,6 +33,7 @@ _PLAIN_HEADERS = frozenset(
     " classification accuracy using with and for encoder".split()
 )
 _CAPTION = re.compile(r"^Table\s+(\w+)\s*[:.]")
+_LABELS = re.compile(r"^\W*(?:data ?set|corpus|models?|methods?|systems?|approach|year|name|ids?|no)\W*$", re.IGNORECASE)
 _GIVEN_OVER = re.compile(r"\b(?:human|time|speed|sec|seconds|params?|parameters|size|epochs?|#|std|depth|dim)\b", re.I)
 
 
@@ -72,10 +75,13 @@ def candidates(table: Table, profile: Profile, own: own_rows.Own) -> Iterator[Ca
     """Every cell that names a dataset, a metric and a task of the taxonomy, somewhere."""
     around = _surroundings(table, profile)
     family = _family(table, profile, around)
-    for cell in _cells_of_its_own(table):
-        found = _candidate(cell, table, around, profile, own, family)
-        if found is not None:
-            yield found
+    found = []
+    for cell in _without_outliers(_cells_of_its_own(table)):
+        one = _candidate(cell, table, around, profile, own, family)
+        if one is not None:
+            found.append(one)
+    marked = any(one.own >= 0.75 for one in found)  # a table that marks its own rows marks all of them
+    yield from (one for one in found if one.own >= 0.7 or not marked)
 
 
 def _cells_of_its_own(table: Table) -> list[Cell]:
@@ -91,6 +97,15 @@ def _cells_of_its_own(table: Table) -> list[Cell]:
     if own:
         return [replace(cell, groups=tuple(one for one in cell.groups if not _CAPTION.match(one))) for cell in own]
     return [cell for cell in table.cells if cell not in under]
+
+
+def _without_outliers(cells: list[Cell]) -> list[Cell]:
+    """The cells without numbers far below the rest of their column: deviations that stand beside the scores."""
+    columns: dict[tuple[str, ...], list[float]] = {}
+    for cell in cells:
+        columns.setdefault(cell.columns, []).append(float(cell.score))
+    middle = {labels: statistics.median(values) for labels, values in columns.items()}
+    return [cell for cell in cells if not float(cell.score) < middle[cell.columns] / 10]
 
 
 def _surroundings(table: Table, profile: Profile) -> _Surroundings:
@@ -136,13 +151,15 @@ def _candidate(
         if chosen is None:
             return None
         metric = chosen
-        if around.caption_metrics and metric.base not in around.caption_metrics and len(around.caption_metrics) == 1:
+        if len(around.caption_metrics) == 1 and not {metric.base, "f 1"} & set(around.caption_metrics):
             metric_weight *= 0.6
+        if any(_unknown(one, profile) for one in headers):
+            dataset_weight -= 0.35 if dataset_weight < 0.9 else 0.2
+            metric_weight -= 0.35 * (metric_weight < 0.95 and dataset_weight < 0.75)
+        if metric.base not in METRIC_WORDS and len(metric.base) <= SHORT and dataset_weight > 0.9:
+            return None  # `CR` beside the name of a dataset is another dataset
     if split == "dev" and metric.split != "dev":
         return None
-        if any(_unknown(one, profile) for one in headers):
-            dataset_weight -= 0.35 * (dataset_weight < 0.9)
-            metric_weight -= 0.35 * (metric_weight < 0.95 and dataset_weight < 0.9)
     near = " ".join([*headers, around.caption, *cell.rows[1:]])
     task, lead = profile.task_of(dataset, metric.base, near)
     if not task or not _plausible(cell, metric):
@@ -209,7 +226,7 @@ def _base(cell: Cell, around: _Surroundings, profile: Profile, dataset: str) -> 
     """What is measured, by the nearest naming."""
     vocabulary = profile.vocabulary
     for labels, weight in ((cell.columns, 1.0), (cell.groups, 0.95), (cell.rows[1:] + cell.rows[:1], 0.85)):
-        named = {base for label in labels if (base := vocabulary.header_metric(label))}
+        named = {base for label in labels if not profile.short_for(label) and (base := vocabulary.header_metric(label))}
         if len(named) == 1:
             return named.pop(), weight
         if named:
@@ -237,7 +254,7 @@ def _described(profile: Profile, dataset: str) -> list[str]:
 def _metric(base: str, cell: Cell, around: _Surroundings, profile: Profile, split: str) -> Metric | None:
     """The metric of the taxonomy: one whose qualifier stands at the cell, else the one without a qualifier."""
     listed = profile.vocabulary.by_base.get(base, [])
-    whole = {normal(label).strip() for label in (*cell.columns, *cell.groups, *cell.rows)}
+    whole = {normal(label).strip() for label in (*cell.columns, *cell.groups)}
     near = normal(" ".join([*cell.columns, *cell.groups]))
     by_words = [
         one
@@ -278,6 +295,8 @@ def _family(table: Table, profile: Profile, around: _Surroundings) -> dict[str, 
         qualifiers = {one.qualifier for one in matched.values()}
         if len(qualifiers) < 3:
             continue
+        forms = Counter(_form(one) for one in matched.values())
+        matched = {header: one for header, one in matched.items() if _form(one) == forms.most_common(1)[0][0]}
         if dataset := profile.described_by(f"{around.caption} {around.said} {' '.join(qualifiers)}", base):
             found.update({header: (dataset, one) for header, one in matched.items()})
     return found
@@ -286,11 +305,17 @@ def _family(table: Table, profile: Profile, around: _Surroundings) -> dict[str, 
 def _part(header: str, parts: Sequence[Metric], initials: bool) -> Metric | None:
     word = normal(header).strip()
     if word in AVERAGE:
-        return next((one for one in parts if one.qualifier in AVERAGE), None)
+        several = [one for one in parts if one.qualifier in AVERAGE]
+        return max(several, key=lambda one: sum(_form(one) == _form(other) for other in parts), default=None)
     fits = [one for one in parts if one.qualifier == word or (len(word) >= 3 and one.qualifier.startswith(word))]
     if not fits and initials and len(word) == 1:
         fits = [one for one in parts if one.qualifier.startswith(word) and " " not in one.qualifier]
     return fits[0] if len(fits) == 1 else None
+
+
+def _form(metric: Metric) -> str:
+    """How the metric's name is built around its qualifier: `accuracy on …`."""
+    return normal(metric.name).replace(f" {metric.qualifier} ", " … ")
 
 
 def _unknown(header: str, profile: Profile) -> bool:
@@ -308,6 +333,8 @@ def _unknown(header: str, profile: Profile) -> bool:
 def _plausible(cell: Cell, metric: Metric) -> bool:
     """Whether the number can be a score of this metric at all, and its place no count, time or size."""
     value = float(cell.score)
+    if len(cell.columns) == 1 and _LABELS.match(cell.columns[0]):
+        return False
     if _GIVEN_OVER.search(" ".join((*cell.columns, *cell.groups))) or value == 0.0:
         return False
     if "." not in cell.score and (len(cell.score) > 2 or value < 10):

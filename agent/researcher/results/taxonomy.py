@@ -33,6 +33,7 @@ _QUALIFIED = (
     re.compile(r"^(?P<of>[\w-]+) \((?P<base>acc|f1)\)$", re.IGNORECASE),
     re.compile(r"^(?P<base>.+?) \((?P<of>[^)]+)\)$"),
     re.compile(r"^(?P<of>validation|test|dev) (?P<base>.+)$", re.IGNORECASE),
+    re.compile(r"^(?P<of>.+?)[ -](?P<base>acc|accuracy|f1|precision|recall)(?: \([A-Z]+\))?$", re.IGNORECASE),
 )
 SHORT = 3
 """A one-word name counts only where it is written with capitals; one of so few letters only in capitals alone."""
@@ -139,7 +140,9 @@ def _dataset(name: str, about: str) -> Dataset:
         if _same(long, bare) or _same(short, bare):
             written += [long, short]
     written += [match for match in _KNOWN_AS.findall(head)]
-    written += [link for link in _LINKED.findall(about[:300])[:1] if not _NOT_A_NAME.search(link)]
+    for link in _LINKED.findall(about[:300])[:1]:
+        if not _NOT_A_NAME.search(link) and not normal(link).startswith(normal(bare)):
+            written.append(link)
     names: list[str] = []
     for one in written:
         names += _variants(normal(one).strip())
@@ -167,6 +170,7 @@ def _variants(own: str) -> Sequence[str]:
     for end in _GENERIC_ENDS:
         if own.endswith(f" {end}") and len(own.removesuffix(end).split()) > 0:
             found.append(own.removesuffix(end).strip())
+    found += [re.sub(r" v (?=\d)", " ", one) for one in found if re.search(r" v \d", one)]
     for known, others in DATASET_WORDS.items():
         for one in list(found):
             if f" {known} " in f" {one} ":
