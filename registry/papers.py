@@ -48,6 +48,32 @@ class Technique(Frozen):
     quote: Quote
 
 
+class ReportedResult(Frozen):
+    """A score that a paper reports on a dataset or board: a stranger's claim, measured by nobody here.
+
+    Information for people. It changes no rank, no gap that decides anything and no verdict.
+    """
+
+    task: str = Field(default="", max_length=200)
+    dataset: str = Field(max_length=300)
+    """Name of the board or dataset as we call it."""
+    metric: str = Field(max_length=200)
+    score: str = Field(max_length=40)
+    """As written, without a percent sign."""
+    value: float = Field(allow_inf_nan=False)
+    """The score as a number, in the unit in which it is written."""
+    higher_is_better: bool = True
+    whose: Literal["own", "other"]
+    """Of the paper's own system, or of one that it compares with."""
+    place: Literal["text", "table"]
+    table: str = Field(default="", max_length=40)
+    """`Table 3`; empty for text."""
+    row: str = Field(default="", max_length=300)
+    column: str = Field(default="", max_length=300)
+    quote: Quote
+    """The sentence, or the row as a line of text, in which the score stands."""
+
+
 class Reading(Frozen):
     """What became of one paper: the screen's answer and the techniques taken from it."""
 
@@ -57,3 +83,5 @@ class Reading(Frozen):
     boards: list[str]
     techniques: list[Technique]
     method: Literal["rules", "model"] = "rules"
+    results: list[ReportedResult] = Field(default_factory=list)
+    """What it reports on our boards."""

@@ -13,7 +13,8 @@ from typing import Any
 
 SCORE = re.compile(r"(?<![\w.,-])(\d{1,4}(?:\.\d{1,4})?|\.\d{1,4})(?![\w,]|\.\d)")
 """A number as scores are written; no part of a longer one."""
-MAX_TEXT = 2_000_000
+MAX_TEXT = 500_000
+"""Characters of a paper that are read; more is a book."""
 MAX_TABLES = 200
 MAX_CELLS = 5_000
 _SECTION = re.compile(r"^section: ?(.*)$")
@@ -83,7 +84,8 @@ def from_records(text: str, tables: Sequence[Mapping[str, Any]]) -> Document:
     A table or a cell of another form is left out.
     """
     sections: list[Section] = []
-    heading, lines = "", []
+    heading = ""
+    lines: list[str] = []
     for line in [*text[:MAX_TEXT].splitlines(), "section: "]:
         if match := _SECTION.match(line):
             if lines:

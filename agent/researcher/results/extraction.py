@@ -18,9 +18,15 @@ from agent.researcher.results.profile import Profile
 from agent.researcher.results.table_results import Candidate
 from agent.researcher.results.taxonomy import Taxonomy
 
-LEAST_CONFIDENCE = 0.3
+LEAST_CONFIDENCE = 0.35
+"""Below it a part is named too far from its number, or the row may be another's; set on half of the papers."""
 _PARTS_OF_F1 = frozenset({"precision", "recall"})
 """Reported beside F1 and meant by it; the row with the best of one is not the row with the best result."""
+
+
+def extract(document: Document, taxonomy: Taxonomy) -> list[Candidate]:
+    """The results that the paper reports as its own; none where nothing is named near enough to its number."""
+    return chosen(found_candidates(document, taxonomy))
 
 
 def found_candidates(document: Document, taxonomy: Taxonomy) -> list[Candidate]:
@@ -29,7 +35,11 @@ def found_candidates(document: Document, taxonomy: Taxonomy) -> list[Candidate]:
     profile = Profile(document, vocabulary)
     taken = {name for dataset in taxonomy.datasets for name in (*dataset.names, *map(str.lower, dataset.capitals))}
     taken |= {name for metric in taxonomy.metrics for name in metric.names}
-    own = Own(document, frozenset(taken), lambda label: bool(vocabulary.header_dataset(label) or vocabulary.header_metric(label)))
+    own = Own(
+        document,
+        frozenset(taken),
+        lambda label: bool(vocabulary.header_dataset(label) or vocabulary.header_metric(label)),
+    )
     found = [one for table in document.tables for one in table_results.candidates(table, profile, own)]
     return found + list(text_results.candidates(profile))
 

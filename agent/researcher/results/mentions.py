@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from agent.researcher.results.taxonomy import Dataset, Metric, Taxonomy
-from agent.researcher.results.words import WHOLE_HEADERS, stands
+from agent.researcher.results.words import CACHED, WHOLE_HEADERS, stands
 
 _TOKEN = re.compile(r"[A-Za-z]+|\d+|[@%±]")
 _YEAR_WORDS = frozenset({"19", "20"})
@@ -27,9 +27,13 @@ class Mention:
     items: tuple[str, ...]
 
 
-@lru_cache(maxsize=50_000)
 def words_of(text: str) -> tuple[str, ...]:
     """Words and numbers of a text as written; letters and digits apart."""
+    return _words_of(text) if len(text) <= CACHED else _words_of.__wrapped__(text)
+
+
+@lru_cache(maxsize=20_000)
+def _words_of(text: str) -> tuple[str, ...]:
     folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text))
     return tuple(_TOKEN.findall("".join(c for c in folded if not unicodedata.combining(c))))
 
@@ -37,7 +41,9 @@ def words_of(text: str) -> tuple[str, ...]:
 class Names:
     """Finds names in texts. `exact` names count only in their own letters."""
 
-    def __init__(self, names: Iterable[tuple[str, str]], exact: Iterable[tuple[str, str]] = (), *, capitals: bool = False) -> None:
+    def __init__(
+        self, names: Iterable[tuple[str, str]], exact: Iterable[tuple[str, str]] = (), *, capitals: bool = False
+    ) -> None:
         """Pairs of (name in normal form, what it stands for) and of (name as written, what it stands for).
 
         `capitals`: a name in small letters alone does not count, unless a number is part of it.
@@ -65,7 +71,9 @@ class Names:
         kept: list[Mention] = []
         if self._capitals:
             found = {
-                span: items for span, items in found.items() if not "".join(written[span[0] : span[1]]).islower()
+                span: items
+                for span, items in found.items()
+                if not "".join(written[span[0] : span[1]]).islower()
                 or any(word.isdigit() for word in written[span[0] : span[1]])
             }
         for (start, end), items in sorted(found.items(), key=lambda one: (one[0][0] - one[0][1], one[0][0])):

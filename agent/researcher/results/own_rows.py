@@ -11,30 +11,147 @@ from collections.abc import Callable, Sequence
 
 from agent.researcher.results.documents import Cell, Document
 
-OURS = re.compile(r"\b(?:ours?|this (?:work|paper)|our (?:model|system|work|approach|method)s?|proposed)\b", re.IGNORECASE)
-CITED = re.compile(r"\bet al\b|[(\[,]\s*(?:19|20)\d\d\s*[a-z]?\s*[)\]]|\[\s*[A-Z]*[A-Za-z]{2,}\s?\d\d[a-z]?\s*\]|\[\s*\d{1,3}\s*\]|\b[A-Z][a-z]+\s?(?:19|20)?\d\d\b")
+OURS = re.compile(
+    r"\b(?:ours?|this (?:work|paper)|our (?:model|system|work|approach|method)s?|proposed)\b", re.IGNORECASE
+)
+CITED = re.compile(
+    r"\bet al\b|[(\[,]\s*(?:19|20)\d\d\s*[a-z]?\s*[)\]]|\[\s*[A-Z]*[A-Za-z]{2,}\s?\d\d[a-z]?\s*\]|\[\s*\d{1,3}\s*\]|\b[A-Z][a-z]+\s?(?:19|20)?\d\d\b"
+)
 _TAKEN_OVER = re.compile(
     r"([*†‡§])\W{0,3}\s*(?:\w+\s+){0,6}?(?:cited|results? (?:from|of|by)|reported (?:by|in)|taken from|copied|from the|(?:by|from|of) [A-Z(\[])",
     re.IGNORECASE,
 )
 _CITATION_ALONE = re.compile(r"^\W*\w?\W*\(?(?:[A-Z][\w-]+|al\.?|et|and|&|,|\s)+,?\s*\(?(?:19|20)\d\d")
 _MEANT = re.compile(r"(?:our|submitted|proposed|this) (?:\w+ ){0,4}\(([A-Z][\w+-]*)\)", re.IGNORECASE)
-NOT_A_SYSTEM = re.compile(r"\b(?:prev(?:ious)?|state.of.the.art|sota|best (?:published|reported)|human|oracle|upper bound|random|majority|baselines?|inter.?annotator|gold)\b", re.IGNORECASE)
-_NAME = re.compile(r"\b(?=\w*[A-Z0-9]\w*[A-Z])[A-Za-z][\w+]*(?:-[\w+]+)*")
+NOT_A_SYSTEM = re.compile(
+    r"\b(?:prev(?:ious)?|state.of.the.art|sota|best (?:published|reported)|human|oracle|upper bound|random|majority|baselines?|inter.?annotator|gold)\b",
+    re.IGNORECASE,
+)
+_NAME = re.compile(r"\b(?=\w{0,30}[A-Z0-9]\w{0,30}[A-Z])[A-Za-z][\w+]{0,40}(?:-[\w+]{1,20}){0,4}")
 _INTRODUCED = re.compile(
     r"(?:call(?:ed)?|named|dubbed|term(?:ed)?|propose|introduce|present|describe)s?\s+(?:\w+\s+){0,8}?[(]?([A-Z][\w+-]*)"
 )
 _GENERIC = frozenset(
-    "lstm blstm bilstm cnn rnn gru crf svm mlp dnn nlp nn mt nmt smt sgd adam rl ml lda pca bi-lstm lstms cnns rnns"
-    " bi-directional wsj ptb ner pos qa us uk dev test glove word2vec url http https ii iii iv tf-idf mle em gpu wmt ai"
-    " acl we the this our in to it for an as on of with these that both model models and".split()
+    [
+        "lstm",
+        "blstm",
+        "bilstm",
+        "cnn",
+        "rnn",
+        "gru",
+        "crf",
+        "svm",
+        "mlp",
+        "dnn",
+        "nlp",
+        "nn",
+        "mt",
+        "nmt",
+        "smt",
+        "sgd",
+        "adam",
+        "rl",
+        "ml",
+        "lda",
+        "pca",
+        "bi-lstm",
+        "lstms",
+        "cnns",
+        "rnns",
+        "bi-directional",
+        "wsj",
+        "ptb",
+        "ner",
+        "pos",
+        "qa",
+        "us",
+        "uk",
+        "dev",
+        "test",
+        "glove",
+        "word2vec",
+        "url",
+        "http",
+        "https",
+        "ii",
+        "iii",
+        "iv",
+        "tf-idf",
+        "mle",
+        "em",
+        "gpu",
+        "wmt",
+        "ai",
+        "acl",
+        "we",
+        "the",
+        "this",
+        "our",
+        "in",
+        "to",
+        "it",
+        "for",
+        "an",
+        "as",
+        "on",
+        "of",
+        "with",
+        "these",
+        "that",
+        "both",
+        "model",
+        "models",
+        "and",
+    ]
 )
 
 
 _COMMON = frozenset(
-    "with from mode neur netw deep lear trai lang word sent usin base appr meth syst task data text lstm bidi long"
-    " shor term memo recu conv embe rela clas pars reco gene extr summ tran sequ towa impr simp effe stro baseline"
-    .split()
+    [
+        "with",
+        "from",
+        "mode",
+        "neur",
+        "netw",
+        "deep",
+        "lear",
+        "trai",
+        "lang",
+        "word",
+        "sent",
+        "usin",
+        "base",
+        "appr",
+        "meth",
+        "syst",
+        "task",
+        "data",
+        "text",
+        "lstm",
+        "bidi",
+        "long",
+        "shor",
+        "term",
+        "memo",
+        "recu",
+        "conv",
+        "embe",
+        "rela",
+        "clas",
+        "pars",
+        "reco",
+        "gene",
+        "extr",
+        "summ",
+        "tran",
+        "sequ",
+        "towa",
+        "impr",
+        "simp",
+        "effe",
+        "stro",
+        "baseline",
+    ]
 )
 """First four letters of words that any title of the field may have."""
 
@@ -88,7 +205,9 @@ class Own:
             return 0.0
         if OURS.search(own) or any(OURS.search(text) for text in (*rows[1:], *cell.groups)):
             return 1.0
-        if _CITATION_ALONE.match(_tight(own)) and any(_starts(label.lower(), self._strong | self._introduced) for label in rows[1:]):
+        if _CITATION_ALONE.match(_tight(own)) and any(
+            _starts(label.lower(), self._strong | self._introduced) for label in rows[1:]
+        ):
             return 0.75
         if CITED.search(_tight(own)) or (len(rows) > 1 and _CITATION_ALONE.match(_tight(rows[1]))):
             return 0.0

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from functools import lru_cache
 
 from agent.researcher.results.documents import Document, caption_alone
 from agent.researcher.results.mentions import Mention, Vocabulary
@@ -16,7 +15,7 @@ from agent.researcher.results.words import METRIC_TASKS, normal
 
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z\d(])|\n")
 _REFERENCES = re.compile(r"^(?:\d+\.?\s*)?(?:references|bibliography)\b", re.IGNORECASE)
-_SHORT_FORM = re.compile(r"([A-Z][^\s()]*(?:[ -][^\s()]+){0,5}) \(([A-Z][\w.-]{0,9})\)")
+_SHORT_FORM = re.compile(r"\b([A-Z][^\s()]{0,40}(?:[ -][^\s()]{1,40}){0,5}) \(([A-Z][\w.-]{0,9})\)")
 _STANDS_FOR = re.compile(r"\b([A-Z][A-Z\d-]{0,7}) (?:is|denotes|stands for|refers to|means)\s(?:the\s)?([^.,;]{3,40})")
 _NO_NAMES = frozenset({"this", "it", "we", "a", "f1", "em", "p", "r", "f", "our", "train", "dev", "test"})
 MAIN_SHARE = 0.6
@@ -30,6 +29,7 @@ class Profile:
         self.document, self.vocabulary = document, vocabulary
         sections = [one.text for one in document.sections if not _REFERENCES.match(one.heading)]
         self.text = "\n".join(sections)
+        self._sentences = _SENTENCE.split(self.text)
         self.normal_text = normal(self.text)
         front = f"{document.title}\n{document.abstract}"
         self.dataset_counts: Counter[str] = Counter()
@@ -37,7 +37,7 @@ class Profile:
             self.dataset_counts[self._one(mention.items)] += 1
         self._naming = [
             (sentence, {self._one(mention.items) for mention in found})
-            for sentence in self._sentences()
+            for sentence in self._sentences
             if (found := vocabulary.datasets_in(sentence))
         ]
         self.front_datasets = {self._one(mention.items) for mention in vocabulary.datasets_in(front)} - {""}
@@ -103,11 +103,7 @@ class Profile:
         if not label:
             return ""
         named = re.compile(rf"\b{re.escape(label)}\b(?!\.\d)", re.IGNORECASE)
-        return " ".join(sentence for sentence in self._sentences() if named.search(sentence))[:3000]
-
-    @lru_cache(maxsize=1)  # noqa: B019  (one profile lives as long as its extraction)
-    def _sentences(self) -> tuple[str, ...]:
-        return tuple(_SENTENCE.split(self.text))
+        return " ".join(sentence for sentence in self._sentences if named.search(sentence))[:3000]
 
     def task_of(self, dataset: str, base: str, near: str) -> tuple[str, float]:
         """The task of a result on `dataset` measured by `base`, with how far it leads the next; `near` is its place."""
@@ -166,10 +162,11 @@ class Profile:
         return self.vocabulary.tasks_in(about[:300]) or self.vocabulary.tasks_in(about[:800])
 
     def _of_siblings(self, dataset: str) -> list[Mention]:
-        """Tasks in the descriptions of datasets whose names begin with the same word."""
+        """Tasks in the descriptions of datasets whose names begin with the same word, where these agree."""
         first = normal(dataset).split()[:1]
         same = [one for one in self.vocabulary.taxonomy.datasets if normal(one.name).split()[:1] == first]
-        return [mention for one in same for mention in self.vocabulary.tasks_in(one.about[:800])]
+        told = [found for one in same if (found := self._described(f"{one.name} {one.about}"))]
+        return told[0] if len({found[0].items for found in told}) == 1 else []
 
     def measures(self, base: str) -> bool:
         """Whether the text says in words that it measures this."""

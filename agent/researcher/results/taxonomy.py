@@ -7,9 +7,8 @@ extractor, which knows no dataset of its own. Pure.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from agent.researcher.results.words import (
     DATASET_WORDS,
@@ -83,23 +82,25 @@ class Taxonomy:
     tasks: tuple[Task, ...]
     datasets: tuple[Dataset, ...]
     metrics: tuple[Metric, ...]
-    shared: frozenset[str] = field(default=frozenset())
-    """Names that several datasets go by."""
+    complete: bool = True
+    """Whether it lists what the field has. Where it does not, a number counts only with a dataset named beside it,
+    because what the paper is about may be no dataset of ours; and a task is given only where one is named."""
 
 
 def taxonomy(
     tasks: Iterable[str],
     datasets: Iterable[tuple[str, str]],
     metrics: Iterable[tuple[str, bool]],
+    *,
+    complete: bool = True,
 ) -> Taxonomy:
     """From names of tasks, (name, description) of datasets and (name, higher is better) of metrics."""
     listed = [_dataset(name, about) for name, about in dict(datasets).items()]
-    counts = Counter(name for dataset in listed for name in dataset.names)
     return Taxonomy(
         tuple(_task(name) for name in dict.fromkeys(tasks)),
         tuple(listed),
         tuple(_metric(name, higher) for name, higher in dict(metrics).items()),
-        frozenset(name for name, count in counts.items() if count > 1),
+        complete,
     )
 
 
@@ -139,17 +140,18 @@ def _dataset(name: str, about: str) -> Dataset:
     for long, short in _DEFINED.findall(head):
         if _same(long, bare) or _same(short, bare):
             written += [long, short]
-    written += [match for match in _KNOWN_AS.findall(head)]
-    for link in _LINKED.findall(about[:300])[:1]:
-        if not _NOT_A_NAME.search(link) and not normal(link).startswith(normal(bare)):
-            written.append(link)
+    written += _KNOWN_AS.findall(head)
+    links = _LINKED.findall(about[:300])[:1]
+    written += [one for one in links if not _NOT_A_NAME.search(one) and not normal(one).startswith(normal(bare))]
     names: list[str] = []
     for one in written:
         names += _variants(normal(one).strip())
     own = [one for one in dict.fromkeys(names) if one]
     short_ones = [one for one in own if one.isalpha()]
     capitals = [one for one in written if normal(one).strip() in short_ones and not one.islower()]
-    capitals += [shape for one in short_ones for shape in ((one.upper(), one.capitalize())[: 1 if len(one) <= SHORT else 2])]
+    capitals += [
+        shape for one in short_ones for shape in ((one.upper(), one.capitalize())[: 1 if len(one) <= SHORT else 2])
+    ]
     return Dataset(
         name,
         tuple(one for one in own if one not in short_ones),

@@ -28,8 +28,9 @@ _OTHERS = re.compile(
 _DIFFERENCE = re.compile(
     r"(?:\bby|\bof|\+|improve\w*|increase\w*|gains?|reduc\w+|decreas\w+|margin|from|up to|over|about|than)\s*(?:about\s|up to\s|a\s|an\s)?$"
 )
-_POINTS = re.compile(r"^\s*%?\s*(?:absolute|relative|points?|percentage|improvement|gain|times|million|billion|x\b|k\b|m\b)", re.I)
-_LEADERS = frozenset({"abstract", "introduction", "conclusion", "conclusions", "results", "discussion", "experiments"})
+_POINTS = re.compile(
+    r"^\s*%?\s*(?:absolute|relative|points?|percentage|improvement|gain|times|million|billion|x\b|k\b|m\b)", re.I
+)
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z(])|\n")
 _COMPARED = re.compile(r"^\W{0,3}(?:\w+\s){0,3}?(?:higher|lower|better|worse|more|less)\b")
 _LESS_THAN_A_RESULT = re.compile(r"\b(?:improvements?|gap|difference|drops?|only)\b")
@@ -41,7 +42,7 @@ _OTHER_CLAUSE = re.compile(r"\b(?:compared? (?:to|with)|than|versus|vs\.?|wherea
 
 def candidates(profile: Profile) -> Iterator[Candidate]:
     """Every number that a sentence about the paper's own work gives a metric and a dataset."""
-    title_names = profile.main_dataset()
+    main = profile.main_dataset()
     for section in profile.document.sections:
         heading = section.heading.strip().lower()
         front = "abstract" in heading or "conclusion" in heading or section.page == 1
@@ -51,7 +52,7 @@ def candidates(profile: Profile) -> Iterator[Candidate]:
             sentence, begun = section.text[start:end].strip(), start
             start = match.end() if match is not None else end
             if 20 < len(sentence) < 600 and _OURS.search(sentence) and _ACHIEVED.search(sentence):
-                yield from _of_sentence(sentence, profile, title_names, section.page, begun, front=front)
+                yield from _of_sentence(sentence, profile, main, section.page, begun, front=front)
 
 
 def _of_sentence(
@@ -67,7 +68,12 @@ def _of_sentence(
         before = _BREAK.split(sentence[left : number.start()])[-1]
         after = _BREAK.split(_ASIDE.sub(" ", sentence[number.end() :])[: right - number.end()])[0]
         clause = _OTHER_CLAUSE.split(sentence[: number.start()])
-        if _COMPARED.match(after) or len(clause) > 1 or _OTHERS.search(before[-60:]) or not _OURS.search(sentence[: number.start()]):
+        if (
+            _COMPARED.match(after)
+            or len(clause) > 1
+            or _OTHERS.search(before[-60:])
+            or not _OURS.search(sentence[: number.start()])
+        ):
             continue
         if _REPEATED.search(sentence):
             continue
@@ -77,20 +83,22 @@ def _of_sentence(
         if not base:
             continue
         own_part = {profile.resolve(one.items, sentence) for one in vocabulary.datasets_in(f"{before} {after}")} - {""}
-        if len(datasets) == 1:
+        if len(datasets) == 1 and (vocabulary.taxonomy.complete or own_part == set(datasets)):
             dataset, weight = datasets[0], 0.95
         elif len(own_part) == 1:
             dataset, weight = own_part.pop(), 0.8
-        elif not datasets and main and front:
+        elif not datasets and main and front and vocabulary.taxonomy.complete:
             dataset, weight = main, 0.65
         else:
             continue
-        metric = _metric(base, vocabulary.by_base[base], sentence)
+        metric = _metric(vocabulary.by_base[base], sentence)
         if metric is None or metric.split == "dev" or split_of(normal(before[-40:])) == "dev":
             continue
         task, lead = profile.task_of(dataset, base, sentence)
         wanted = METRIC_TASKS.get(base)
-        if not task or (wanted is not None and normal(task).strip() != wanted):
+        if (not task and vocabulary.taxonomy.complete) or (
+            wanted is not None and task and normal(task).strip() != wanted
+        ):
             continue
         confidence = 0.85 * weight * 0.95 * (1.0 if front else 0.75) * (1.0 if lead >= 0.5 else 0.7)
         span = (begun + number.start(), begun + number.end())
@@ -112,7 +120,9 @@ def _is_score(sentence: str, match: re.Match[str]) -> bool:
 def _of_metric(sentence: str, match: re.Match[str]) -> bool:
     """`an accuracy of 97.5` and no `gain of 1.2`."""
     before = sentence[: match.start()].rstrip().lower()
-    return before.endswith(" of") and not re.search(r"(?:gain|improvement|increase|reduction|margin|boost)s? of$", before)
+    return before.endswith(" of") and not re.search(
+        r"(?:gain|improvement|increase|reduction|margin|boost)s? of$", before
+    )
 
 
 def _nearest_metric(before: str, after: str, profile: Profile) -> str:
@@ -128,7 +138,7 @@ def _nearest_metric(before: str, after: str, profile: Profile) -> str:
     return chosen.items[0] if chosen is not None and len(chosen.items) == 1 else ""
 
 
-def _metric(base: str, listed: list[Metric], sentence: str) -> Metric | None:
+def _metric(listed: list[Metric], sentence: str) -> Metric | None:
     plain = sorted((one for one in listed if not one.qualifier), key=lambda one: len(one.name))
     by_split = [one for one in listed if one.split == (split_of(normal(sentence)) or "test")]
     return plain[0] if plain else by_split[0] if by_split else None

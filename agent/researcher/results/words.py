@@ -10,6 +10,8 @@ import re
 import unicodedata
 from functools import lru_cache
 
+CACHED = 300
+"""Longer texts are not remembered: headers and names repeat, sentences do not."""
 _TOKEN = re.compile(r"[a-z]+|\d+|[@%±]")
 _YEAR = re.compile(r"(?<= )(?:19|20)(\d\d)(?= )")
 
@@ -160,9 +162,13 @@ SPLITS = {
 }
 
 
-@lru_cache(maxsize=100_000)
 def normal(text: str) -> str:
     """Lower-case words and numbers apart by one space, with a space at both ends: `CoNLL-2003` is ` conll 2003 `."""
+    return _normal(text) if len(text) <= CACHED else _normal.__wrapped__(text)
+
+
+@lru_cache(maxsize=20_000)
+def _normal(text: str) -> str:
     folded = unicodedata.normalize("NFKC", text).lower()
     tokens = _TOKEN.findall("".join(c for c in unicodedata.normalize("NFKD", folded) if not unicodedata.combining(c)))
     return f" {' '.join(tokens)} " if tokens else " "
