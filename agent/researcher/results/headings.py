@@ -19,75 +19,20 @@ from agent.researcher.results.taxonomy import Metric
 from agent.researcher.results.words import AVERAGE, SPLITS, normal, split_of
 
 SIDE_TABLE = re.compile(
-    r"\b(?:ablat\w*|statistics?|hyper.?parameters?|examples?|human (?:evaluation|judg\w+|ratings?)|runtime|training time|speed|effects? of|impact of"
+    r"\b(?:ablat\w*|statistics?|hyper.?parameters?|examples?|human (?:evaluation|judg\w+|ratings?)|runtime"
+    r"|training time|speed|effects? of|impact of"
     r"|influence|analysis|error analysis|different (?:types|numbers?|sizes?|values?|settings?|variants?|templates?)"
     r"|contributions?|variations?|per.class|breakdown|subtasks?|sensitivity|varying|number of|correlation between"
     r"|feature sets?|cross.domain|out.of.domain|oov|initiali[sz]\w+|comparison of (?:different )?embeddings)\b",
     re.IGNORECASE,
 )
 _PLAIN_HEADERS = frozenset(
-    [
-        "model",
-        "models",
-        "method",
-        "methods",
-        "system",
-        "systems",
-        "approach",
-        "test",
-        "set",
-        "results",
-        "result",
-        "score",
-        "scores",
-        "all",
-        "full",
-        "avg",
-        "average",
-        "overall",
-        "mean",
-        "single",
-        "ensemble",
-        "our",
-        "work",
-        "ours",
-        "the",
-        "on",
-        "of",
-        "data",
-        "dataset",
-        "datasets",
-        "corpus",
-        "corpora",
-        "task",
-        "tasks",
-        "performance",
-        "parser",
-        "year",
-        "unsup",
-        "embed",
-        "best",
-        "type",
-        "total",
-        "main",
-        "reported",
-        "evaluation",
-        "emb",
-        "name",
-        "english",
-        "dev",
-        "val",
-        "valid",
-        "validation",
-        "no",
-        "classification",
-        "accuracy",
-        "using",
-        "with",
-        "and",
-        "for",
-        "encoder",
-    ]
+    """
+    model models method methods system systems approach test set results result score scores all full avg
+    average overall mean single ensemble our work ours the on of data dataset datasets corpus corpora task tasks
+    performance parser year unsup embed best type total main reported evaluation emb name english dev val valid
+    validation no classification accuracy using with and for encoder
+    """.split()  # noqa: SIM905  (a list of words is read as one)
 )
 
 
@@ -133,7 +78,7 @@ def dataset_of(cell: Cell, around: Surroundings, profile: Profile) -> tuple[str,
         named = {
             profile.resolve(items, f"{context} {around.caption}")
             for label in labels
-            if (items := vocabulary.header_dataset(label) or (profile.short_for(label),))
+            if (items := vocabulary.header_dataset(label) or tuple(filter(None, [profile.short_for(label)])))
         } - {"", best}
         if len(named) > 1 or (named and best):
             return "", 0.0
@@ -146,7 +91,7 @@ def dataset_of(cell: Cell, around: Surroundings, profile: Profile) -> tuple[str,
     if len(around.datasets) == 1:
         return around.datasets[0], 0.85
     if around.datasets:
-        return _composed(cell, around, profile)
+        return _composed(cell, around)
     said = {profile.resolve(mention.items, around.said) for mention in vocabulary.datasets_in(around.said)} - {""}
     if len(said) == 1:
         return said.pop(), 0.65
@@ -169,7 +114,7 @@ def _of_header_task(cell: Cell, profile: Profile) -> str:
     return fits[0] if len(fits) == 1 else ""
 
 
-def _composed(cell: Cell, around: Surroundings, profile: Profile) -> tuple[str, float]:
+def _composed(cell: Cell, around: Surroundings) -> tuple[str, float]:
     """A dataset whose words stand partly in the caption and partly in the header, as `WMT 2014` over `EN-DE`."""
     header = normal(" ".join([*cell.columns, *cell.groups, *cell.rows]))
     named = [name for name in around.datasets if any(f" {word} " in header for word in normal(name).split()[1:])]

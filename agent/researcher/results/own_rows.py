@@ -15,16 +15,21 @@ OURS = re.compile(
     r"\b(?:ours?|this (?:work|paper)|our (?:model|system|work|approach|method)s?|proposed)\b", re.IGNORECASE
 )
 CITED = re.compile(
-    r"\bet al\b|[(\[,]\s*(?:19|20)\d\d\s*[a-z]?\s*[)\]]|\[\s*[A-Z]*[A-Za-z]{2,}\s?\d\d[a-z]?\s*\]|\[\s*\d{1,3}\s*\]|\b[A-Z][a-z]+\s?(?:19|20)?\d\d\b"
+    r"\bet al\b|[(\[,]\s*(?:19|20)\d\d\s*[a-z]?\s*[)\]]|\[\s*[A-Za-z]{2,20}\s?\d\d[a-z]?\s*\]|\[\s*\d{1,3}\s*\]"
+    r"|\b[A-Z][a-z]+\s?(?:19|20)?\d\d\b"
 )
 _TAKEN_OVER = re.compile(
-    r"([*†‡§])\W{0,3}\s*(?:\w+\s+){0,6}?(?:cited|results? (?:from|of|by)|reported (?:by|in)|taken from|copied|from the|(?:by|from|of) [A-Z(\[])",
+    r"([*†‡§])\W{0,3}\s*(?:\w+\s+){0,6}?(?:cited|results? (?:from|of|by)|reported (?:by|in)|taken from|copied"
+    r"|from the|(?:by|from|of) [A-Z(\[])",
     re.IGNORECASE,
 )
-_CITATION_ALONE = re.compile(r"^\W*\w?\W*\(?(?:[A-Z][\w-]+|al\.?|et|and|&|,|\s)+,?\s*\(?(?:19|20)\d\d")
+_CITATION_ALONE = re.compile(
+    r"^\W{0,4}(?:\w\W{1,3})?(?:(?:[A-Z][\w-]{1,30}|al\.?|et|and|&)[\s,]{1,3}){1,6}\(?(?:19|20)\d\d"
+)
 _MEANT = re.compile(r"(?:our|submitted|proposed|this) (?:\w+ ){0,4}\(([A-Z][\w+-]*)\)", re.IGNORECASE)
 NOT_A_SYSTEM = re.compile(
-    r"\b(?:prev(?:ious)?|state.of.the.art|sota|best (?:published|reported)|human|oracle|upper bound|random|majority|baselines?|inter.?annotator|gold)\b",
+    r"\b(?:prev(?:ious)?|state.of.the.art|sota|best (?:published|reported)|human|oracle|upper bound|random|majority"
+    r"|baselines?|inter.?annotator|gold)\b",
     re.IGNORECASE,
 )
 _NAME = re.compile(r"\b(?=\w{0,30}[A-Z0-9]\w{0,30}[A-Z])[A-Za-z][\w+]{0,40}(?:-[\w+]{1,20}){0,4}")
@@ -32,126 +37,20 @@ _INTRODUCED = re.compile(
     r"(?:call(?:ed)?|named|dubbed|term(?:ed)?|propose|introduce|present|describe)s?\s+(?:\w+\s+){0,8}?[(]?([A-Z][\w+-]*)"
 )
 _GENERIC = frozenset(
-    [
-        "lstm",
-        "blstm",
-        "bilstm",
-        "cnn",
-        "rnn",
-        "gru",
-        "crf",
-        "svm",
-        "mlp",
-        "dnn",
-        "nlp",
-        "nn",
-        "mt",
-        "nmt",
-        "smt",
-        "sgd",
-        "adam",
-        "rl",
-        "ml",
-        "lda",
-        "pca",
-        "bi-lstm",
-        "lstms",
-        "cnns",
-        "rnns",
-        "bi-directional",
-        "wsj",
-        "ptb",
-        "ner",
-        "pos",
-        "qa",
-        "us",
-        "uk",
-        "dev",
-        "test",
-        "glove",
-        "word2vec",
-        "url",
-        "http",
-        "https",
-        "ii",
-        "iii",
-        "iv",
-        "tf-idf",
-        "mle",
-        "em",
-        "gpu",
-        "wmt",
-        "ai",
-        "acl",
-        "we",
-        "the",
-        "this",
-        "our",
-        "in",
-        "to",
-        "it",
-        "for",
-        "an",
-        "as",
-        "on",
-        "of",
-        "with",
-        "these",
-        "that",
-        "both",
-        "model",
-        "models",
-        "and",
-    ]
+    """
+    lstm blstm bilstm cnn rnn gru crf svm mlp dnn nlp nn mt nmt smt sgd adam rl ml lda pca bi-lstm lstms cnns
+    rnns bi-directional wsj ptb ner pos qa us uk dev test glove word2vec url http https ii iii iv tf-idf mle em
+    gpu wmt ai acl we the this our in to it for an as on of with these that both model models and
+    """.split()  # noqa: SIM905  (a list of words is read as one)
 )
 
 
 _COMMON = frozenset(
-    [
-        "with",
-        "from",
-        "mode",
-        "neur",
-        "netw",
-        "deep",
-        "lear",
-        "trai",
-        "lang",
-        "word",
-        "sent",
-        "usin",
-        "base",
-        "appr",
-        "meth",
-        "syst",
-        "task",
-        "data",
-        "text",
-        "lstm",
-        "bidi",
-        "long",
-        "shor",
-        "term",
-        "memo",
-        "recu",
-        "conv",
-        "embe",
-        "rela",
-        "clas",
-        "pars",
-        "reco",
-        "gene",
-        "extr",
-        "summ",
-        "tran",
-        "sequ",
-        "towa",
-        "impr",
-        "simp",
-        "effe",
-        "stro",
-        "baseline",
-    ]
+    """
+    with from mode neur netw deep lear trai lang word sent usin base appr meth syst task data text lstm bidi
+    long shor term memo recu conv embe rela clas pars reco gene extr summ tran sequ towa impr simp effe stro
+    baseline
+    """.split()  # noqa: SIM905  (a list of words is read as one)
 )
 """First four letters of words that any title of the field may have."""
 

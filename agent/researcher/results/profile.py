@@ -15,7 +15,7 @@ from agent.researcher.results.words import METRIC_TASKS, normal
 
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z\d(])|\n")
 _REFERENCES = re.compile(r"^(?:\d+\.?\s*)?(?:references|bibliography)\b", re.IGNORECASE)
-_SHORT_FORM = re.compile(r"\b([A-Z][^\s()]{0,40}(?:[ -][^\s()]{1,40}){0,5}) \(([A-Z][\w.-]{0,9})\)")
+_SHORT_FORM = re.compile(r"\b([A-Z][^\s()]{0,40}(?: [^\s()]{1,40}){0,5}) \(([A-Z][\w.-]{0,9})\)")
 _STANDS_FOR = re.compile(r"\b([A-Z][A-Z\d-]{0,7}) (?:is|denotes|stands for|refers to|means)\s(?:the\s)?([^.,;]{3,40})")
 _NO_NAMES = frozenset({"this", "it", "we", "a", "f1", "em", "p", "r", "f", "our", "train", "dev", "test"})
 MAIN_SHARE = 0.6
@@ -50,7 +50,7 @@ class Profile:
         return self.resolve(names, "")
 
     def resolve(self, names: tuple[str, ...], context: str) -> str:
-        """One dataset of several that share a name: by the variant named nearby, else the one named most in the text."""
+        """One dataset of several that share a name: by the variant named nearby, else the one named most."""
         if len(names) < 2:
             return names[0] if names else ""
         if near := self.vocabulary.variant_of(names, normal(context)):

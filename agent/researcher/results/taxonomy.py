@@ -169,9 +169,7 @@ def _same(first: str, second: str) -> bool:
 
 def _variants(own: str) -> Sequence[str]:
     found = [own, own.removeprefix("the ")]
-    for end in _GENERIC_ENDS:
-        if own.endswith(f" {end}") and len(own.removesuffix(end).split()) > 0:
-            found.append(own.removesuffix(end).strip())
+    found += [own.removesuffix(end).strip() for end in _GENERIC_ENDS if own.endswith(f" {end}")]
     found += [re.sub(r" v (?=\d)", " ", one) for one in found if re.search(r" v \d", one)]
     for known, others in DATASET_WORDS.items():
         for one in list(found):

@@ -22,11 +22,13 @@ _ACHIEVED = re.compile(
 )
 _OURS = re.compile(r"\b(?:we|our|ours|this (?:paper|work|model|approach|method)|the proposed|it)\b", re.IGNORECASE)
 _OTHERS = re.compile(
-    r"\bet al\b|\b(?:they|their|previous(?:ly)?|prior|existing|baselines?|human|bound|chance|theoretical|compared? (?:to|with)|than|versus|vs)\b"
+    r"\bet al\b|\b(?:they|their|previous(?:ly)?|prior|existing|baselines?|human|bound|chance|theoretical"
+    r"|compared? (?:to|with)|than|versus|vs)\b"
     r"|\b(?:19|20)\d\d[a-z]?\)"
 )
 _DIFFERENCE = re.compile(
-    r"(?:\bby|\bof|\+|improve\w*|increase\w*|gains?|reduc\w+|decreas\w+|margin|from|up to|over|about|than)\s*(?:about\s|up to\s|a\s|an\s)?$"
+    r"(?:\bby|\bof|\+|improve\w*|increase\w*|gains?|reduc\w+|decreas\w+|margin|from|up to|over|about|than)"
+    r"\s*(?:about\s|up to\s|a\s|an\s)?$"
 )
 _POINTS = re.compile(
     r"^\s*%?\s*(?:absolute|relative|points?|percentage|improvement|gain|times|million|billion|x\b|k\b|m\b)", re.I
@@ -96,9 +98,9 @@ def _of_sentence(
             continue
         task, lead = profile.task_of(dataset, base, sentence)
         wanted = METRIC_TASKS.get(base)
-        if (not task and vocabulary.taxonomy.complete) or (
-            wanted is not None and task and normal(task).strip() != wanted
-        ):
+        if not task and vocabulary.taxonomy.complete:
+            continue
+        if task and wanted is not None and normal(task).strip() != wanted:
             continue
         confidence = 0.85 * weight * 0.95 * (1.0 if front else 0.75) * (1.0 if lead >= 0.5 else 0.7)
         span = (begun + number.start(), begun + number.end())
