@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from agent import boards, leading
+from agent import boards, leading, reported_results
 from agent.services import Services
 from experiments import statistics
 from registry.facts import Test
@@ -30,8 +30,10 @@ def note(services: Services, test: Test) -> None:
     board = _board(services, result["difference"])
     family = _family(services.history, hypothesis)
     queued = _queued(services.history)
-    data = {"result": result, "board": board, "family": family, "queue": queued}
-    told = [_told_result(result), _told_board(board), _told_family(family), _told_rest(board, queued)]
+    reported = _reported(services, board)
+    data = {"result": result, "board": board, "family": family, "queue": queued, "reported": reported}
+    told = [_told_result(result), _told_board(board), reported_results.told(reported)]
+    told += [_told_family(family), _told_rest(board, queued)]
     lines = [line for line in told if line]
     services.record("gap_noted", test.hypothesis, {**data, "notes": lines}, reason=" ".join(lines), key=key)
 
@@ -89,6 +91,19 @@ def _board(services: Services, difference: float | None) -> Data | None:
         "gap": gap,
         "projected_gap": gap + difference if gap is not None and difference is not None else None,
     }
+
+
+def _reported(services: Services, standing: Data | None) -> Data | None:
+    """What papers claim on the primary metric's board: information beside the gap, and no part of it."""
+    board = boards.of_primary(services)
+    if board is None:
+        return None
+    ours = services.history.scores.get(board.name)
+    first = standing["leader_score"] if standing is not None else None
+    higher = board.higher_is_better
+    return reported_results.facts(
+        services.history, board.name, board.primary_metric, ours, first, higher_is_better=higher
+    )
 
 
 def _family(history: History, hypothesis: Hypothesis) -> Data:

@@ -19,6 +19,7 @@ from registry.papers import Paper, Reading
 
 if TYPE_CHECKING:
     from tools.papers import PaperQuery, PaperSource, Unreadable
+    from tools.pdf_text import PdfText
 
 
 def sources(services: Services) -> Iterator[tuple[PaperSource, PaperQuery]]:
@@ -118,7 +119,7 @@ def read_listed(services: Services) -> int:
             services.record("paper_unreadable", key, data, why, key=f"unreadable:{key}:{paper.version}")
             services.progress.say(f"[STATUS] not readable: {why}")
             continue
-        _record(services, services.researcher.read(paper, text, asked))
+        _record(services, _with_results(services, services.researcher.read(paper, text, asked), text))
     return count
 
 
@@ -129,6 +130,19 @@ def _before_the_first_night(services: Services) -> tuple[str, dict[str, Scalar]]
     base = services.target.solution.base
     commit = services.solution.repository.branch_tip(base) or ""
     return commit, services.solution.settings(commit)
+
+
+def _with_results(services: Services, reading: Reading, text: PdfText) -> Reading:
+    """The reading with what the paper reports on our boards, read by rules whoever read the rest."""
+    if reading.results:
+        return reading
+    from agent.researcher.results.paper_results import our_taxonomy, results_of
+
+    metric = services.target.metrics.primary
+    listed = services.competitive().target_leaderboards
+    domain = services.research().domain_keywords
+    ours = our_taxonomy(listed, (metric.name, metric.higher_is_better), domain)
+    return reading.model_copy(update={"results": results_of(reading.paper, text, ours)})
 
 
 def _record(services: Services, reading: Reading) -> None:

@@ -13,7 +13,7 @@ from agent.answers.overviews import MOST, verdict_line
 from agent.answers.sentences import Sentence, fact, plural, safe
 from agent.chronicle import Chronicle
 from registry.audit_events import Event
-from registry.papers import Reading
+from registry.papers import Reading, ReportedResult
 
 _WORD = re.compile(r"[^\W_]+")
 _SHORTEST_STEM = 4
@@ -83,6 +83,16 @@ def _unread(event: Event) -> Sentence:
     return fact(f"“{title}” could not be read: {safe(event.reason)}.", event)
 
 
+def _result_line(result: ReportedResult) -> str:
+    whose = "reports" if result.whose == "own" else "reports of others"
+    where = f"{safe(result.table, 40)}, " if result.table else ""
+    standing = "quote verified" if result.quote.verified else "quote NOT verified"
+    return (
+        f"- {whose} {safe(result.metric, 80)} {safe(result.score, 40)} on {safe(result.dataset, 100)} "
+        f"({where}p. {result.quote.page}, {standing}, not measured by us): “{safe(result.quote.text)}”."
+    )
+
+
 def _read(event: Event, known: Chronicle) -> list[Sentence]:
     reading = Reading.model_validate(event.data["reading"])
     paper = reading.paper
@@ -100,6 +110,7 @@ def _read(event: Event, known: Chronicle) -> list[Sentence]:
         rating = f"effort {technique.effort}, impact {technique.impact}"
         line = f"- {safe(technique.name, 80)} ({rating}): try {values}; {standing}."
         sentences.append(fact(line, event))
+    sentences += [fact(_result_line(result), event) for result in reading.results]
     from_it = [
         a for a in known.accounts.values() if any(q.file_sha256 == paper.file_sha256 for q in a.hypothesis.quotes)
     ]

@@ -81,6 +81,20 @@ def _positions(known: Chronicle) -> Iterator[str]:
         if data["gap"] is not None:
             gap = f" | gap to #{2 if first and data['gap'] >= 0 else 1}: {data['gap']:+.3f}"
         yield f"{name}: #{data['rank']} {'✅' if first else '⚠️'} (our score: {_score(data['score'])}{gap})"
+    for board, event in known.standings.items():
+        for claim in _claims(known, board, event.data["score"]):
+            yield escaped(safe(claim, 500))
+
+
+def _claims(known: Chronicle, board: str, ours: float | None) -> Iterator[str]:
+    """What papers say they reached on a board, by each metric that they report it by."""
+    from agent import reported_results
+
+    results = [one for reading in known.history.readings.values() for one in reading.results if one.dataset == board]
+    for metric, higher in dict.fromkeys((one.metric, one.higher_is_better) for one in results):
+        found = reported_results.facts(known.history, board, metric, ours, higher_is_better=higher)
+        if said := reported_results.told(found):
+            yield said
 
 
 def _score(score: float | None) -> str:

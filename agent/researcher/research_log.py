@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 
 from agent.researcher.reading import by_priority, technique_priority
-from registry.papers import Reading, Technique
+from registry.papers import Reading, ReportedResult, Technique
 from tools.pdf_text import plain
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$&])")
 _QUOTED = 400
+_RESULTS = 10
 _METHODS = {"rules": "rules (no model)", "model": "a language model; quotes checked by rules"}
 
 
@@ -30,6 +31,7 @@ def research_log_entry(reading: Reading, date: str) -> str:
     lines.append("**Techniques extracted:**" if ranked else "**Techniques extracted:** none")
     for position, technique in enumerate(ranked):
         lines += _technique_lines(technique, prioritised=position == 0 and technique_priority(technique) > 0)
+    lines += [_result_line(result) for result in reading.results[:_RESULTS]]
     lines += [f"**Action:** {_action(reading, ranked)}", f"**Read by:** {_METHODS[reading.method]}", ""]
     return "\n".join(lines)
 
@@ -64,6 +66,14 @@ def _technique_lines(technique: Technique, *, prioritised: bool) -> list[str]:
         f"  - try {values}",
         f'  - p. {quote.page}, {standing}: "{escaped(plain(quote.text, _QUOTED))}"',
     ]
+
+
+def _result_line(result: ReportedResult) -> str:
+    standing = "quote verified" if result.quote.verified else "quote NOT verified"
+    score = f"{escaped(result.metric)} {escaped(result.score)} on {escaped(result.dataset)}"
+    where = f"{escaped(result.table)}, p. {result.quote.page}" if result.table else f"p. {result.quote.page}"
+    quote = escaped(plain(result.quote.text, _QUOTED))
+    return f'**Reported result:** {score} ({where}, {standing}; not measured here): "{quote}"'
 
 
 def _action(reading: Reading, ranked: list[Technique]) -> str:

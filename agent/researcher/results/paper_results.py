@@ -15,7 +15,7 @@ from agent.researcher.results.documents import MAX_TEXT, SCORE, Document, Sectio
 from agent.researcher.results.extraction import extract
 from agent.researcher.results.plain_tables import tables_of
 from agent.researcher.results.table_results import Candidate
-from agent.researcher.results.taxonomy import Taxonomy, taxonomy
+from agent.researcher.results.taxonomy import Taxonomy, metric_named, taxonomy
 from registry.competitive import Leaderboard
 from registry.hypotheses import Quote
 from registry.papers import Paper, ReportedResult
@@ -29,7 +29,9 @@ def our_taxonomy(boards: Iterable[Leaderboard], metric: tuple[str, bool], domain
     """What results are looked for: our boards by name, their metrics and our own (name, higher is better)."""
     listed = list(boards)
     metrics = {board.primary_metric: board.higher_is_better for board in listed}
-    return taxonomy(domain, [(board.name, "") for board in listed], [*metrics.items(), metric], complete=False)
+    if all(metric_named(name, True).base != metric_named(metric[0], True).base for name in metrics):
+        metrics[metric[0]] = metric[1]
+    return taxonomy(domain, [(board.name, "") for board in listed], metrics.items(), complete=False)
 
 
 def results_of(paper: Paper, text: PdfText, ours: Taxonomy) -> list[ReportedResult]:

@@ -21,7 +21,17 @@ from agent.researcher.results.words import (
 )
 
 _BRACKET = re.compile(r"\s*\(([^)]*)\)")
-_GENERIC_ENDS = ("dataset", "corpus", "benchmark", "shared task", "challenge", "evaluation campaign", "data set")
+_GENERIC_ENDS = (
+    "dataset",
+    "corpus",
+    "benchmark",
+    "shared task",
+    "challenge",
+    "evaluation campaign",
+    "data set",
+    "leaderboard",
+    "board",
+)
 _DEFINED = re.compile(r"\b((?:[A-Z][\w-]+ ?){1,6})\(([A-Z][A-Za-z]*[A-Z][A-Za-z\d.-]*)\)")
 _LINKED = re.compile(r"<a [^>]*>([^<]{4,60})</a>")
 _NOT_A_NAME = re.compile(r"\bet al\b|\b(?:19|20)\d\d\)|^[^A-Z]*$|^here$|^\W")
@@ -99,7 +109,7 @@ def taxonomy(
     return Taxonomy(
         tuple(_task(name) for name in dict.fromkeys(tasks)),
         tuple(listed),
-        tuple(_metric(name, higher) for name, higher in dict(metrics).items()),
+        tuple(metric_named(name, higher) for name, higher in dict(metrics).items()),
         complete,
     )
 
@@ -109,7 +119,8 @@ def _task(name: str) -> Task:
     return Task(name, tuple(dict.fromkeys([own, *TASK_WORDS.get(own, ())])))
 
 
-def _metric(name: str, higher: bool) -> Metric:
+def metric_named(name: str, higher: bool) -> Metric:
+    """A metric by its name, with what it measures and on which part."""
     base, qualifier = name, ""
     for pattern in _QUALIFIED:
         if match := pattern.match(name):
