@@ -45,7 +45,7 @@ def facts(
     *,
     higher_is_better: bool,
 ) -> Data | None:
-    """The best claim on a board beside our score there and the best other entry's; None where no paper reports on it."""
+    """The best claim on a board beside our score there and the first entry's; None where no paper reports on it."""
     claim = best_claim(history, board, metric, ours, higher_is_better=higher_is_better)
     if claim is None:
         return None

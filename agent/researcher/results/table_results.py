@@ -112,7 +112,7 @@ def _candidate(
         if not dataset or family:
             return None
         base, metric_weight = base_of(cell, around, profile, dataset)
-        if not base or not (profile.measures(base) or f" {base} " in normal(" ".join(headers))):
+        if not base or not profile.measures(base, " ".join(headers)):
             return None
         chosen = metric_of(base, cell, profile, split)
         if chosen is None:
