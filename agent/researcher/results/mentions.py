@@ -69,6 +69,7 @@ class Names:
             for item in self._exact.get(written[start], ()):
                 found.setdefault((start, start + 1), []).append(item)
         kept: list[Mention] = []
+        taken: set[int] = set()
         if self._capitals:
             found = {
                 span: items
@@ -77,7 +78,8 @@ class Names:
                 or any(word.isdigit() for word in written[span[0] : span[1]])
             }
         for (start, end), items in sorted(found.items(), key=lambda one: (one[0][0] - one[0][1], one[0][0])):
-            if not any(one.start < end and start < one.end for one in kept):
+            if taken.isdisjoint(range(start, end)):
+                taken.update(range(start, end))
                 kept.append(Mention(start, end, tuple(dict.fromkeys(items))))
         return sorted(kept, key=lambda one: one.start)
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from agent.researcher.results.documents import SCORE, Cell, Table, score_of
+from agent.researcher.results.documents import MAX_TABLES, SCORE, Cell, Table, score_of
 
 CAPTION = re.compile(r"^\s*(Table\s+(?:\d{1,3}|[IVX]{1,6}))\s*[:.]")
 MAX_ROWS = 80
@@ -36,7 +36,9 @@ def tables_of(pages: Sequence[str]) -> tuple[Table, ...]:
     for number, page in enumerate(pages, start=1):
         lines = page.splitlines()
         used: set[int] = set()
-        for place, line in enumerate(lines):
+        for place, line in enumerate(lines if len(found) < MAX_TABLES else ()):
+            if len(found) == MAX_TABLES:
+                break
             match = CAPTION.match(line[:MAX_LINE])
             if match is None:
                 continue

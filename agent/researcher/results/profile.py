@@ -18,6 +18,9 @@ _REFERENCES = re.compile(r"^(?:\d+\.?\s*)?(?:references|bibliography)\b", re.IGN
 _SHORT_FORM = re.compile(r"\b([A-Z][^\s()]{0,40}(?: [^\s()]{1,40}){0,5}) \(([A-Z][\w.-]{0,9})\)")
 _STANDS_FOR = re.compile(r"\b([A-Z][A-Z\d-]{0,7}) (?:is|denotes|stands for|refers to|means)\s(?:the\s)?([^.,;]{3,40})")
 _NO_NAMES = frozenset({"this", "it", "we", "a", "f1", "em", "p", "r", "f", "our", "train", "dev", "test"})
+_TABLE = re.compile(r"\bTable\s+(?:\d{1,3}|[IVX]{1,6})\b(?!\.\d)", re.IGNORECASE)
+_LONG, _SAID = 1000, 5
+"""Letters of a sentence, and sentences about one table, that are looked at."""
 MAIN_SHARE = 0.6
 """A dataset that takes this share of all mentions is what unnamed results are about."""
 
@@ -30,6 +33,13 @@ class Profile:
         sections = [one.text for one in document.sections if not _REFERENCES.match(one.heading)]
         self.text = "\n".join(sections)
         self._sentences = _SENTENCE.split(self.text)
+        self._said: dict[str, list[str]] = {}
+        for sentence in self._sentences:
+            for match in _TABLE.finditer(sentence[:_LONG]):
+                said = self._said.setdefault(" ".join(match[0].lower().split()), [])
+                if len(said) < _SAID:
+                    said.append(sentence[:_LONG])
+        self._of_datasets: dict[str, dict[str, float]] = {}
         self.normal_text = normal(self.text)
         front = f"{document.title}\n{document.abstract}"
         self.dataset_counts: Counter[str] = Counter()
@@ -100,21 +110,11 @@ class Profile:
 
     def said_of_table(self, label: str) -> str:
         """The sentences that name a table, as one text."""
-        if not label:
-            return ""
-        named = re.compile(rf"\b{re.escape(label)}\b(?!\.\d)", re.IGNORECASE)
-        return " ".join(sentence for sentence in self._sentences if named.search(sentence))[:3000]
+        return " ".join(self._said.get(label.lower(), ()))[:3000]
 
     def task_of(self, dataset: str, base: str, near: str) -> tuple[str, float]:
         """The task of a result on `dataset` measured by `base`, with how far it leads the next; `near` is its place."""
-        found = self.vocabulary.datasets[dataset]
-        scores = dict(self._tasks)
-        for task, weight in self._beside(dataset).items():
-            scores[task] = scores.get(task, 0.0) + weight
-        about = self._described(f"{dataset} {found.about}") or self._of_siblings(dataset)
-        for place, mention in enumerate(about[:4]):
-            for task in mention.items:
-                scores[task] = scores.get(task, 0.0) + (5.0 if place == 0 else 1.0)
+        scores = dict(self._of_dataset(dataset))
         for mention in self.vocabulary.tasks_in(near):
             for task in mention.items:
                 scores[task] = scores.get(task, 0.0) + 2.0
@@ -175,6 +175,19 @@ class Profile:
         if any(len(name.replace(" ", "")) > 2 and f" {name} " in normal(headers) for name in names):
             return True
         return f" {first} " in self.normal_text or any(len(n) > 3 and f" {n} " in self.normal_text for n in names)
+
+    def _of_dataset(self, dataset: str) -> dict[str, float]:
+        """Task → what speaks for it wherever a result on this dataset stands."""
+        if dataset not in self._of_datasets:
+            scores = dict(self._tasks)
+            for task, weight in self._beside(dataset).items():
+                scores[task] = scores.get(task, 0.0) + weight
+            about = self._described(f"{dataset} {self.vocabulary.datasets[dataset].about}")
+            for place, mention in enumerate((about or self._of_siblings(dataset))[:4]):
+                for task in mention.items:
+                    scores[task] = scores.get(task, 0.0) + (5.0 if place == 0 else 1.0)
+            self._of_datasets[dataset] = scores
+        return self._of_datasets[dataset]
 
     def _task_weights(self, front: str) -> dict[str, float]:
         """Task → how much the paper is about it; only tasks that its text names."""
