@@ -53,7 +53,7 @@ def facts(
     sign = 1.0 if higher_is_better else -1.0
     difference = None  # in the metric's own unit, positive where the paper claims the better score
     if ours is not None:
-        difference = sign * (in_unit(result.value, ours) - ours)
+        difference = round(sign * (in_unit(result.value, ours) - ours), 9)
     several = {
         reading.paper.key
         for reading in history.readings.values()

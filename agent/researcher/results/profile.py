@@ -169,10 +169,11 @@ class Profile:
         return told[0] if len({found[0].items for found in told}) == 1 else []
 
     def measures(self, base: str, headers: str = "") -> bool:
-        """Whether the text says in words that it measures this, or headers say it in more than two signs (`R 1`)."""
+        """Whether the text says in words that it measures this, or headers say it by more than a short form (`R 1`)."""
         first = base.split()[0]
         names = [name for metric in self.vocabulary.by_base.get(base, ()) for name in metric.names]
-        if any(len(name.replace(" ", "")) > 2 and f" {name} " in normal(headers) for name in names):
+        said = normal(headers)
+        if any((name == base or len(name.replace(" ", "")) > 2) and f" {name} " in said for name in names):
             return True
         return f" {first} " in self.normal_text or any(len(n) > 3 and f" {n} " in self.normal_text for n in names)
 
