@@ -101,6 +101,22 @@ def test_side_tables_and_tables_of_other_data_give_nothing(caption: str) -> None
     assert read(f"Setting Value\nPlain model 91.5\nBigger model 92.0\n{caption}\n") == []
 
 
+@pytest.mark.parametrize("header", ["ImageNet Acc", "Speed Accuracy", "ImageNet"])
+def test_a_column_of_something_else_under_our_boards_caption_gives_nothing(header: str) -> None:
+    assert (
+        read(f"Model {header}\nGoose (Smith, 2017) 90.5\nOurs 91.5\nTable 1: Accuracy on Quill-2020 and others.\n")
+        == []
+    )
+
+
+def test_two_boards_in_two_columns_are_told_apart() -> None:
+    ours = our_taxonomy([board("Quill-2020", "accuracy"), board("Inkwell", "accuracy")], ("accuracy", True), [])
+    found = read(
+        "Model Quill-2020 Inkwell\nGoose (Smith, 2017) 90.5 80.5\nOurs 91.5 81.5\nTable 1: Accuracy.\n", ours=ours
+    )
+    assert {(one.dataset, one.score) for one in found} == {("Quill-2020", "91.5"), ("Inkwell", "81.5")}
+
+
 def test_references_are_other_peoples_titles() -> None:
     assert read("We end.\nReferences\nOur model achieves an accuracy of 93.7% on Quill-2020.") == []
 

@@ -106,3 +106,24 @@ def test_a_page_made_to_be_slow_is_read_quickly() -> None:
     began = time.perf_counter()
     tables_of(["Table 1: " + "a 1.0 " * 20_000 + "\n" + "Table 2: x\n" * 5_000, "(" * 100_000, "A " * 100_000 + "1.0"])
     assert time.perf_counter() - began < 5
+
+
+json_like = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(["caption", "numberCells", "number", "associatedRows", "associatedColumns", "isBolded"]),
+            inner,
+            max_size=5,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(text=st.text(max_size=200), tables=st.lists(st.dictionaries(st.just("numberCells"), json_like), max_size=3))
+@settings(max_examples=100, deadline=None)
+def test_records_of_any_form_make_a_document(text: str, tables: list[dict[str, object]]) -> None:
+    for table in from_records(text, tables).tables:
+        assert all(score_of(cell.score) == cell.score for cell in table.cells)

@@ -227,4 +227,11 @@ def unknown(header: str, profile: Profile) -> bool:
         return False
     known = {name for names in SPLITS.values() for name in names} | _PLAIN_HEADERS
     rest = [word for word in words if word not in known]
-    return bool(rest) and not profile.vocabulary.header_metric(header) and not profile.vocabulary.header_dataset(header)
+    vocabulary = profile.vocabulary
+    if not rest or vocabulary.header_dataset(header):
+        return False
+    base = vocabulary.header_metric(header)
+    if not base or vocabulary.taxonomy.complete:
+        return not base
+    names = " ".join(name for metric in vocabulary.by_base[base] for name in metric.names).split()
+    return any(word not in names for word in rest)  # `ImageNet Acc`: a dataset that is none of ours

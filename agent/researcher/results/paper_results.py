@@ -70,7 +70,7 @@ def _record(one: Candidate, paper: Paper, text: PdfText) -> ReportedResult | Non
     name = paper.key + paper.version if paper.key.startswith("arxiv:") else paper.title
     quote = Quote(document=name, file_sha256=text.sha256, page=page, text=said[:2000], verified=False)
     return ReportedResult(
-        task=one.task,
+        task=one.task[:_LABEL],
         dataset=one.dataset,
         metric=one.metric.name,
         score=one.score,

@@ -121,6 +121,8 @@ def _candidate(
         if len(around.caption_metrics) == 1 and not {metric.base, "f 1"} & set(around.caption_metrics):
             metric_weight *= 0.6
         if any(unknown(one, profile) for one in headers):
+            if dataset_weight < 0.9 and not profile.vocabulary.taxonomy.complete:
+                return None  # the caption names our board and the header something else
             dataset_weight -= 0.35 if dataset_weight < 0.9 else 0.2
             metric_weight -= 0.35 * (metric_weight < 0.95 and dataset_weight < 0.75)
         if metric.base not in METRIC_WORDS and len(metric.base) <= SHORT and dataset_weight > 0.9:
