@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from agent import proposals
+from agent.claim_ledger import PRIOR_TRUST, claim_ledger
 from agent.services import Services
 from registry.durable import write_atomically
 from registry.errors import BadInput, Retryable
@@ -42,13 +43,17 @@ def sources(services: Services) -> Iterator[tuple[PaperSource, PaperQuery]]:
 
 
 def list_new(services: Services, slot: str) -> str:
-    """Ask every source; papers without a reading go into the log to be read. Says what came."""
+    """Ask every source; papers without a reading go into the log to be read. Says what came.
+
+    Sources whose promises were kept come first, and so are the first to fill the cycle's places (`agent.claim_ledger`).
+    """
     from tools.papers import PaperBatch
 
     found: dict[str, dict[str, object]] = {}
     statuses: list[dict[str, object]] = []
     soft: list[tuple[str, str]] = []
-    for source, query in sources(services):
+    trust = claim_ledger(services.history).source_trust()
+    for source, query in sorted(sources(services), key=lambda asked: -trust.get(asked[0].name, PRIOR_TRUST)):
         try:
             with services.ask_outside():
                 batch = source.find(query)

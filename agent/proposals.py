@@ -10,6 +10,7 @@ import hashlib
 import json
 
 from agent import admission, boards, projections
+from agent.claim_ledger import claim_ledger
 from agent.researcher.contract import NULL, Idea, Situation
 from agent.services import Services
 from agent.trials import null_night, trials
@@ -37,6 +38,7 @@ def situation(
     board = target.metrics.primary.leaderboard
     gap = history.boards[board].gap_points if board in history.boards else None
     techniques = [technique for reading in history.readings.values() for technique in reading.techniques]
+    promises = claim_ledger(history)
     return Situation(
         target=target,
         boards=[board] if board is not None else [],
@@ -47,6 +49,8 @@ def situation(
         techniques=techniques,
         seed=max(history.seasons, 1),
         limit=limit,
+        trust=promises.technique_trust(),
+        ledger=tuple(promises.lines()),
     )
 
 

@@ -76,6 +76,10 @@ class Verdict:
     """Mean paired difference of the stage, where there was one."""
     gain_on: str = ""
     """What the gain was measured on, such as `5 fresh seeds`."""
+    interval: tuple[float, float] | None = None
+    """Student's 95 % interval of the gain, where two pairs or more were measured."""
+    screen_gain: float | None = None
+    """Gain over the baseline's mean, where a first look is all there was."""
 
 
 @dataclass(slots=True)

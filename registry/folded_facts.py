@@ -47,6 +47,8 @@ class FoldedFacts:
         self.readings: dict[str, Reading] = {}
         self.listed_papers: dict[str, Data] = {}
         """Papers found and not read yet: key → source and record."""
+        self.paper_sources: dict[str, str] = {}
+        """Paper → the source that it was first listed from."""
         self.papers_asked = 0
         self.papers_slot = ""
         self.papers_due = False

@@ -195,6 +195,8 @@ class History(SurroundingsFold):
                 seq=event.seq,
                 log_e=event.data.get("log_e"),
                 mean=event.data.get("mean"),
+                interval=_interval(event.data.get("interval")),
+                screen_gain=event.data.get("screen_gain"),
             )
         )
         held = event.data["reason"] == "implausible"
@@ -258,3 +260,7 @@ class History(SurroundingsFold):
         self._status(event, "promoted")
 
     # -- watching and reading -------------------------------------------------------------------------------
+
+
+def _interval(found: list[float] | None) -> tuple[float, float] | None:
+    return None if found is None else (found[0], found[1])

@@ -1,4 +1,4 @@
-"""`agent papers ingest|list|show`: read papers now; what was read and taken from each."""
+"""`agent papers ingest|list|show|claims`: read papers now; what was read, taken from each, and came of it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @click.group("papers")
 def command() -> None:
-    """Read papers now; list and show what was read."""
+    """Read papers now; show what was read, and what its promises came to."""
 
 
 @command.command("ingest")
@@ -93,6 +93,36 @@ def show(paper: str, workspace_dir: Path | None, as_json: bool) -> int:
     else:
         click.echo("\n".join(map(str, sentences)) or NO_RECORD)
     return 0 if sentences else 1
+
+
+@command.command("claims")
+@common
+def claims(workspace_dir: Path | None, as_json: bool) -> int:
+    """Show what papers promised and what was measured of it, by source and by technique."""
+    from dataclasses import asdict
+
+    from agent.answers.sentences import safe
+    from agent.claim_ledger import claim_ledger, spoken
+
+    ledger = claim_ledger(_known(workspace_dir).history)
+    if as_json:
+        standings = {"sources": ledger.by_source(), "techniques": ledger.by_technique()}
+        found = {name: [asdict(one) for one in several] for name, several in standings.items()}
+        print_json({**found, "claims": [asdict(claim) for claim in ledger.claims]})
+        return 0
+    for standing in ledger.by_source():
+        tested = f"{standing.tested} of {standing.claims} claims tested, {standing.promoted} promoted"
+        click.echo(f"{safe(standing.name, 60)}: {tested}; {standing.trust:.0%} of a promise is expected")
+    for claim in ledger.claims:
+        promised = "no number" if claim.promised is None else f"{claim.promised:+.4g}"
+        unverified = "" if claim.verified else ", quote not verified"
+        results = "; ".join(spoken(test) for test in claim.measured) or "not tested"
+        click.echo(
+            f"  {safe(claim.technique, 60)} (“{safe(claim.title, 60)}”): promised {promised}{unverified}; {results}"
+        )
+    if not ledger.papers:
+        click.echo("Nothing has been read yet.")
+    return 0
 
 
 def _known(workspace_dir: Path | None) -> Chronicle:

@@ -12,8 +12,9 @@ from agent.account import Account
 from agent.answers import submissions
 from agent.answers.sentences import duration, plural, safe, score_unknown, signed
 from agent.chronicle import Chronicle
+from agent.claim_ledger import claim_ledger
 from agent.experience import escaped
-from agent.reports import needs_a_person
+from agent.reports import claims, needs_a_person
 from registry.audit_events import Event
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def digest(known: Chronicle, now: datetime, schedule: Schedule | None = None) ->
         _section("Next Actions (Automated)", _next(known, now, schedule), "Nothing is queued."),
         _section("Experiments Run This Week", _experiments(known, week), "No experiment was run."),
         "## Promotions: Gain on Test Against Gain on Dev\n\n" + _promotions(known, week),
+        "## Claims: Promised Against Measured\n\n" + claims.tables(claim_ledger(known.history)),
         _section("Season", _season(known), "No season has been opened."),
         _section("Needs a Person", needs_a_person.lines(known, week.holds), "Nothing."),
         _colophon(known, now),

@@ -56,6 +56,10 @@ class Situation:
     techniques: list[Technique]
     seed: int
     limit: int
+    trust: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    """(paper, technique) → share of its promise to expect (`agent.claim_ledger`)."""
+    ledger: tuple[str, ...] = ()
+    """Claims that were put to the test, a line each, with what they promised and what was measured."""
 
 
 @dataclass(frozen=True, slots=True)

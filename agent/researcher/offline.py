@@ -53,6 +53,7 @@ class OfflineResearcher:
             situation.limit,
             threshold=target.gate.threshold,
             metric=target.metrics.primary.name,
+            trust=situation.trust,
         )
 
     def patch(self, request: PatchRequest) -> dict[str, bytes]:
