@@ -37,7 +37,12 @@ def command(question: tuple[str, ...], explain: bool, workspace_dir: Path | None
     found = answer(Reader(workspace), " ".join(question))
     words, why_not = _explained(workspace, found) if explain and found.found else (None, "")
     if as_json:
-        document = {"question": found.question, "kind": found.kind, "answer": found.text, "events": list(found.events)}
+        document: dict[str, object] = {
+            "question": found.question,
+            "kind": found.kind,
+            "answer": found.text,
+            "events": list(found.events),
+        }
         if explain:
             document["explanation"] = None if words is None else [str(sentence) for sentence in words.sentences]
             document["explanation_refused"] = 0 if words is None else words.refused
@@ -70,8 +75,8 @@ def _show(words: Explained) -> None:
 def _explained(workspace: Workspace, found: Answer) -> tuple[Explained | None, str]:
     """The model's words, or why there are none: the facts are an answer without them."""
     from agent.answers.explained import explained
+    from agent.asking import open_model
     from agent.llm.contract import BudgetSpent, EndpointDown, NoReply
-    from agent.wiring import open_model
 
     with open_model(workspace) as model:
         try:
