@@ -1,0 +1,103 @@
+"""What a researcher that asks a model tells it beside trials and techniques: code, standing, noise, budget.
+
+Called by `agent.proposals`, when the researcher asks. A pure reading of the history and of commits. Nothing of the dev
+or test split is in it: data, protected files and outputs of phases are left out here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from agent import boards, queueing
+from agent.researcher.contract import Brief, CodeFile, Noise
+from agent.researcher.places import may_change
+from agent.services import Services
+
+MOST_FILES = 400
+AHEAD = 5
+"""Entries of the board that are named."""
+FEWEST = 3
+"""Runs below which a spread over seeds says nothing."""
+
+
+def brief(services: Services, commit: str, ledger: tuple[str, ...] = (), rivals: tuple[str, ...] = ()) -> Brief:
+    """Everything for the production at a commit."""
+    return Brief(
+        code=code_files(services, commit),
+        standing=tuple(_standing(services)),
+        noise=_noise(services),
+        ledger=ledger,
+        rivals=rivals,
+        left=tuple(_left(services)),
+    )
+
+
+def code_files(services: Services, commit: str) -> tuple[CodeFile, ...]:
+    """What a hypothesis may change in a commit, configuration included; outlines where the language is known."""
+    from tools.code_map import MAX_BYTES, outline
+    from tools.repository import SUBMODULE, SYMLINK
+
+    repository = services.solution.repository
+    entries = [
+        entry
+        for entry in sorted(repository.entries(commit), key=lambda one: one.path)
+        if entry.mode not in (SYMLINK, SUBMODULE) and may_change(services.target, entry.path)
+    ][:MOST_FILES]
+    parsed = [entry for entry in entries if entry.path.endswith((".py", ".pyi")) and (entry.size or 0) <= MAX_BYTES]
+    contents = dict(zip((entry.path for entry in parsed), repository.blobs(parsed), strict=True))
+    return tuple(
+        CodeFile(entry.path, entry.size or 0, outline(entry.path, contents.get(entry.path, b""))) for entry in entries
+    )
+
+
+def _standing(services: Services) -> Iterator[str]:
+    """Where we stand on the primary board and who leads it."""
+    name = services.target.metrics.primary.leaderboard
+    state = services.history.boards.get(name) if name is not None else None
+    if name is None or state is None:
+        return
+    rank = f"#{state.rank}" if state.rank is not None else "not ranked"
+    gap = f", gap to the first place {state.gap:+.4f}" if state.gap is not None else ""
+    called = {"urgent": "a rank was lost", "defend": "we are first and defend it"}.get(state.trigger, state.trigger)
+    yield f"{name}: we are {rank}{gap}" + (f"; {called}" if called else "")
+    snapshot = boards.snapshot_of(services, name)
+    if snapshot is None:
+        return
+    from tools.leaderboards import ranking
+
+    best = sorted(ranking.scored(snapshot), key=lambda pair: (-ranking.oriented(snapshot, pair[1]), pair[0].name))
+    for entry, score in best[:AHEAD]:
+        yield f"- {entry.name[:100]}: {score:g}"
+
+
+def _noise(services: Services) -> Noise | None:
+    """From a measurement of today's production, else its baseline runs; None where too few are known."""
+    from agent.doctor.season import practice
+    from experiments import statistics
+
+    history, target = services.history, services.target
+    production = history.production
+    if production is None:
+        return None
+    if history.noise is not None and history.noise["commit"] == production.commit:
+        sd, seeds = float(history.noise["spread"]["sd"]), int(history.noise["spread"]["n"])
+    else:
+        metric = target.metrics.primary.name
+        runs = history.baseline.get(production.commit, {}).values()
+        values = [record.metrics[metric] for record in runs if metric in record.metrics]
+        if len(values) < FEWEST:
+            return None
+        sd, seeds = statistics.standard_deviation(values), len(values)
+    found = practice(target.gate, sd)
+    return Noise(sd, seeds, found.smallest_gain if found is not None else None)
+
+
+def _left(services: Services) -> Iterator[str]:
+    used, declared = queueing.budget(services), services.target.budget
+    for name, spent, limit in (
+        ("runs", float(used.runs), declared.runs),
+        ("hours", used.hours, declared.hours),
+        ("GPU hours", used.gpu_hours, declared.gpu_hours),
+    ):
+        if limit is not None:
+            yield f"{max(limit - spent, 0.0):.4g} of {limit:g} {name}"
