@@ -46,6 +46,8 @@ class Technique(Frozen):
     claimed_gain: float | None = None
     """Gain the quote states, as a difference in [0, 1]; None where it states no number."""
     quote: Quote
+    doubt: str = Field(default="", max_length=300)
+    """Why it does not count, where its evidence was checked and does not hold; its quote is then unverified."""
 
 
 class Reading(Frozen):
