@@ -58,10 +58,13 @@ def _technique_lines(technique: Technique, *, prioritised: bool) -> list[str]:
         for path, values in technique.settings.items()
     )
     quote = technique.quote
-    standing = "verified" if quote.verified else "NOT verified, adds nothing to priority"
+    why = f" ({escaped(technique.doubt)})" if technique.doubt else ""
+    standing = "verified" if quote.verified else f"NOT verified{why}, adds nothing to priority"
+    told = [f"  - try {values}"] if values else []
+    told += [f"  - write: {escaped(technique.change)}"] if technique.change else []
     return [
         f"- {escaped(technique.name)} (effort: {technique.effort}, impact: {technique.impact}){mark}",
-        f"  - try {values}",
+        *told,
         f'  - p. {quote.page}, {standing}: "{escaped(plain(quote.text, _QUOTED))}"',
     ]
 
