@@ -92,7 +92,7 @@ def _put_away(services: Services, path: Path, taken_in_as: str) -> None:
 def admit(services: Services, hypothesis: Hypothesis, key: str, why: str) -> None:
     """Put a person's hypothesis into the queue, unless it repeats what is queued, known or already so."""
     data = {"hypothesis": hypothesis.model_dump(mode="json")}
-    if objection := admission.objection(services.history, hypothesis.implementation.settings, hypothesis.id):
+    if objection := admission.repeats(services.history, hypothesis.implementation, hypothesis.id):
         services.record("hypothesis_refused", hypothesis.id, data, objection, key=key)
         services.progress.say(f"[STATUS] {hypothesis.id} refused: {objection}")
         return
@@ -119,7 +119,7 @@ def retire(services: Services) -> None:
     """Archive what production has overtaken, what has stopped paying, and what stands below the tenth place."""
     at_rest = families_at_rest(services.history, services.target.search_space)
     for hypothesis in services.history.with_status("queued"):
-        objection = admission.objection(services.history, hypothesis.implementation.settings, hypothesis.id)
+        objection = admission.repeats(services.history, hypothesis.implementation, hypothesis.id)
         if not objection and hypothesis.strategy in MOVES and hypothesis.family in at_rest:
             objection = f"the family {hypothesis.family} has stopped paying"
         if objection:

@@ -43,9 +43,7 @@ def trials(history: History) -> list[Trial]:
         and (history.hypotheses[verdict.hypothesis].strategy == NULL) == null
     ]
     under_way = [
-        _of(hypothesis, "open")
-        for hypothesis in history.open_hypotheses()
-        if (hypothesis.strategy == NULL) == null
+        _of(hypothesis, "open") for hypothesis in history.open_hypotheses() if (hypothesis.strategy == NULL) == null
     ]
     return decided + under_way
 

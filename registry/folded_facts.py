@@ -55,6 +55,8 @@ class FoldedFacts:
         self.proposals: dict[str, Data] = {}
         self.exhausted = ""
         """Why nothing is left to propose, for the facts of `exhausted_basis`; empty when there is."""
+        self.fruitless = 0
+        """Batches without an idea that were made by another than the researcher asked, whose model was silent."""
         self.season_events: list[tuple[str, Data]] = []
         """What happened in the open season, for `agent.seasons` to fold by the season's own rules."""
         self.seasons = 0

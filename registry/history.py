@@ -66,6 +66,7 @@ class History(SurroundingsFold):
             self.hypotheses[hypothesis.id] = hypothesis
         self.proposals[event.data["basis"]] = {"note": event.data["note"], "exhausted": event.data["exhausted"]}
         self.exhausted = event.data["note"] if event.data["exhausted"] else ""
+        self.fruitless += bool(event.data.get("by")) and not event.data["hypotheses"]
 
     def _on_hypothesis_taken_in(self, event: EventLike) -> None:
         hypothesis = Hypothesis.model_validate(event.data["hypothesis"])

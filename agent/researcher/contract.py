@@ -90,7 +90,6 @@ class Brief:
     """What is left of the night's budget, a line each."""
 
 
-
 @dataclass(frozen=True, slots=True)
 class Situation:
     """Everything a researcher is told before it proposes."""

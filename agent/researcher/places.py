@@ -29,7 +29,9 @@ def hidden(target: Target) -> tuple[str, ...]:
 def may_change(target: Target, path: str) -> bool:
     """Whether an idea may be about this path, which need not exist yet."""
     parts = path.split("/")
-    plain = bool(_PATH.fullmatch(path)) and not any(part in {"", ".", ".."} or part.startswith(".git") for part in parts)
+    plain = bool(_PATH.fullmatch(path)) and not any(
+        part in {"", ".", ".."} or part.startswith(".git") for part in parts
+    )
     return plain and matches(path, target.solution.editable) and not covers(path, hidden(target))
 
 
