@@ -22,8 +22,9 @@ RETRIED = frozenset({"superseded"})
 """Verdicts that say nothing of the idea: production moved on during its test."""
 _WORD = re.compile(r"[^\W_]+")
 _LITTLE = frozenset(
-    "a an and are as at be by for from in into instead is it its more of on one or so such than that the then this to"
-    " use using via we when which with add change replace set try it them our".split()
+    {"a", "an", "and", "are", "as", "at", "be", "by", "for", "from", "in", "into", "instead", "is", "it", "its", "more"}
+    | {"of", "on", "one", "or", "our", "so", "such", "than", "that", "the", "them", "then", "this", "to", "via", "we"}
+    | {"when", "which", "with", "add", "change", "replace", "set", "try", "use", "using"}
 )
 _SHORTEST_STEM = 4
 
