@@ -12,6 +12,7 @@ from agent import boards, queueing
 from agent.researcher.contract import Brief, CodeFile, Noise
 from agent.researcher.places import may_change
 from agent.services import Services
+from registry.model_usage import ModelUsage
 
 MOST_FILES = 400
 AHEAD = 5
@@ -101,3 +102,30 @@ def _left(services: Services) -> Iterator[str]:
     ):
         if limit is not None:
             yield f"{max(limit - spent, 0.0):.4g} of {limit:g} {name}"
+    yield from _left_for_models(services)
+
+
+def _left_for_models(services: Services) -> Iterator[str]:
+    """Of the night's budget for language models, as it was when the cycle began.
+
+    What this cycle has asked is left out, so that the same question is asked again after a crash.
+    """
+    history, night, config = services.history, services.history.night, services.models
+    started = services.log.find(f"cycle:{history.cycle.number}:started") if history.cycle is not None else None
+    if night is None or config is None or started is None:
+        return
+    now = ModelUsage()
+    for event in services.log.read_new(started.seq):
+        if event.kind == "model_asked":
+            now.asked(event.subject, event.data)
+        elif event.kind in {"model_answered", "model_failed"} and event.data["request"] in now.in_flight:
+            now.settled(event.data)
+    spent = history.models.of_night(night.id) - now.of_night(night.id)
+    allowed = config.budget.night
+    for name, used, limit in (
+        ("calls", float(spent.calls), allowed.calls),
+        ("tokens", float(spent.tokens), allowed.tokens),
+        (config.prices.currency, spent.money, allowed.money),
+    ):
+        if limit is not None:
+            yield f"{max(limit - used, 0.0):.6g} of {limit:g} {name} for language models"

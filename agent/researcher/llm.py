@@ -16,6 +16,7 @@ from agent.researcher import llm_proposing, llm_reading
 from agent.researcher.contract import PatchRequest, Proposals, Situation
 from agent.researcher.offline import OfflineResearcher
 from agent.researcher.standby import Standby
+from registry.errors import BadInput, Problem
 from registry.papers import Paper, Reading
 from tools.pdf_text import plain
 
@@ -70,13 +71,22 @@ class LlmResearcher:
         )
 
     def patch(self, request: PatchRequest) -> dict[str, bytes]:
-        """Code by the model, settings by the same edit as offline; both where an idea asks for both."""
+        """Code by the model, settings by the same edit as offline.
+
+        What the model raises goes on (the idea waits), except where the idea's own budget is spent.
+        """
         implementation = request.hypothesis.implementation
         if not implementation.files:
             return self._offline.patch(request)
         from agent.researcher.patch_writing import write_patch
 
-        return write_patch(self._model, request)
+        try:
+            return write_patch(self._model, request)
+        except BudgetSpent as error:
+            if error.of_night:
+                raise
+            expected = "a patch within the budget that one hypothesis has; models.yaml says how much that is"
+            raise BadInput(Problem(request.hypothesis.id, plain(str(error), MOST_WORDS), expected)) from error
 
 
 def _why(error: Exception) -> str:

@@ -1,6 +1,6 @@
-"""A language model whose silence is noticed once: an endpoint that is down is left alone for the rest of a cycle.
+"""A language model whose silence is told once a cycle, in a line that says who does its work meanwhile.
 
-Used by `agent.researcher.llm`. Asking a dead endpoint takes minutes of retries, and a cycle may ask it twenty times.
+Used by `agent.researcher.llm`: a cycle may ask twenty times, and people need to be told once.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from agent.llm.contract import BudgetSpent, EndpointDown, LanguageModel, Question, Record, Reply, Role
+from tools.pdf_text import plain
 
 MOST_SHOWN = 300
 
@@ -20,33 +21,27 @@ class Standby:
         self._model = model
         self._cycle = cycle
         self._say = say
-        self._down: dict[str, tuple[int, str]] = {}
-        self._said: set[tuple[int, str]] = set()
+        self._told: set[tuple[int, str]] = set()
 
     def ask(self, question: Question[Record]) -> Reply[Record]:
-        """As the model; EndpointDown at once where this cycle has found the endpoint silent already."""
-        name, cycle = self.name(question.role), self._cycle()
-        silent_in, why = self._down.get(name, (-1, ""))
-        if silent_in == cycle:
-            raise EndpointDown(why)
+        """As the model; what it raises goes on, once told."""
         try:
             return self._model.ask(question)
         except EndpointDown as error:
-            self._down[name] = (cycle, str(error))
-            self._tell(cycle, f"{name} does not answer", error)
+            self._tell(f"{self.name(question.role)} does not answer", error)
             raise
         except BudgetSpent as error:
             if error.of_night:
-                self._tell(cycle, f"{name} is not asked", error)
+                self._tell("the language model is not asked any more", error)
             raise
 
     def name(self, role: Role) -> str:
         return self._model.name(role)
 
-    def _tell(self, cycle: int, what: str, error: Exception) -> None:
-        """Once a cycle for each endpoint, and for a budget once for all of them."""
-        key = (cycle, what if isinstance(error, EndpointDown) else "budget")
-        if key not in self._said:
-            self._said.add(key)
-            why = " ".join(str(error).split())[:MOST_SHOWN]
+    def _tell(self, what: str, error: Exception) -> None:
+        """Once a cycle for each model, and for the night's budget once for all of them."""
+        cycle = self._cycle()
+        if (cycle, what) not in self._told:
+            self._told.add((cycle, what))
+            why = plain(" ".join(plain(str(error)).split()), MOST_SHOWN)
             self._say(f"[STATUS] {what}: {why}; in this cycle rules and search do what they can of its work")
