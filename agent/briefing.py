@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from agent import boards, queueing
+from agent.readable import ReadableFiles
 from agent.researcher.contract import Brief, CodeFile, Noise
 from agent.researcher.places import may_change
 from agent.services import Services
@@ -34,21 +35,16 @@ def brief(services: Services, commit: str, ledger: tuple[str, ...] = (), rivals:
 
 
 def code_files(services: Services, commit: str) -> tuple[CodeFile, ...]:
-    """What a hypothesis may change in a commit, configuration included; outlines where the language is known."""
-    from tools.code_map import MAX_BYTES, outline
-    from tools.repository import SUBMODULE, SYMLINK
+    """What a hypothesis may change in a commit, configuration included; outlines where the language is known.
 
-    repository = services.solution.repository
-    entries = [
-        entry
-        for entry in sorted(repository.entries(commit), key=lambda one: one.path)
-        if entry.mode not in (SYMLINK, SUBMODULE) and may_change(services.target, entry.path)
-    ][:MOST_FILES]
-    parsed = [entry for entry in entries if entry.path.endswith((".py", ".pyi")) and (entry.size or 0) <= MAX_BYTES]
-    contents = dict(zip((entry.path for entry in parsed), repository.blobs(parsed), strict=True))
-    return tuple(
-        CodeFile(entry.path, entry.size or 0, outline(entry.path, contents.get(entry.path, b""))) for entry in entries
-    )
+    No file that a patch writer may not read either (`agent.readable`): protected, data, with labels in it, a key.
+    """
+    from tools.code_map import outline
+
+    sizes = services.solution.files(commit)
+    readable = ReadableFiles(services, commit)
+    paths = [path for path in readable.names if may_change(services.target, path)][:MOST_FILES]
+    return tuple(CodeFile(path, sizes[path], outline(path, readable.read(path))) for path in paths)
 
 
 def _standing(services: Services) -> Iterator[str]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from registry.errors import Retryable
+from registry.errors import Problem, Retryable
 from registry.hypotheses import Effort, Hypothesis, Quote, Scalar
 from registry.papers import Paper, Reading, Technique
 from registry.target import Target
@@ -151,14 +151,53 @@ class Proposals:
     """Identities of the calls to a model that it rests on (`agent.llm.contract.Reply.call`)."""
 
 
+Edits = Mapping[str, bytes | None]
+"""Path in the repository → its content after the patch; None deletes the file."""
+ROUNDS = 3
+"""How often a patch of code may be written for one hypothesis before it is given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try at a patch of code: what was written, and the edits it stands for or why it stands for none."""
+
+    text: str
+    """Blocks or diff as they were written; kept, and trusted in nothing."""
+    edits: Edits | None
+    problems: tuple[Problem, ...] = ()
+    """Why the text gives no edits."""
+    call: str = ""
+    """The model's call, as the audit log knows it."""
+    by: str = ""
+
+
+def _unchecked(_: Attempt) -> list[Problem]:
+    raise ValueError("this request takes no attempts: it is for settings only")
+
+
 @dataclass(frozen=True, slots=True)
 class PatchRequest:
-    """What a patch is written from: the hypothesis and a reader of production's files."""
+    """What a patch is written from: the hypothesis, the files that may be read, and who checks each attempt."""
 
     hypothesis: Hypothesis
     config: str
     """Path of the configuration file in the repository."""
     read: Callable[[str], bytes] = field(repr=False)
+    """One file of production. Raises BadInput for one that is not in `files`: protected, data, held out or private."""
+    files: tuple[str, ...] = ()
+    """Every file that may be read, sorted: never one that has items or labels of a split, nor the evaluator."""
+    is_hidden: Callable[[str], bool] = field(default=lambda _: False, repr=False)
+    """Whether there is such a file that may not be read."""
+    editable: tuple[str, ...] = ()
+    """Globs of what a patch may change."""
+    protected: tuple[str, ...] = ()
+    """Globs that win over them."""
+    attempt: Callable[[Attempt], list[Problem]] = field(default=_unchecked, repr=False)
+    """Checks an attempt (boundary, syntax, lint, imports) and puts it on record; no problem means that it is taken.
+
+    Raises BadInput once `rounds` attempts were refused, Retryable where the sandbox failed.
+    """
+    rounds: int = ROUNDS
 
 
 class NotNow(Retryable):
@@ -179,9 +218,11 @@ class Researcher(Protocol):
         """Ideas for the queue. Equal situations give equal proposals."""
         ...
 
-    def patch(self, request: PatchRequest) -> dict[str, bytes]:
+    def patch(self, request: PatchRequest) -> Edits:
         """New contents of the files that change, by path in the repository.
 
-        Raises BadInput where it cannot be done, NotNow where only a model could do it and none answers.
+        Code goes through `request.attempt` first. Raises BadInput where there is no patch: the idea is archived with
+        that reason. Raises Retryable (`NotNow` where only a model could write it) or BudgetSpent where nothing speaks
+        against the idea: it waits in the queue.
         """
         ...

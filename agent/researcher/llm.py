@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from agent.llm.contract import BudgetSpent, EndpointDown, LanguageModel, NoReply
 from agent.researcher import llm_proposing, llm_reading
-from agent.researcher.contract import PatchRequest, Proposals, Situation
+from agent.researcher.contract import Edits, PatchRequest, Proposals, Situation
 from agent.researcher.offline import OfflineResearcher
 from agent.researcher.standby import Standby
 from registry.errors import BadInput, Problem
@@ -70,7 +70,7 @@ class LlmResearcher:
             by=self._offline.name,
         )
 
-    def patch(self, request: PatchRequest) -> dict[str, bytes]:
+    def patch(self, request: PatchRequest) -> Edits:
         """Code by the model, settings by the same edit as offline.
 
         What the model raises goes on (the idea waits), except where the idea's own budget is spent.
