@@ -20,6 +20,7 @@ from agent.researcher.contract import Brief, Idea, Proposals, Refusal, Situation
 from agent.researcher.direction import Asked, Direction, direction, kind_of
 from agent.researcher.estimates import estimated_gain
 from agent.researcher.history import Known, family_of
+from agent.researcher.llm_reading import Short
 from agent.researcher.settings import declared_value, differs, parameter_called
 from registry.hypotheses import EFFORT_SCORES, Effort, Scalar, priority
 from registry.papers import Technique
@@ -44,12 +45,12 @@ class ProposedIdea(Schema):
     reason: str = Field(max_length=800)
     change: str = Field(min_length=1, max_length=2000)
     settings: list[ProposedSetting] = Field(default_factory=list, max_length=4)
-    files: list[str] = Field(default_factory=list, max_length=places.MOST_FILES)
+    files: list[Short] = Field(default_factory=list, max_length=places.MOST_FILES)
     area: str = Field(default="", max_length=60)
     strategy: Asked
     effort: Effort
     expected_gain: float | None = Field(default=None, allow_inf_nan=False)
-    rests_on: list[str] = Field(default_factory=list, max_length=6)
+    rests_on: list[Short] = Field(default_factory=list, max_length=6)
 
 
 class Proposed(Schema):
