@@ -25,6 +25,7 @@ ROLES = {
 }
 SENTENCE = "Calibrating the outputs improves accuracy by 2.0 points on every task that we tried."
 WORTH = '    worth = float(pathlib.Path(data, "knowledge.txt").read_text())'
+DRAW = "    draw = random.Random(hashlib.sha256((text + seed).encode()).hexdigest())"
 Answers = Mapping[str, object] | Callable[[str, Asked], object]
 
 
@@ -119,10 +120,14 @@ def technique(**changes: Any) -> dict[str, Any]:
     return made | changes
 
 
-def patch(search: str, replace: str, path: str = "train.py") -> dict[str, Any]:
-    """One search/replace block as a model gives it."""
-    block = f"{path}\n<<<<<<< SEARCH\n{search}\n=======\n{replace}\n>>>>>>> REPLACE\n"
-    return {"note": "one change", "read": [], "patch": block}
+def patch(*changes: tuple[str, str], path: str = "train.py") -> dict[str, Any]:
+    """Search/replace blocks as a model gives them."""
+    blocks = [f"{path}\n<<<<<<< SEARCH\n{old}\n=======\n{new}\n>>>>>>> REPLACE\n" for old, new in changes]
+    return {"note": "one change", "read": [], "patch": "".join(blocks)}
+
+
+CALIBRATE = patch((WORTH, WORTH + " + 0.02"), (DRAW, DRAW.replace("text + seed", "text + text + seed")))
+"""A change of code that is worth 0.02, with noise of its own."""
 
 
 READS = {"relevant": True, "why": "It calibrates, as we could.", "boards": ["Tiny", "Elsewhere"]}
