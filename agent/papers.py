@@ -118,7 +118,8 @@ def read_listed(services: Services) -> int:
             services.record("paper_unreadable", key, data, why, key=f"unreadable:{key}:{paper.version}")
             services.progress.say(f"[STATUS] not readable: {why}")
             continue
-        _record(services, services.researcher.read(paper, text, asked))
+        reading = services.researcher.read(paper, text, asked)
+        _record(services, reading.model_copy(update={"hidden": list(text.hidden)}))
     return count
 
 
@@ -141,6 +142,8 @@ def _record(services: Services, reading: Reading) -> None:
     )
     techniques = ", ".join(technique.name for technique in reading.techniques) or "no technique for us"
     services.progress.say(f"  read “{reading.paper.title[:80]}”: {techniques if reading.relevant else reading.why}")
+    if reading.hidden:
+        services.progress.say(f"[ALERT] hidden text in “{reading.paper.title[:80]}”, not read: {reading.hidden[0]}")
     reconcile_log(services)
 
 

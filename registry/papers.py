@@ -59,3 +59,5 @@ class Reading(Frozen):
     boards: list[str]
     techniques: list[Technique]
     method: Literal["rules", "model"] = "rules"
+    hidden: list[str] = Field(default_factory=list, max_length=100)
+    """Text that a reader of the paper would not see, and that was therefore not read: one line a finding."""

@@ -63,6 +63,10 @@ def list_papers(workspace_dir: Path | None, as_json: bool) -> int:
         click.echo(
             f"{when(event)[:10]}  {safe(row['key'], 40):24} {state:13} {techniques:24} {safe(row['title'], 100)}"
         )
+        if row["hidden"]:
+            click.echo(
+                f"            {len(row['hidden'])} finding(s) of hidden text, not read: agent papers show tells them"
+            )
         if row["status"] == "unreadable":
             click.echo(f"            {safe(row['why'], 300)}")
     if not events:
@@ -127,5 +131,6 @@ def _row(event: Event) -> dict[str, Any]:
         "relevant": reading.get("relevant", False),
         "why": event.reason,
         "techniques": [technique["name"] for technique in reading.get("techniques", [])],
+        "hidden": reading.get("hidden", []),
         "event": event.seq,
     }

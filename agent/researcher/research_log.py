@@ -14,6 +14,7 @@ from tools.pdf_text import plain
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$&])")
 _QUOTED = 400
+_HIDDEN = 10
 _METHODS = {"rules": "rules (no model)", "model": "a language model; quotes checked by rules"}
 
 
@@ -30,6 +31,9 @@ def research_log_entry(reading: Reading, date: str) -> str:
     lines.append("**Techniques extracted:**" if ranked else "**Techniques extracted:** none")
     for position, technique in enumerate(ranked):
         lines += _technique_lines(technique, prioritised=position == 0 and technique_priority(technique) > 0)
+    if reading.hidden:
+        lines.append(f"**Hidden text, not read:** {len(reading.hidden)} finding(s)")
+        lines += [f"- {escaped(plain(line, _QUOTED))}" for line in reading.hidden[:_HIDDEN]]
     lines += [f"**Action:** {_action(reading, ranked)}", f"**Read by:** {_METHODS[reading.method]}", ""]
     return "\n".join(lines)
 
