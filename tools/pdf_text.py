@@ -90,7 +90,7 @@ def pages(source: Path | bytes, name: str = "", bounds: Bounds = Bounds()) -> Pd
         sha256=hashlib.sha256(data).hexdigest(),
         title=named if printed else "",
         pages=mended,
-        hidden=_told([*cut, *_unprinted(raw)]),
+        hidden=_told([*cut, *unseen(raw)]),
     )
 
 
@@ -178,14 +178,14 @@ def _told(findings: Sequence[str]) -> tuple[str, ...]:
     return (*findings[:MAX_HIDDEN], *more)
 
 
-def _unprinted(raw: Sequence[str]) -> list[str]:
+def unseen(raw: Sequence[str]) -> tuple[str, ...]:
     """Characters that show nothing but carry meaning for a program: zero-width and direction characters."""
     found = []
     for number, page in enumerate(raw, start=1):
         count = sum(unicodedata.category(ch) == "Cf" and ch != "\u00ad" for ch in page) + len(_BLANK.findall(page))
         if count:
             found.append(f"page {number}: {count} zero-width or direction character(s) removed")
-    return found
+    return tuple(found)
 
 
 def _bad(where: str, found: str, expected: str, fix: str = "") -> BadInput:

@@ -104,8 +104,7 @@ def _read(event: Event, known: Chronicle) -> list[Sentence]:
         )
         line = f"- {safe(technique.name, 80)} ({rating}): {tried or 'nothing to try'}; {standing}."
         sentences.append(fact(line, event))
-    for line in reading.hidden[:MOST]:
-        sentences.append(fact(f"- Hidden text, not read: {safe(line, 200)}.", event))
+    sentences += [fact(f"- Hidden text, not read: {safe(line, 200)}.", event) for line in reading.hidden[:MOST]]
     if len(reading.hidden) > MOST:
         sentences.append(fact(f"- {len(reading.hidden) - MOST} more findings of hidden text are in the event.", event))
     from_it = [

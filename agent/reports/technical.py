@@ -244,8 +244,9 @@ def _paper(event: Event, known: Chronicle, statuses: Mapping[str, str]) -> str:
             f"`{_code(path)}` {', '.join(_code(v) for v in found)}" for path, found in technique.settings.items()
         )
         tried = f"try {values}" if values else f"write: {escaped(safe(technique.change))}"
+        rating = f"effort {technique.effort}, impact {technique.impact}"
         lines.append(
-            f"- **{escaped(safe(technique.name, 80))}:** effort {technique.effort}, impact {technique.impact}; {tried}; "
+            f"- **{escaped(safe(technique.name, 80))}:** {rating}; {tried}; "
             f"{_disposition(known, statuses, technique, reading.paper.file_sha256)}"
         )
     if not reading.techniques:
