@@ -46,6 +46,8 @@ class Technique(Frozen):
     claimed_gain: float | None = None
     """Gain the quote states, as a difference in [0, 1]; None where it states no number."""
     quote: Quote
+    origin: Literal["paper", "rival"] = "paper"
+    """`rival`: from what a competitor published, its code or a report."""
     doubt: str = Field(default="", max_length=300)
     """Why it does not count, where its evidence was checked and does not hold; its quote is then unverified."""
 

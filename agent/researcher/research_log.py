@@ -23,6 +23,8 @@ def research_log_entry(reading: Reading, date: str) -> str:
     paper = reading.paper
     ranked = sorted(reading.techniques, key=by_priority)
     lines = [f'## [{escaped(date)}] Paper: "{escaped(paper.title)}"', f"**Source:** {escaped(_source(reading))}"]
+    if paper.key.startswith("code:") or any(technique.origin == "rival" for technique in reading.techniques):
+        lines.append("**From a competitor:** yes, as data for candidate experiments")
     if reading.boards:
         lines.append(f"**Relevant leaderboard:** {escaped(', '.join(reading.boards))}")
     if gain := _reported_gain(ranked):
@@ -64,12 +66,13 @@ def _technique_lines(technique: Technique, *, prioritised: bool) -> list[str]:
     quote = technique.quote
     why = f" ({escaped(technique.doubt)})" if technique.doubt else ""
     standing = "verified" if quote.verified else f"NOT verified{why}, adds nothing to priority"
+    where = f" ({escaped(quote.place)})" if quote.place else ""
     told = [f"  - try {values}"] if values else []
     told += [f"  - write: {escaped(technique.change)}"] if technique.change else []
     return [
         f"- {escaped(technique.name)} (effort: {technique.effort}, impact: {technique.impact}){mark}",
         *told,
-        f'  - p. {quote.page}, {standing}: "{escaped(plain(quote.text, _QUOTED))}"',
+        f'  - p. {quote.page}{where}, {standing}: "{escaped(plain(quote.text, _QUOTED))}"',
     ]
 
 
