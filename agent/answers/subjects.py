@@ -106,6 +106,9 @@ def _read(event: Event, known: Chronicle) -> list[Sentence]:
         )
         line = f"- {safe(technique.name, 80)} ({rating}): {tried or 'nothing to try'}; {standing}."
         sentences.append(fact(line, event))
+    sentences += [fact(f"- Hidden text, not read: {safe(line, 200)}.", event) for line in reading.hidden[:MOST]]
+    if len(reading.hidden) > MOST:
+        sentences.append(fact(f"- {len(reading.hidden) - MOST} more findings of hidden text are in the event.", event))
     from_it = [
         a for a in known.accounts.values() if any(q.file_sha256 == paper.file_sha256 for q in a.hypothesis.quotes)
     ]

@@ -104,6 +104,14 @@ def _changes(known: Chronicle, week: Week) -> Iterator[str]:
     for event in known.productions[1:]:
         if week.holds(event) and not event.reason.startswith("promoted"):
             yield f"Production moved to {event.data['commit'][:12]}: {escaped(safe(event.reason))} (event {event.seq})"
+    for event in known.papers:
+        if (
+            week.holds(event)
+            and event.kind == "paper_read"
+            and event.data["reading"]["paper"]["key"].startswith("code:")
+        ):
+            title = escaped(safe(event.data["reading"]["paper"]["title"], 120))
+            yield f"Competitor read: {title}: {escaped(safe(event.reason, 200))} (event {event.seq})"
     lines = [line for event in known.board_changes if week.holds(event) for line in _board_lines(event)]
     yield from lines[-CHANGES:]
     if len(lines) > CHANGES:
