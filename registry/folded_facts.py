@@ -6,6 +6,7 @@ from typing import Protocol
 
 from registry.facts import BoardState, Data, Night, OpenCycle, Postponement, Production, Test, Verdict
 from registry.hypotheses import Hypothesis
+from registry.model_usage import ModelUsage
 from registry.papers import Reading
 from registry.runs import RunRecord
 
@@ -81,6 +82,7 @@ class FoldedFacts:
         """The latest measurement of production's noise (event `noise_measured`)."""
         self.tried_trees: dict[str, str] = {}
         """Tree of a committed patch → the hypothesis that had it, so that no content is paid for twice."""
+        self.models = ModelUsage()
         self.night: Night | None = None
         self.nights = 0
         self.cycle: OpenCycle | None = None
