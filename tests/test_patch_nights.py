@@ -90,7 +90,9 @@ class Writing(OfflineResearcher):
 @pytest.fixture
 def tiny(tmp_path: Path) -> Tiny:
     tiny = build(tmp_path)
+    tiny.commit(tiny.configured(noise=0))
     tiny.target["search_space"] = {"depth": SPACE["depth"]}
+    tiny.target["gate"]["policy"] = "exact"  # two runs of each arm are a verdict
     tiny.write_target()
     return tiny
 
