@@ -84,8 +84,6 @@ class Brief:
     noise: Noise | None = None
     ledger: tuple[str, ...] = ()
     """What papers promised and what we measured, a line each."""
-    rivals: tuple[str, ...] = ()
-    """Differences of competitors' configuration and code from ours, a line each."""
     left: tuple[str, ...] = ()
     """What is left of the night's budget, a line each."""
 

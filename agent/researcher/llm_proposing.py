@@ -8,7 +8,7 @@ and to the other ideas. An answer that leaves no idea is told why, once.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pydantic import Field
@@ -16,7 +16,7 @@ from pydantic import Field
 from agent.llm.contract import LanguageModel, Question, Schema, Turn
 from agent.llm.untrusted import fenced
 from agent.researcher import diversity, llm_prompting, places
-from agent.researcher.contract import Brief, Idea, Proposals, Refusal, Situation, Strategy
+from agent.researcher.contract import Idea, Proposals, Refusal, Situation, Strategy
 from agent.researcher.direction import Asked, Direction, direction, kind_of
 from agent.researcher.estimates import estimated_gain
 from agent.researcher.history import Known, family_of
@@ -64,9 +64,9 @@ class _Batch:
     """What is accepted and refused while one question is answered."""
 
     situation: Situation
-    brief: Brief
     asked: Direction
-    techniques: Sequence[Technique]
+    techniques: Mapping[str, Technique]
+    """Those that ideas may rest on, by the ids that the model was told."""
     by: str
     known: Known = field(init=False)
     others: list[diversity.Known] = field(init=False)
@@ -119,10 +119,8 @@ class _Batch:
         target, files = self.situation.target, tuple(dict.fromkeys(proposed.files))
         space, threshold = target.search_space, target.gate.threshold
         kind = kind_of(settings, space, proposed.strategy, code=bool(files))
-        cited = _named(proposed.rests_on, "T", len(self.techniques))
-        rests_on = [self.techniques[place] for place in cited]
+        rests_on = [technique for name, technique in self.techniques.items() if name in proposed.rests_on]
         verified = [technique for technique in rests_on if technique.quote.verified]
-        rivals = _named(proposed.rests_on, "R", len(llm_prompting.rivals_told(self.brief)))
         family = _area(proposed.area) if files else family_of(space, settings)
         gain = estimated_gain(
             {} if files else settings,
@@ -134,7 +132,7 @@ class _Batch:
             follows=kind == self.asked.strategy,
             told=proposed.expected_gain,
         )
-        strategy: Strategy = "paper" if verified else "rival" if rivals else kind
+        strategy: Strategy = verified[0].origin if verified else kind
         documents = ", ".join(dict.fromkeys(technique.quote.document for technique in rests_on))
         efforts: list[Effort] = [each.effort for each in space.values() if each.path in settings]
         return Idea(
@@ -160,15 +158,13 @@ class _Batch:
 
 def propose(model: LanguageModel, situation: Situation) -> Proposals:
     """Ideas of the model that stand. Raises what `LanguageModel.ask` raises."""
-    brief = situation.brief()
     target = situation.target
     asked = direction(situation.trials, target.gate.threshold, situation.gap_points)
-    techniques = llm_prompting.techniques_told(situation)
-    batch = _Batch(situation, brief, asked, techniques, model.name("propose"))
+    batch = _Batch(situation, asked, llm_prompting.by_id(situation), model.name("propose"))
     question = Question(
         role="propose",
         prompt="propose",
-        values=llm_prompting.values(situation, brief, asked, techniques),
+        values=llm_prompting.values(situation, situation.brief(), asked),
         schema=Proposed,
         subject="queue",
     )
@@ -199,12 +195,6 @@ def _refusals(refused: Sequence[Refusal]) -> str:
         f"{fenced('your ideas, and why each is refused', listed, 6_000)}\n"
         "Give others in the same form, or an empty list where you have none."
     )
-
-
-def _named(ids: Sequence[str], letter: str, count: int) -> list[int]:
-    """Places of the ids of one letter, each once, in order; ids that were not given out are left out."""
-    places_named = {int(name[1:]) for name in ids if re.fullmatch(rf"{letter}\d{{1,3}}", name)}
-    return [place - 1 for place in sorted(places_named) if 1 <= place <= count]
 
 
 def _area(text: str) -> str:
