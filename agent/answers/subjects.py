@@ -88,6 +88,8 @@ def _read(event: Event, known: Chronicle) -> list[Sentence]:
     paper = reading.paper
     relevant = "relevant" if reading.relevant else "not relevant"
     by = safe(str(event.data.get("researcher", "")), 160)
+    if reading.calls:
+        by += f" (model calls {', '.join(safe(call, 16) for call in reading.calls)})"
     if reading.instead:
         by += f", because {safe(reading.instead, 200)}"
     text = f"“{safe(paper.title, 200)}” ({safe(paper.key, 80)}), {relevant}: {safe(reading.why)}; read by {by}."

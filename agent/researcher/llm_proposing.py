@@ -26,6 +26,7 @@ from registry.hypotheses import EFFORT_SCORES, Effort, Scalar, priority
 from registry.papers import Technique
 from tools.pdf_text import plain
 
+OWN = "the model's own idea"
 ROUNDS = 2
 """Asked once more where nothing of the first answer can be used."""
 _AREA = re.compile(r"[^\w]+")
@@ -141,7 +142,7 @@ class _Batch:
             claim=f"{_line(proposed.reason, 800).rstrip('.')} (a model's reason; counted on: {gain:+.4g} in "
             f"{target.metrics.primary.name})",
             change=_line(proposed.change, 2000),
-            source=f"{documents} by way of {self.by}" if documents else self.by,
+            source=documents or f"{OWN} ({self.by})",
             family=family,
             effort=max([proposed.effort, *efforts], key=lambda effort: EFFORT_SCORES[effort]),
             estimated_gain=gain,
@@ -151,9 +152,11 @@ class _Batch:
         )
 
     def ranked(self) -> tuple[Idea, ...]:
-        """Best first; among equals in the model's order."""
+        """Best first; among equals in the model's order. What is beyond the limit is refused."""
         ranked = sorted(self.ideas, key=lambda idea: -priority(idea.estimated_gain, idea.effort, "normal"))
-        return tuple(ranked[: self.situation.limit])
+        limit = self.situation.limit
+        self.refused += [Refusal(idea.title, f"beyond the {limit} ideas asked for") for idea in ranked[limit:]]
+        return tuple(ranked[:limit])
 
 
 def propose(model: LanguageModel, situation: Situation) -> Proposals:
