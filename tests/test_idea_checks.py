@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 from tiny_solution import target
 
+from agent.claim_ledger import PRIOR_TRUST
 from agent.researcher import diversity, places
 from agent.researcher.contract import Idea, Outcome, Trial
 from agent.researcher.direction import PLATEAU, direction, kind_of
 from agent.researcher.estimates import estimated_gain
 from agent.researcher.history import Known
 from agent.researcher.llm_prompting import ending
-from agent.researcher.search import CLAIM_DISCOUNT, OTHER_PRIOR, PREFERRED_PRIOR
+from agent.researcher.search import OTHER_PRIOR, PREFERRED_PRIOR
 from agent.researcher.settings import declared_value, parameter_called
 from registry.hypotheses import Quote, Scalar
 from registry.papers import Technique
@@ -98,11 +99,11 @@ def test_an_idea_that_ignores_the_strategy_is_below_one_that_follows_it() -> Non
 
 
 def test_verified_claims_count_at_a_discount_and_unverified_ones_add_nothing() -> None:
-    assert estimate([technique(0.04)]) == CLAIM_DISCOUNT * 0.04
-    assert estimate([technique(0.04), technique(0.02)]) == CLAIM_DISCOUNT * 0.02
+    assert estimate([technique(0.04)]) == PRIOR_TRUST * 0.04
+    assert estimate([technique(0.04), technique(0.02)]) == PRIOR_TRUST * 0.02
     assert estimate([technique(0.04, verified=False)], told=1.0) == 0.0
-    assert estimate([technique(0.04), technique(0.4, verified=False)]) == CLAIM_DISCOUNT * 0.04
-    assert estimate([technique(0.04)], None, True, trial(0.0), trial(0.0)) == CLAIM_DISCOUNT * 0.04 / 2
+    assert estimate([technique(0.04), technique(0.4, verified=False)]) == PRIOR_TRUST * 0.04
+    assert estimate([technique(0.04)], None, True, trial(0.0), trial(0.0)) == PRIOR_TRUST * 0.04 / 2
 
 
 # -- variants -----------------------------------------------------------------------------------------------

@@ -3,8 +3,9 @@
 Called by the researcher that asks a model. Pure. The rule, in the primary metric's unit:
 
 1. The prior. An idea that rests on techniques whose quotes are verified: the smallest gain that they claim, each less
-   what promises of its kind have not kept (`agent.claim_ledger`). On techniques none of which is verified: nothing. On none, or on ones that
-   claim no number: half the promotion threshold where it follows the strategy asked for, a quarter where not.
+   what promises of its kind have not kept (`agent.claim_ledger`). On techniques none of which is verified: nothing. On
+   none, or on ones that claim no number: half the promotion threshold where it follows the strategy asked for, a
+   quarter where not.
 2. Measured gains of the same kind of change (its setting, or its family) draw the prior to their mean.
 3. An idea that ignores the strategy, and rests on no verified technique, gets at most a quarter of the threshold: the
    low tier, below those that follow it.
