@@ -55,8 +55,8 @@ def known(data: Path) -> Taxonomy:
 
 
 def half_of(paper: str) -> str:
-    """`developed_on` or `held_out`, by the first byte of the id's SHA-256."""
-    return "held_out" if hashlib.sha256(paper.encode()).digest()[0] % 2 else "developed_on"
+    """`developed_on` or `seen_less` (its errors were looked at four times, so it is not held out), by the first byte of the id's SHA-256."""
+    return "seen_less" if hashlib.sha256(paper.encode()).digest()[0] % 2 else "developed_on"
 
 
 def misplaced(found: Sequence[Candidate], document: Document, raw: Sequence[Mapping[str, Any]]) -> int:
@@ -128,7 +128,7 @@ def measure(data: Path) -> dict[str, Any]:
             parts[part].append(compared((one[place] for one in tuples), (one[place] for one in gold)))
     figures: dict[str, Any] = {"papers": len(papers), "all": rates(whole.values())}
     figures["all"]["interval_95"] = interval(list(whole.values()))
-    for half in ("developed_on", "held_out"):
+    for half in ("developed_on", "seen_less"):
         chosen = [counts for name, counts in whole.items() if half_of(name) == half]
         figures[half] = {"papers": len(chosen), **rates(chosen), "interval_95": interval(chosen)}
     figures["parts"] = {part: rates(counts) for part, counts in parts.items()}
@@ -153,7 +153,7 @@ def main() -> int:
     if options.json:
         print(json.dumps(figures, indent=2))
     else:
-        for name in ("all", "developed_on", "held_out"):
+        for name in ("all", "developed_on", "seen_less"):
             one = figures[name]
             print(
                 f"{name:13} precision {one['precision']:.3f}  recall {one['recall']:.3f}  F1 {one['f1']:.3f}"

@@ -18,4 +18,4 @@ def test_the_targets_are_met_on_real_papers_and_no_score_is_misplaced(shared_dat
     assert figures["misplaced"] == 0
     assert figures["all"]["precision"] >= benchmark.PRECISION_TARGET
     assert figures["all"]["f1"] >= benchmark.F1_TARGET
-    assert figures["held_out"]["f1"] >= 0.15
+    assert figures["seen_less"]["f1"] >= 0.15
