@@ -81,7 +81,7 @@ class Wire:
     """An endpoint's connections."""
 
     def __init__(self, endpoint: Endpoint, key: str | None, redaction: Redaction) -> None:
-        for variable in ("LANGCHAIN_TRACING", "LANGCHAIN_HANDLER"):  # of a form of tracing that the library now fails at
+        for variable in ("LANGCHAIN_TRACING", "LANGCHAIN_HANDLER"):  # old tracing, at which the library fails
             os.environ.pop(variable, None)
         for library in ("openai", "httpx2", "httpcore2"):
             logging.getLogger(library).setLevel(logging.WARNING)  # OPENAI_LOG=debug would write requests out
