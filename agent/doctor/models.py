@@ -120,7 +120,7 @@ def _asked(
         (manner,) = parts.history.models.manners.values()
     cost = f"{spent.money:.6f} {config.prices.currency}"
     said = f"{endpoint} answers in the form {manner.rung}; asked for {', '.join(roles)}"
-    used = f"{spent.calls} requests, {spent.tokens} tokens, {cost}, in no budget"
+    used = f"{spent.calls} call(s), {spent.tokens} tokens, {cost}, in no budget"
     if spent.estimated:
         fix = "it does not tell its usage, so calls are charged at the most they may cost"
         return warn(name, f"{said} ({used})", fix)
