@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from registry.facts import BoardState, Data, Night, OpenCycle, Production, Test, Verdict
+from registry.facts import BoardState, Data, Night, OpenCycle, Postponement, Production, Test, Verdict
 from registry.hypotheses import Hypothesis
 from registry.model_usage import ModelUsage
 from registry.papers import Reading
@@ -36,6 +36,8 @@ class FoldedFacts:
         self.hypotheses: dict[str, Hypothesis] = {}
         self.requeued: dict[str, int] = {}
         """Hypothesis → how often it went back to the queue for a test on another production."""
+        self.postponed: dict[str, Postponement] = {}
+        """Hypothesis → the last time it was put back because a model, a budget or a sandbox failed it."""
         self.why: dict[str, str] = {}
         """Hypothesis → why it has the status it has."""
         self.decided_at: dict[str, str] = {}
@@ -48,6 +50,8 @@ class FoldedFacts:
         self.readings: dict[str, Reading] = {}
         self.listed_papers: dict[str, Data] = {}
         """Papers found and not read yet: key → source and record."""
+        self.paper_sources: dict[str, str] = {}
+        """Paper → the source that it was first listed from."""
         self.papers_asked = 0
         self.papers_slot = ""
         self.papers_due = False
@@ -56,6 +60,8 @@ class FoldedFacts:
         self.proposals: dict[str, Data] = {}
         self.exhausted = ""
         """Why nothing is left to propose, for the facts of `exhausted_basis`; empty when there is."""
+        self.fruitless = 0
+        """Batches without an idea that were made by another than the researcher asked, whose model was silent."""
         self.season_events: list[tuple[str, Data]] = []
         """What happened in the open season, for `agent.seasons` to fold by the season's own rules."""
         self.seasons = 0

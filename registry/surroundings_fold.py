@@ -49,6 +49,8 @@ class SurroundingsFold(FoldedFacts):
         self.papers_due = False
         self.papers_asked += 1
         self.listed_papers.update(event.data["papers"])
+        for key, item in event.data["papers"].items():
+            self.paper_sources.setdefault(key, item["source"])
 
     def _on_paper_read(self, event: EventLike) -> None:
         self.readings[event.subject] = Reading.model_validate(event.data["reading"])
