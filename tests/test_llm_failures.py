@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from model_workspaces import RIGHT, Desk, desk, document, question
-from scripted_endpoint import Asked, Script, Step, serving
+from scripted_endpoint import Asked, Script, Step, completion, serving
 
 from agent.llm.contract import BudgetSpent, EndpointDown, NoReply
 from agent.llm.rungs import RUNGS
@@ -254,6 +254,65 @@ def test_a_prompt_that_is_too_long_is_not_tried_on_every_rung(tmp_path: Path) ->
     came, requests, _ = asked(tmp_path, [Step(status=400, body=body)] * 9)
     assert isinstance(came, NoReply)
     assert len(requests) == 1
+
+
+HALF = b"\\ud800"
+"""Half a surrogate pair, as JSON spells it: no text that can be kept."""
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        Step(body=completion(Step("HALF"), "small").replace(b"HALF", HALF)),
+        Step(body=completion(Step(refusal="HALF"), "small").replace(b"HALF", HALF)),
+        Step(body=completion(Step("x", finish_reason="HALF"), "small").replace(b"HALF", HALF)),
+        Step(body=completion(Step(tool_arguments="HALF"), "small").replace(b"HALF", HALF)),
+        Step(status=400, body=b'{"error": {"message": "' + HALF + b'"}}'),
+        Step(status=401, body=b'{"error": {"message": "' + HALF + b'"}}'),
+        Step(body=b'{"error": {"message": "' + HALF + b'"}}'),
+        Step(json.dumps({"x" * 99_999: 1, "\x1b[2J\u202e": 2})),
+    ],
+)
+def test_text_that_cannot_be_kept_or_shown_ends_like_any_other(tmp_path: Path, step: Step) -> None:
+    came, requests, _ = asked(tmp_path, [step] * 9)
+    assert isinstance(came, NoReply | EndpointDown)
+    assert requests
+    assert len(str(came)) < 1000
+    assert str(came).encode().decode().replace("\n", "").isprintable()
+
+
+def responses(text: str, **changes: Any) -> Step:
+    """An answer of the Responses API."""
+    said = {"type": "output_text", "text": text, "annotations": []}
+    body: dict[str, Any] = {
+        "id": "resp_1",
+        "object": "response",
+        "created_at": 1,
+        "status": "completed",
+        "model": "small",
+        "output": [{"type": "message", "id": "m1", "status": "completed", "role": "assistant", "content": [said]}],
+        "parallel_tool_calls": True,
+        "tool_choice": "auto",
+        "tools": [],
+        "usage": {"input_tokens": 11, "output_tokens": 7, "total_tokens": 18},
+    }
+    return Step(body=json.dumps(body | changes).encode())
+
+
+def test_the_responses_api_is_used_where_it_is_asked_for(tmp_path: Path) -> None:
+    came, (request,), (charged,) = asked(tmp_path, [responses(RIGHT)], responses_api=True)
+    assert came.sum == 5
+    assert request.path == "/v1/responses"
+    assert request.document["text"]["format"]["strict"] is True
+    assert (request.document["max_output_tokens"], request.document["store"]) == (200, False)
+    assert (charged["input_tokens"], charged["output_tokens"]) == (11, 7)
+
+
+def test_an_answer_of_the_responses_api_that_is_cut_off_is_no_reply(tmp_path: Path) -> None:
+    cut = responses(RIGHT[:5], status="incomplete", incomplete_details={"reason": "max_output_tokens"})
+    came, _, _ = asked(tmp_path, [cut], responses_api=True)
+    assert isinstance(came, NoReply)
+    assert "cut off" in str(came)
 
 
 @pytest.mark.parametrize("usage", [None, {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}])

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+import sandbox_backends
 from model_workspaces import RIGHT, desk, document, question, write
 from scripted_endpoint import Step, serving
 
@@ -177,3 +178,37 @@ def test_what_is_asked_is_traced_nowhere(tmp_path: Path) -> None:
         assert done.stdout == "5\n", done.stderr
         with pytest.raises(TimeoutError):
             collector.accept()
+
+
+RUN = """
+import sys, threading
+from pathlib import Path
+from sandbox.contract import Limits, RunSpec
+from tiny_solution import real_sandbox
+out = Path(sys.argv[2]) / "out"
+out.mkdir()
+spec = RunSpec("r1", ("python", "-c", sys.argv[1]), out, Limits(wall_s=20), python=Path(sys.executable))
+outcome = real_sandbox(Path(sys.argv[2]) / "state").run(spec, threading.Event())
+print(outcome.reason, outcome.status, outcome.tail)
+"""
+CANDIDATE = """
+import os
+from pathlib import Path
+found = [str(dict(os.environ))]
+for place in [*Path("/proc").glob("[0-9]*/environ"), *Path("/proc").glob("[0-9]*/cmdline")]:
+    try: found.append(place.read_bytes().decode("utf-8", "replace"))
+    except OSError: pass
+print(len(found) > 1, "MODEL" + "_KEY" in str(found), "Private" + "Key" in str(found))
+"""
+
+
+def test_a_run_sees_nothing_of_the_key(tmp_path: Path) -> None:
+    sandbox_backends.make("bwrap", tmp_path / "look")
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, CANDIDATE, str(tmp_path)],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path), "MODEL_KEY": "sk-PrivateKey"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.stdout.split() == ["exit", "0", "True", "False", "False"], done.stdout + done.stderr

@@ -49,6 +49,12 @@ if TYPE_CHECKING:
 @click.option("--labels-dev", default=None, metavar="PATH", help="Folder with the dev split's labels.")
 @click.option("--labels-test", default=None, metavar="PATH", help="Folder with the test split's labels.")
 @click.option("--domain", default=None, help="What the solution is about, such as vision.")
+@click.option("--endpoint", default=None, metavar="URL", help="An OpenAI-compatible server; writes models.yaml.")
+@click.option("--model", default=None, metavar="NAME", help="The model to ask there.")
+@click.option("--key-env", default=None, metavar="VARIABLE", help="The environment variable that holds its key.")
+@click.option(
+    "--price", default=None, metavar="IN/OUT", help="Its price in USD for a million tokens; not for a server nearby."
+)
 @click.option("--yes", "-y", is_flag=True, help="Ask nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document; asks nothing.")
 @click.option("--debug", is_flag=True, expose_value=False, help="Show tracebacks.")
@@ -57,6 +63,10 @@ def command(
     workspace_dir: Path | None,
     base: str,
     higher: bool | None,
+    endpoint: str | None,
+    model: str | None,
+    key_env: str | None,
+    price: str | None,
     yes: bool,
     as_json: bool,
     **said: str | None,
@@ -66,8 +76,12 @@ def command(
     Looks for scripts, settings, data and an interpreter, without running or changing anything there. What is not
     found is asked for on a terminal; elsewhere the flag that says it is named.
     """
-    from agent.scaffolding import answers, looking, making
+    from agent.scaffolding import answers, looking, making, models_file
     from registry.workspace import default_for
+
+    if endpoint is None and (model or key_env or price):
+        raise click.UsageError("--model, --key-env and --price go with --endpoint")
+    models = {} if endpoint is None else {"models.yaml": models_file.text(endpoint, model, key_env, price)}
 
     root = looking.find_root(Path.cwd()) if repository is None else repository.absolute()
     place = (workspace_dir or default_for(root)).absolute()
@@ -85,7 +99,7 @@ def command(
     answers.refuse(plan)
     if talking and not click.confirm(f"Make the workspace {place}?", default=True):
         return 1
-    workspace = making.make(place, findings, plan)
+    workspace = making.make(place, findings, plan, others=models)
     if as_json:
         print_json({"workspace": str(workspace.root), "target": plan.target.name, "notes": list(plan.notes)})
         return 0

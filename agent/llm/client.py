@@ -279,7 +279,7 @@ def _stopped() -> Interrupted:
 def _unusable(completion: Completion, choice: ModelChoice) -> str:
     """Why a completion is no answer, whatever its text; empty where it may be one."""
     if completion.refusal or completion.finish_reason == "content_filter":
-        return f"the model refused: {completion.refusal[:300] or 'its filter stopped the answer'}"
+        return f"the model refused: {completion.refusal or 'its filter stopped the answer'}"
     if completion.finish_reason in {"length", "max_tokens"}:
         return f"the answer was cut off at {choice.max_output_tokens} tokens; max_output_tokens in models.yaml says so"
     return ""

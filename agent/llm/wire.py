@@ -26,6 +26,7 @@ from agent.llm.keys import Redaction
 from agent.llm.rungs import Request
 from registry.errors import AgentError
 from registry.model_config import Endpoint, ModelChoice
+from sandbox.outputs import plain_text
 
 LARGEST_BODY = 16 << 20
 _HEADERS = frozenset(
@@ -81,10 +82,7 @@ class Wire:
     """An endpoint's connections."""
 
     def __init__(self, endpoint: Endpoint, key: str | None, redaction: Redaction) -> None:
-        for variable in (
-            "LANGCHAIN_TRACING",
-            "LANGCHAIN_HANDLER",
-        ):  # of a form of tracing that the library now fails at
+        for variable in ("LANGCHAIN_TRACING", "LANGCHAIN_HANDLER"):  # old tracing, at which the library fails
             os.environ.pop(variable, None)
         for library in ("openai", "httpx2", "httpcore2"):
             logging.getLogger(library).setLevel(logging.WARNING)  # OPENAI_LOG=debug would write requests out
@@ -102,7 +100,7 @@ class Wire:
         if choice.temperature is not None:
             options["temperature"] = choice.temperature
         if self._endpoint.responses_api:
-            options["max_tokens"] = choice.max_output_tokens
+            options |= {"max_tokens": choice.max_output_tokens, "store": False}
         else:
             # Handed on as they are: the library would rename the limit and parse the format itself.
             named = {name: options.pop(name) for name in ("response_format",) if name in options}
@@ -146,12 +144,12 @@ class Wire:
         if counted is not None and not (0 < counted[0] < _TOO_MANY and 0 <= counted[1] < _TOO_MANY):
             counted = None
         text = calls[0] if calls else str(answer.text)
-        refusal = str(answer.additional_kwargs.get("refusal") or "")
-        return Completion(text, refusal, reason, counted, self._http.body)
+        refusal = plain_text(str(answer.additional_kwargs.get("refusal") or ""), _SHOWN)
+        return Completion(_whole(text), refusal, plain_text(reason, 40), counted, self._http.body)
 
     def _failure(self, code: str, message: str) -> NoCompletion:
         http = self._http
-        shown = " ".join(self._redaction.text(message).split())[:_SHOWN]
+        shown = " ".join(plain_text(self._redaction.text(message), _SHOWN).split())
         if http.trouble:
             code, said = http.trouble
             not_sent = code == "connection" and not http.sent
@@ -168,6 +166,11 @@ class Wire:
         return NoCompletion(
             code, said, again=again, maybe_charged=False, retry_after_s=http.retry_after_s, body=http.body
         )
+
+
+def _whole(text: str) -> str:
+    """The text without halves of surrogate pairs, which could be neither kept nor sent back."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _said(error: openai.OpenAIError) -> str:
@@ -246,7 +249,7 @@ class _Guarded(openai.DefaultHttpxClient):
                 "UnsupportedProtocol",
             }
             how = "broke off" if self.sent else "could not be made"
-            said = " ".join(self._redaction.text(str(error)).split())[:_SHOWN]
+            said = " ".join(plain_text(self._redaction.text(str(error)), _SHOWN).split())
             self.trouble = ("connection", f"the connection {how} ({said or name})")
 
     def _late(self) -> str:
