@@ -12,7 +12,7 @@ from tiny_solution import SPACE, Tiny, build
 
 import prompts
 from agent import night
-from agent.llm.contract import BudgetSpent, EndpointDown, NoReply, Question, Record, Reply, Role
+from agent.llm.contract import BudgetSpent, EndpointDown, LanguageModel, NoReply, Question, Record, Reply, Role
 from agent.night import Goal, NightResult
 from agent.readable import ReadableFiles
 from agent.researcher.contract import Edits, PatchRequest
@@ -77,7 +77,7 @@ class Scripted:
 class Writing(OfflineResearcher):
     """Settings as ever, code by the model."""
 
-    def __init__(self, usual: OfflineResearcher, model: Scripted) -> None:
+    def __init__(self, usual: OfflineResearcher, model: LanguageModel) -> None:
         super().__init__(usual._edit, ())
         self._model = model
 
