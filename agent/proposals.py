@@ -53,6 +53,7 @@ def situation(
         limit=limit,
         trust=promises.technique_trust(),
         brief=cache(partial(briefing.brief, services, commit, tuple(promises.lines()))),
+        fruitless=history.fruitless,
     )
 
 

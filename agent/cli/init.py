@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 )
 @click.option("--name", default=None, help="Name of the solution, on boards too.")
 @click.option("--base", default="", help="Your branch that production starts from; default: the one checked out.")
+@click.option("--build", default=None, metavar="COMMAND", help='Such as "cc -O2 -o {out}/solution main.c".')
 @click.option(
     "--train", default=None, metavar="COMMAND", help='Such as "python train.py --config {config} --out {out}".'
 )
@@ -140,6 +141,7 @@ def _show(findings: Findings, plan: Plan) -> None:
     target = plan.target
     lines = [
         ("repository", f"{findings.root} at {findings.base} ({findings.commit[:12]})"),
+        *([("build", " ".join(target.build))] if target.build else []),
         ("train", " ".join(target.train)),
         ("predict", " ".join(target.predict)),
         ("evaluate", " ".join(target.evaluate)),
@@ -151,7 +153,7 @@ def _show(findings: Findings, plan: Plan) -> None:
             "metric",
             f"{target.metric}, {'higher' if target.higher_is_better else 'lower'} is better" if target.metric else "",
         ),
-        ("python", target.python),
+        ("python", target.python) if target.python else ("programs", ", ".join(target.programs)),
         ("editable", ", ".join(target.editable)),
         ("protected", ", ".join(target.protected)),
     ]

@@ -98,9 +98,10 @@ class Contract:
             if phase is None:
                 continue
             place = f"phases.{name}.command"
-            for word in phase.command[1:]:
+            for number, word in enumerate(phase.command):
                 path = word.removeprefix("./")
-                if not path.endswith(".py") or "{" in path or path.startswith(("/", "-")):
+                script = word.startswith("./") or (number > 0 and path.endswith(".py"))
+                if "{" in path or path.startswith(("/", "-")) or not (script or path in opened.paths):
                     continue
                 if path not in opened.paths:
                     fix = "git add and commit it, or correct the path"

@@ -105,6 +105,8 @@ class Situation:
     limit: int
     trust: Mapping[tuple[str, str], float] = field(default_factory=dict)
     """(paper, technique) → share of its promise to expect (`agent.claim_ledger`)."""
+    fruitless: int = 0
+    """How often before a model was silent when nothing else was left: asked the same again, it is another attempt."""
     brief: Callable[[], Brief] = field(default=Brief, repr=False, compare=False)
     """The rest, for a researcher that asks a model; reading the code costs something, so only who needs it asks."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from pydantic import Field
 
@@ -19,7 +20,7 @@ from agent.researcher import diversity, llm_prompting, places
 from agent.researcher.contract import Idea, Proposals, Refusal, Situation, Strategy
 from agent.researcher.direction import Asked, Direction, direction, kind_of
 from agent.researcher.estimates import estimated_gain
-from agent.researcher.history import Known, family_of
+from agent.researcher.history import Known, families_of, family_of, resting
 from agent.researcher.llm_reading import Short
 from agent.researcher.settings import declared_value, differs, parameter_called
 from registry.hypotheses import EFFORT_SCORES, Effort, Scalar, priority
@@ -71,6 +72,7 @@ class _Batch:
     by: str
     known: Known = field(init=False)
     others: list[diversity.Known] = field(init=False)
+    resting: frozenset[str] = field(init=False)
     ideas: list[Idea] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
 
@@ -78,6 +80,7 @@ class _Batch:
         space, production = self.situation.target.search_space, self.situation.production
         tried = self.situation.trials
         self.known = Known(frozenset(each.path for each in space.values()), production, tried)
+        self.resting = resting(tried, partial(families_of, space))
         self.others = [diversity.of_trial(trial) for trial in tried if trial.reason not in diversity.RETRIED]
 
     def take(self, proposed: ProposedIdea) -> None:
@@ -90,6 +93,8 @@ class _Batch:
         if not why:
             idea = self._idea(proposed, title, settings)
             why = diversity.variant(idea, self.others)
+            if not why and idea.strategy == "refine" and idea.family in self.resting:
+                why = f"ideas about {idea.family} have stopped paying: something else, or a larger change"
             if not why and not idea.files and idea.settings in self.known:
                 why = "these settings were tried, or wait, or are production's"
             if not why:
@@ -171,6 +176,7 @@ def propose(model: LanguageModel, situation: Situation) -> Proposals:
         values=llm_prompting.values(situation, situation.brief(), asked),
         schema=Proposed,
         subject="queue",
+        attempt=1 + situation.fruitless,
     )
     calls = []
     for _ in range(ROUNDS):

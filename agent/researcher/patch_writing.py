@@ -34,7 +34,7 @@ class PatchReply(Schema):
 
     note: str = Field(default="", max_length=1_000)
     read: list[Annotated[str, Field(max_length=240)]] = Field(default_factory=list, max_length=12)
-    """Paths; longer ones than any that is listed are found in no list."""
+    """Paths, looked up in the list of what may be read."""
     patch: str = Field(default="", max_length=120_000)
 
 

@@ -19,7 +19,7 @@ from agent.researcher.results.table_results import Candidate
 from agent.researcher.results.taxonomy import Taxonomy
 
 LEAST_CONFIDENCE = 0.35
-"""Below it a part is named too far from its number, or the row may be another's; chosen on a curve of ten, flat around it."""
+"""Below it a part is named too far from its number, or the row may be another's; flat around it."""
 _PARTS_OF_F1 = frozenset({"precision", "recall"})
 """Reported beside F1 and meant by it; the row with the best of one is not the row with the best result."""
 
