@@ -26,7 +26,13 @@ _NEAR = 40
 
 _VALUE = r"[-+]?(?:\d{1,3}(?:\.\d{1,6})?|\.\d{1,6})(?![\d.]*\d)"
 _UNIT = r"\s?(?:%|percent(?:age points?)?\b|points?\b|pp\b)"
-_STATED = re.compile(rf"(?<![\w.,])(?P<by>(?:by|of) (?:about |up to |roughly )?)?(?P<value>{_VALUE})(?P<unit>{_UNIT})?")
+_APPROXIMATELY = r"(?:about |up to |roughly |around |nearly |over )?"
+_STATED = re.compile(
+    rf"(?P<cue>\bby {_APPROXIMATELY}|\b(?:gain|improvement|increase|boost|rise|reduction|drop)s? of {_APPROXIMATELY}|(?=\+))?"
+    rf"(?<![\w.,])(?P<value>{_VALUE})(?P<unit>{_UNIT})?"
+    r"(?P<after>,?\s(?:absolute |accuracy )?(?:improvement|gain|increase|boost|reduction|higher|better|lower)s?\b)?"
+)
+_POINTS = re.compile(r"point|pp$")
 _CHANGED = re.compile(
     rf"\bfrom (?:about )?(?P<before>{_VALUE})(?P<unit>{_UNIT})? to (?:about )?(?P<after>{_VALUE})(?P<last>{_UNIT})?"
 )
@@ -104,16 +110,15 @@ def _doubt(technique: Technique, quote: Quote) -> str:
 
 
 def _stated(text: str) -> Iterator[float]:
+    """Gains that the text states as such: by so much, a gain of so much, so many points, so much better."""
     for match in _STATED.finditer(text):
-        value = float(match["value"])
+        points = _POINTS.search(match["unit"] or "")
+        if match["cue"] is None and not match["after"] and not points:
+            continue
         if _measures_cost(text, match.start("value"), match.end()) or _is_relative(text, match.start(), match.end()):
             continue
-        if match["unit"]:
-            yield value / 100.0
-        elif value < 1.0 and "." in match["value"]:
-            yield value
-        elif match["by"] or match["value"].startswith("+"):
-            yield value / 100.0
+        value = float(match["value"])
+        yield value if not match["unit"] and value < 1.0 and "." in match["value"] else value / 100.0
 
 
 def _changes(text: str) -> Iterator[float]:
