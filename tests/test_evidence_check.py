@@ -133,6 +133,7 @@ def test_a_gain_that_the_quote_states_stands(gain: float, said: str) -> None:
         (0.03, "with 3 layers"),
         (0.4, "reaches an accuracy of 40.0%"),
         (0.4, "accuracy rises from 40.0% to 41.0%"),
+        (0.12, "reduces the error by 12%"),
         (0.003, "a learning rate of 0.003"),
     ],
 )
