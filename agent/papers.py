@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from agent import competitors, proposals
+from agent.researcher.offline import OfflineResearcher
 from agent.services import Services
 from registry.durable import write_atomically
 from registry.errors import BadInput, Retryable
@@ -142,7 +143,7 @@ def _record(services: Services, reading: Reading) -> None:
     services.record(
         "paper_read",
         reading.paper.key,
-        {"reading": reading.model_dump(mode="json"), "researcher": services.researcher.name},
+        {"reading": reading.model_dump(mode="json"), "researcher": read_by(reading)},
         reason=reading.why,
         key=_key(reading),
     )
@@ -151,6 +152,11 @@ def _record(services: Services, reading: Reading) -> None:
     if reading.hidden:
         services.progress.say(f"[ALERT] hidden text in “{reading.paper.title[:80]}”, not read: {reading.hidden[0]}")
     reconcile_log(services)
+
+
+def read_by(reading: Reading) -> str:
+    """Who read it, for people: the model by its name, or the rules, whoever was asked to."""
+    return f"language model ({reading.by})" if reading.method == "model" else OfflineResearcher.name
 
 
 def reconcile_log(services: Services) -> None:

@@ -41,6 +41,8 @@ class Technique(Frozen):
     change: str = Field(default="", max_length=1000)
     """What would have to be written, where no setting does it: a stranger's or a model's words, for people and
     prompts."""
+    files: list[str] = Field(default_factory=list, max_length=20)
+    """Files of the solution that the change would be in, where a model named any that there are."""
     effort: Effort
     impact: Impact
     claimed_gain: float | None = None
@@ -61,5 +63,11 @@ class Reading(Frozen):
     boards: list[str]
     techniques: list[Technique]
     method: Literal["rules", "model"] = "rules"
+    by: str = Field(default="", max_length=300)
+    """Model and endpoint, where a model read it."""
+    calls: list[str] = Field(default_factory=list, max_length=100)
+    """Identities of the calls to the model that it rests on."""
+    instead: str = Field(default="", max_length=500)
+    """Why rules read it, where a model was asked to."""
     hidden: list[str] = Field(default_factory=list, max_length=100)
     """Text that a reader of the paper would not see, and that was therefore not read: one line a finding."""

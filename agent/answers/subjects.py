@@ -87,7 +87,11 @@ def _read(event: Event, known: Chronicle) -> list[Sentence]:
     reading = Reading.model_validate(event.data["reading"])
     paper = reading.paper
     relevant = "relevant" if reading.relevant else "not relevant"
-    by = safe(str(event.data.get("researcher", "")), 80)
+    by = safe(str(event.data.get("researcher", "")), 160)
+    if reading.calls:
+        by += f" (model calls {', '.join(safe(call, 16) for call in reading.calls)})"
+    if reading.instead:
+        by += f", because {safe(reading.instead, 200)}"
     text = f"“{safe(paper.title, 200)}” ({safe(paper.key, 80)}), {relevant}: {safe(reading.why)}; read by {by}."
     sentences = [fact(text, event)]
     for technique in reading.techniques:

@@ -249,6 +249,9 @@ def _paper(event: Event, known: Chronicle, statuses: Mapping[str, str]) -> str:
             f"- **{escaped(safe(technique.name, 80))}:** {rating}; {tried}; "
             f"{_disposition(known, statuses, technique, reading.paper.file_sha256)}"
         )
+    by = escaped(safe(str(event.data.get("researcher", "")), 160))
+    instead = f", because {escaped(safe(reading.instead, 300))}" if reading.instead else ""
+    lines.append(f"- **Read by:** {by or 'unknown'}{instead}")
     if not reading.techniques:
         lines.append("- **Techniques:** none for us")
     lines += [f"- **Hidden text, not read:** {escaped(safe(line, 200))}" for line in reading.hidden[:HIDDEN]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
@@ -189,6 +190,8 @@ def _experiments(known: Chronicle, week: Week) -> Iterator[str]:
         rejected = len(judged) - promoted - parked
         ends = f"{rejected} rejected by the gate | {crashed} crashed | {parked} parked"
         yield f"{ends} | {other} superseded, refused or dropped"
+    if proposers := Counter(account.researcher for account in closed if account.researcher):
+        yield "Proposed by: " + "; ".join(f"{escaped(safe(by, 160))} ({n})" for by, n in sorted(proposers.items()))
     nights = [night for night in known.nights if week.holds(night.ended or night.started)]
     if nights:
         runs, seconds = sum(night.runs for night in nights), sum(night.run_seconds for night in nights)

@@ -15,7 +15,6 @@ from tools.pdf_text import plain
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$&])")
 _QUOTED = 400
 _HIDDEN = 10
-_METHODS = {"rules": "rules (no model)", "model": "a language model; quotes checked by rules"}
 
 
 def research_log_entry(reading: Reading, date: str) -> str:
@@ -36,13 +35,19 @@ def research_log_entry(reading: Reading, date: str) -> str:
     if reading.hidden:
         lines.append(f"**Hidden text, not read:** {len(reading.hidden)} finding(s)")
         lines += [f"- {escaped(plain(line, _QUOTED))}" for line in reading.hidden[:_HIDDEN]]
-    lines += [f"**Action:** {_action(reading, ranked)}", f"**Read by:** {_METHODS[reading.method]}", ""]
+    lines += [f"**Action:** {_action(reading, ranked)}", f"**Read by:** {_read_by(reading)}", ""]
     return "\n".join(lines)
 
 
 def escaped(text: str) -> str:
     """A stranger's text as one line of Markdown that shows as it is."""
     return _SPECIAL.sub(r"\\\1", " ".join(plain(text).split()))
+
+
+def _read_by(reading: Reading) -> str:
+    if reading.method == "model":
+        return f"a language model ({escaped(reading.by)}); quotes checked by rules"
+    return "rules (no model)" + (f", because {escaped(plain(reading.instead, _QUOTED))}" if reading.instead else "")
 
 
 def _source(reading: Reading) -> str:
@@ -68,7 +73,8 @@ def _technique_lines(technique: Technique, *, prioritised: bool) -> list[str]:
     standing = "verified" if quote.verified else f"NOT verified{why}, adds nothing to priority"
     where = f" ({escaped(quote.place)})" if quote.place else ""
     told = [f"  - try {values}"] if values else []
-    told += [f"  - write: {escaped(technique.change)}"] if technique.change else []
+    where = f" (in {escaped(', '.join(technique.files))})" if technique.files else ""
+    told += [f"  - write: {escaped(technique.change)}{where}"] if technique.change else []
     return [
         f"- {escaped(technique.name)} (effort: {technique.effort}, impact: {technique.impact}){mark}",
         *told,
