@@ -20,11 +20,12 @@ from registry.errors import BadInput, Retryable
 from tools.web import addresses, transfer
 from tools.web.addresses import Place, allowed_next, allowed_start, kind, place
 
+Answers = dict[str, tuple[int, dict[str, str], bytes]]
+Asked = list[tuple[str, dict[str, str]]]
+
 
 @contextmanager
-def served(
-    answers: dict[str, tuple[int, dict[str, str], bytes]], tls: Path | None = None
-) -> Iterator[tuple[int, list]]:
+def served(answers: Answers, tls: Path | None = None) -> Iterator[tuple[int, Asked]]:
     """A server on loopback; what it was asked is (path, headers), a proxy's path being the whole address."""
     asked: Asked = []
 
