@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from registry.errors import BadInput, Problem
 
@@ -33,6 +33,9 @@ _LIGATURES = str.maketrans(
 # Every repetition is bounded: the text is a stranger's, and an open one would take quadratic time on it.
 _BROKEN_WORD = re.compile(r"(\w[\w-]{0,60})[-\u2010\u00ad][ \t]{0,8}\n[ \t]{0,8}(\w{1,60})")
 _WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
+
+Extent = Literal["full text", "abstract", "page"]
+"""`page` is a web page's visible text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,8 @@ class PdfText:
     pages: tuple[str, ...]
     hidden: tuple[str, ...] = ()
     """What was found and taken out because a reader would not see it, one line a finding."""
+    extent: Extent = "full text"
+    """How much of the document this is."""
 
 
 def plain(text: str, limit: int | None = None) -> str:
