@@ -90,13 +90,14 @@ class PaperSource(Protocol):
 class FolderSource:
     """Every PDF of one local folder. What is called one and cannot be read is told, the others are papers."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, name: str = "") -> None:
         self._folder = folder
+        self._name = f"folder:{name or folder.name}"
         self._texts: dict[str, PdfText] = {}
 
     @property
     def name(self) -> str:
-        return f"folder:{self._folder.name}"
+        return self._name
 
     def find(self, query: PaperQuery) -> PaperBatch:
         files = sorted(path for path in self._entries() if path.suffix.lower() == ".pdf")
