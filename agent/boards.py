@@ -16,9 +16,9 @@ from registry.facts import BoardState
 from registry.standings import Delta, Position, Snapshot, TrackChanged
 
 if TYPE_CHECKING:
-    from tools.leaderboards.robots import Robots
     from tools.leaderboards.sources import BoardSpec
     from tools.leaderboards.triggers import Trigger
+    from tools.web.robots import Robots
 
 Data = dict[str, Any]
 MOST_WATCHED = 10
@@ -44,7 +44,7 @@ def snapshot_of(services: Services, board: str) -> Snapshot | None:
 
 def read_all(services: Services, registry: CompetitiveRegistry, slot: str) -> dict[str, str]:
     """One pass over every board, which asks each site for its robots.txt once; board → its word for the record."""
-    from tools.leaderboards.robots import Robots
+    from tools.web.robots import Robots
 
     robots = Robots()
     return {board.name: read(services, registry, board, slot, robots) for board in registry.target_leaderboards}
@@ -80,7 +80,7 @@ def _read(
 ) -> tuple[str, Data, str]:
     """(status, facts for the event, why). A page that cannot be read keeps the old snapshot and says what it saw."""
     from tools.leaderboards import fetching, reading
-    from tools.leaderboards.fetch_cache import FetchCache
+    from tools.web.fetch_cache import FetchCache
 
     spec = spec_of(board)
     cache = FetchCache(services.workspace.cache / "fetch")

@@ -130,7 +130,7 @@ def claim_ledger(history: History) -> ClaimLedger:
     papers: dict[str, list[str]] = {}
     claims = []
     for key, reading in history.readings.items():
-        source = history.paper_sources.get(key, UNKNOWN_SOURCE)
+        source = reading.source or UNKNOWN_SOURCE
         papers.setdefault(source, []).append(key)
         claims += [_claim(history, source, reading, technique, tested) for technique in reading.techniques]
     return ClaimLedger(tuple(claims), papers)

@@ -50,8 +50,10 @@ class FoldedFacts:
         self.readings: dict[str, Reading] = {}
         self.listed_papers: dict[str, Data] = {}
         """Papers found and not read yet: key → source and record."""
-        self.paper_sources: dict[str, str] = {}
-        """Paper → the source that it was first listed from."""
+        self.unreadable_papers: dict[str, str] = {}
+        """Paper → the version of which no text can be had."""
+        self.paper_sources: dict[str, Data] = {}
+        """Source → how its last asking went: `status`, `offset` to go on from, `retry_at`."""
         self.papers_asked = 0
         self.papers_slot = ""
         self.papers_due = False

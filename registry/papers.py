@@ -17,7 +17,8 @@ class Paper(Frozen):
     """A document as a source gave it. `key` is stable across versions and sources of the same paper."""
 
     key: str
-    """`arxiv:2602.01234`, or `file:<sha256[:16]>` for a local file."""
+    """`arxiv:2602.01234`, `doi:10.…`, `s2:<id>`, `web:<sha256[:16] of its address>`,
+    or `file:<sha256[:16]>` for a local file."""
     version: str = ""
     title: str
     summary: str = ""
@@ -27,6 +28,8 @@ class Paper(Frozen):
     url: str = ""
     file_sha256: str = ""
     pages: int = 0
+    doi: str = ""
+    """In lower case, without a scheme; empty where unknown. Papers with one DOI are one paper."""
 
 
 class Technique(Frozen):
@@ -99,3 +102,7 @@ class Reading(Frozen):
     """Why rules read it, where a model was asked to."""
     hidden: list[str] = Field(default_factory=list, max_length=100)
     """Text that a reader of the paper would not see, and that was therefore not read: one line a finding."""
+    extent: str = ""
+    """What was read of it: `full text`, `abstract` or `page`; empty in logs of earlier versions."""
+    source: str = ""
+    """Name of the source that listed it, such as `arxiv:"query"`; empty in logs of earlier versions."""

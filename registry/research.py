@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field
 from registry.competitive import Label, Section, Url, web_address
 
 Text = Annotated[Label, Field(min_length=1)]
-Blog = Annotated[Url, AfterValidator(web_address)]
+Address = Annotated[Url, AfterValidator(web_address)]
 
 
 def _folder(value: str) -> str:
@@ -39,10 +39,13 @@ class ResearchSources(Section):
     """Every place papers come from. Paths are relative to the workspace."""
 
     arxiv_queries: list[Text] = Field(default_factory=list, max_length=100)
+    """Searches in arXiv's query language, newest first."""
     venues: list[Text] = Field(default_factory=list, max_length=100)
-    competitor_blogs: list[Blog] = Field(default_factory=list, max_length=100)
+    """Names of venues as authors write them on arXiv, such as `ICLR 2026`."""
+    competitor_blogs: list[Address] = Field(default_factory=list, max_length=100)
+    """Feeds, or pages that name a feed or link to articles."""
     citation_tracking: list[Text] = Field(default_factory=list, max_length=100)
-    """What to follow the citations of: an arXiv id, or words for people."""
+    """Works whose citations are followed: an arXiv id, a DOI, or an id of Semantic Scholar."""
     local_folders: list[Folder] = Field(default_factory=list, max_length=100)
     """Folders of PDFs."""
     competitor_code: list[Code] = Field(default_factory=list, max_length=20)
@@ -50,7 +53,13 @@ class ResearchSources(Section):
     competitor_reports: list[Folder] = Field(default_factory=list, max_length=20)
     """Folders of PDFs that competitors wrote about their systems."""
     recorded_arxiv: list[Folder] = Field(default_factory=list, max_length=100)
-    """Recorded arXiv answers (files or folders), read instead of the network."""
+    """Folders of recorded arXiv answers, read instead of asking arXiv."""
+    arxiv_api: Address = "https://export.arxiv.org/api/query"
+    """Address of arXiv's API, or of a mirror."""
+    arxiv_files: Address = "https://export.arxiv.org/pdf/"
+    """What an id with its version is appended to for a paper's PDF."""
+    citations_api: Address = "https://api.semanticscholar.org/graph/v1"
+    """Address of the Semantic Scholar Academic Graph, or of a mirror."""
 
 
 class ResearchConfig(Section):

@@ -49,8 +49,16 @@ class SurroundingsFold(FoldedFacts):
         self.papers_due = False
         self.papers_asked += 1
         self.listed_papers.update(event.data["papers"])
-        for key, item in event.data["papers"].items():
-            self.paper_sources.setdefault(key, item["source"])
+        for source in event.data.get("sources", ()):
+            self.paper_sources[source["source"]] = {
+                "status": source["status"],
+                "offset": source.get("offset", 0),
+                "retry_at": source.get("retry_at", ""),
+            }
+
+    def _on_paper_waits(self, event: EventLike) -> None:
+        if event.subject in self.listed_papers:
+            self.listed_papers[event.subject] = event.data
 
     def _on_paper_read(self, event: EventLike) -> None:
         self.readings[event.subject] = Reading.model_validate(event.data["reading"])
@@ -58,6 +66,8 @@ class SurroundingsFold(FoldedFacts):
 
     def _on_paper_unreadable(self, event: EventLike) -> None:
         self.listed_papers.pop(event.subject, None)
+        if not event.data.get("for_now") and "paper" in event.data:
+            self.unreadable_papers[event.subject] = event.data["paper"].get("version", "")
 
     def _on_report_written(self, event: EventLike) -> None:
         self.report_slot = event.data["slot"]

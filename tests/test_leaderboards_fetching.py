@@ -15,12 +15,13 @@ from pathlib import Path
 import pytest
 
 from registry.errors import BadInput, Retryable
-from tools.leaderboards.fetch_cache import FetchCache
-from tools.leaderboards.fetching import Fetched, Patience, fetch, obtain
-from tools.leaderboards.http_transfer import retry_after
+from tools.leaderboards.fetching import fetch, obtain
 from tools.leaderboards.reading import read_board
-from tools.leaderboards.robots import Robots
 from tools.leaderboards.sources import BoardSpec, Columns
+from tools.web.fetch_cache import FetchCache
+from tools.web.fetching import Fetched, Patience
+from tools.web.robots import Robots
+from tools.web.transfer import retry_after
 
 
 @dataclass
@@ -351,8 +352,8 @@ def test_an_address_that_is_none_is_bad_input(errands: Errands, url: str) -> Non
         errands.fetch(url)
 
 
-def test_a_password_in_an_address_is_not_shown(errands: Errands) -> None:
-    with pytest.raises(Retryable) as raised:
+def test_a_password_in_an_address_is_refused_and_not_shown(errands: Errands) -> None:
+    with pytest.raises(BadInput, match="user name or password") as raised:
         errands.fetch("http://me:secret@127.0.0.1:1/board")
     assert "secret" not in str(raised.value)
 

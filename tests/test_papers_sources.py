@@ -78,7 +78,9 @@ def served(*answers: tuple[int, bytes], drip_s: float = 0.0) -> Iterator[tuple[s
 
 def live(url: str, **options: float) -> LiveArxiv:
     return LiveArxiv(
-        api=f"{url}/api/query", files=f"{url}/pdf/", **{"delay_s": 0, "timeout_s": 5, "retries": 0, **options}
+        api=f"{url}/api/query",
+        files=f"{url}/pdf/",
+        **{"pause_s": 0, "timeout_s": 5, "retries": 0, "backoff_s": 0.01, **options},
     )
 
 
@@ -257,13 +259,13 @@ def test_entries_of_strangers_are_bounded_and_stripped() -> None:
     assert any("without an arXiv id" in note for note in batch.notes)
 
 
-@pytest.mark.parametrize(("drip_s", "says"), [(0.5, "Timeout"), (0.05, "takes longer than 0.4 s")])
-def test_a_server_that_stalls_or_drips_is_left(drip_s: float, says: str) -> None:
+@pytest.mark.parametrize("drip_s", [0.5, 0.02])
+def test_a_server_that_stalls_or_drips_is_left(drip_s: float) -> None:
     page = feed(ENTRY.format(id="2602.00001v1", title="One"))
     with served((200, page), drip_s=drip_s) as (url, _):
-        batch = live(url, timeout_s=0.1).find(PaperQuery("digits"))
+        batch = live(url, timeout_s=0.3).find(PaperQuery("digits"))
     assert batch.status == "unreachable"
-    assert says in batch.notes[-1]
+    assert "no whole answer within 0.3 s" in batch.notes[-1]
 
 
 def test_requests_keep_their_distance() -> None:
@@ -271,7 +273,7 @@ def test_requests_keep_their_distance() -> None:
     last = feed(ENTRY.format(id="2602.00002v1", title="Two"), total=2)
     started = time.monotonic()
     with served((200, page), (200, last)) as (url, asked):
-        assert len(live(url, page_size=1, delay_s=0.3).find(PaperQuery("digits")).papers) == 2
+        assert len(live(url, page_size=1, pause_s=0.3).find(PaperQuery("digits")).papers) == 2
     assert len(asked) == 2
     assert time.monotonic() - started >= 0.3
 

@@ -16,7 +16,7 @@ from prompts import QUESTION, Text, is_fenced, parts
 OURS = frozenset(
     {
         *("solution", "metric", "space", "threshold", "strategy", "why", "noise", "limit", "domain", "boards"),
-        *("editable", "rounds", "round", "budget", "left", "config", "unit"),
+        *("editable", "protected", "config", "reads", "left", "name", "word"),
     }
 )
 """Slots of prompts that hold what we or the workspace's owner wrote: documents of the workspace, numbers, modes."""

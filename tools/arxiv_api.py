@@ -1,170 +1,87 @@
 """arXiv through the `arxiv` library, fed by recorded answers or by the network.
 
-Called where sources are wired; both classes are `tools.papers.PaperSource`. The library pages, waits and parses;
-what it is given to parse comes through `Transport`, so recorded answers take the very same way as live ones.
-Answers that are no whole Atom feed are refused before the library could read them as "no results".
+Called where sources are wired; both classes are `tools.papers.PaperSource`. The library pages and parses; what it is
+given to parse comes through `tools.arxiv_transport`, so recorded answers take the very same way as live ones. One
+client serves the process for each address of the API, whatever the number of queries.
 """
 
 from __future__ import annotations
 
-import html
-import json
 import re
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
-from urllib.parse import parse_qs, urlsplit
+from typing import Any
 
 from registry.errors import BadInput, Problem, RateLimited, Retryable
 from registry.papers import Paper
 from tools import pdf_text
+from tools.arxiv_transport import FIRST_BACKOFF_S, Checked, NetworkTransport, RecordedTransport, Transport
+from tools.paper_files import PaperFiles
 from tools.papers import MAX_RESULTS, PaperBatch, PaperQuery, Status, abstract_text, bounded, merged
 from tools.pdf_text import PdfText
+from tools.web.courtesy import ARXIV_PAUSE_S
 
 API = "https://export.arxiv.org/api/query"
-FILES = "https://arxiv.org/pdf/"
-COURTESY_S = 3.0
-"""arXiv's terms of use: at most one request every three seconds."""
-MAX_ANSWER_BYTES = 50 << 20
-MAX_WAIT_S = 86_400.0
-PATIENCE = 4
-"""Timeouts that one whole answer may take."""
-_ATOM = b"http://www.w3.org/2005/Atom"
-_SUMMARY = re.compile(rb"<summary[^>]{0,200}>([^<]{0,2000})</summary>")
-_IDENTIFIER = re.compile(r"^([a-z-]+(?:\.[A-Za-z-]+)?/\d{7}|\d{4}\.\d{4,5})(v\d{1,3})?$")
+FILES = "https://export.arxiv.org/pdf/"
+"""The host that arXiv sets aside for programs."""
+PAGE_SIZE = 100
+TIMEOUT_S = 30.0
+FILE_TIMEOUT_S = 120.0
+RETRIES = 2
+MAX_FILE_BYTES = 30 << 20
+IDENTIFIER = re.compile(r"^([a-z-]+(?:\.[A-Za-z-]+)?/\d{7}|\d{4}\.\d{4,5})(v\d{1,3})?$")
+_IN_A_LINK = re.compile(
+    r"^https?://(?:[a-z]+\.)?arxiv\.org/(?:abs|pdf|html)/([^\s?#]{1,60}?)(?:\.pdf)?/?(?:[?#].*)?$", re.IGNORECASE
+)
+_SCHEMES = re.compile(r"^(?:arxiv:|(?:doi:|https?://doi\.org/)?10\.48550/arxiv\.)", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """One HTTP answer, by the attribute names under which the `arxiv` library reads it."""
-
-    status_code: int
-    content: bytes
-    retry_after_s: float | None = None
-
-
-class Transport(Protocol):
-    """Fetches one URL. Raises `Retryable` where no answer comes."""
-
-    def get(self, url: str) -> Answer: ...
-
-
-class NetworkTransport:
-    """HTTP with a pause between requests, a timeout, a bound on the answer's size and no redirects."""
-
-    def __init__(self, timeout_s: float, pause_s: float, user_agent: str = "auto-benchmark") -> None:
-        self._timeout_s = timeout_s
-        self._pause_s = pause_s
-        self._user_agent = user_agent
-        self._last = -pause_s
-
-    def get(self, url: str) -> Answer:
-        import httpx
-
-        time.sleep(max(0.0, self._last + self._pause_s - time.monotonic()))
-        sent = {"user-agent": self._user_agent}
-        try:
-            with httpx.stream("GET", url, headers=sent, timeout=self._timeout_s, follow_redirects=False) as response:
-                body = self._body(url, response.iter_bytes())
-                return Answer(response.status_code, body, _seconds(response.headers.get("retry-after", "")))
-        except httpx.HTTPError as error:
-            raise Retryable(f"{url}: {type(error).__name__}: {pdf_text.plain(str(error), 200)}") from None
-        finally:
-            self._last = time.monotonic()
-
-    def _body(self, url: str, chunks: Iterator[bytes]) -> bytes:
-        # The client's timeout is for each read; a server that drips one byte at a time would hold us for ever.
-        deadline = time.monotonic() + self._timeout_s * PATIENCE
-        body = bytearray()
-        for chunk in chunks:
-            body += chunk
-            if len(body) > MAX_ANSWER_BYTES:
-                raise Retryable(f"{url}: the answer is larger than {MAX_ANSWER_BYTES >> 20} MiB")
-            if time.monotonic() > deadline:
-                raise Retryable(f"{url}: the answer takes longer than {self._timeout_s * PATIENCE:g} s")
-        return bytes(body)
-
-
-class RecordedTransport:
-    """Answers kept in a folder, one JSON file each with `url`, `status_code` and `body` (bytes as Latin-1)."""
-
-    def __init__(self, folder: Path) -> None:
-        self._answers: dict[tuple[str, ...], Answer] = {}
-        self.requests: list[tuple[str, ...]] = []
-        for path in sorted(folder.glob("*.json")):
-            try:
-                record = json.loads(path.read_text(encoding="utf-8"))
-                answer = Answer(int(record["status_code"]), str(record["body"]).encode("latin-1"))
-                request = _request(str(record["url"]))
-            except (OSError, ValueError, KeyError, TypeError) as error:
-                expected = "JSON with url, status_code and body"
-                raise BadInput(Problem(where=str(path), found=f"{type(error).__name__}", expected=expected)) from None
-            self._answers[request] = answer
-            self.requests.append(request)
-        if not self._answers:
-            raise BadInput(Problem(where=str(folder), found="no recorded answers", expected="*.json files"))
-
-    def get(self, url: str) -> Answer:
-        answer = self._answers.get(_request(url))
-        if answer is None:
-            raise Retryable(f"{url}: no such answer was recorded")
-        return answer
-
-
-class _Checked:
-    """A transport whose answers are whole feeds or exceptions that say why not."""
-
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
-
-    def get(self, url: str, **_: object) -> Answer:
-        """What the library calls; the headers that it passes are the transport's own affair."""
-        answer = self._transport.get(url)
-        if answer.status_code in {429, 503}:
-            raise RateLimited(f"{url}: HTTP {answer.status_code}", answer.retry_after_s)
-        if answer.status_code == 400 or b"/api/errors#" in answer.content[:MAX_ANSWER_BYTES]:
-            said = _SUMMARY.search(answer.content)
-            reason = html.unescape(said[1].decode("utf-8", "replace")) if said else f"HTTP {answer.status_code}"
-            raise BadInput(Problem(where=url, found=pdf_text.plain(reason, 300), expected="a query that arXiv accepts"))
-        if answer.status_code == 200:
-            _require_feed(url, answer.content)
-        return answer
+def identifier(words: str) -> tuple[str, str]:
+    """The arXiv id and version in an id, an `arXiv:` id, a DOI of arXiv's or a link to arXiv; empty where none is."""
+    words = words.strip()
+    link = _IN_A_LINK.match(words)
+    bare = (
+        link[1]
+        if link
+        else re.sub(r"^(?:arxiv:|https?://doi\.org/|doi:)*(?:10\.48550/arxiv\.)?", "", words, flags=re.I)
+    )
+    match = IDENTIFIER.match(bare)
+    return (match[1], match[2] or "") if match else ("", "")
 
 
 class _ArxivSource:
     """What recorded and live arXiv share: paging through the library and making records of its results."""
 
-    name = "arxiv"
-
-    def __init__(self, transport: Transport, *, api: str, page_size: int, delay_s: float, retries: int) -> None:
-        import arxiv
-
-        client = arxiv.Client(page_size=page_size, delay_seconds=delay_s, num_retries=retries)
-        client.query_url_format = api + "?{}"
-        # The library accepts no transport; this attribute is the one place through which it fetches.
-        client._session = _Checked(transport)
+    def __init__(self, client: Any, name: str = "arxiv") -> None:
         self._client = client
+        self._name = name
+
+    @property
+    def name(self) -> str:
+        return self._name
 
     def find(self, query: PaperQuery) -> PaperBatch:
-        return self._page(query, offset=0)
+        """The newest `query.limit` results, from `query.offset` on where an earlier answer stopped there."""
+        return self._pages(query, upto=max(query.offset + 1, min(query.limit, MAX_RESULTS)))
 
-    def _page(self, query: PaperQuery, offset: int) -> PaperBatch:
+    def _pages(self, query: PaperQuery, upto: int) -> PaperBatch:
         import arxiv
 
         search = arxiv.Search(
             query=query.text,
             id_list=list(query.ids),
-            max_results=offset + max(1, min(query.limit, MAX_RESULTS)),
+            max_results=upto,
             sort_by=arxiv.SortCriterion.SubmittedDate,
         )
+        seen = query.offset
         papers: list[Paper] = []
         notes: list[str] = []
         status: Status = "ok"
         wait: float | None = None
         try:
-            for result in _bounded_results(self._client.results(search, offset=offset)):
+            for result in _bounded_results(self._client.results(search, offset=query.offset)):
+                seen += 1
                 paper = _record(result)
                 if paper is None:
                     notes.append(f"an entry without an arXiv id left out: {pdf_text.plain(str(result.entry_id), 100)}")
@@ -182,7 +99,9 @@ class _ArxivSource:
         found = merged(papers)
         if status == "ok":
             notes += _missing(query, found)
-        return PaperBatch(self.name, found, status, tuple(notes), wait)
+        new = tuple(paper for paper in found if paper.key not in query.skip)
+        stopped = status in {"rate_limited", "unreachable"}
+        return PaperBatch(self.name, new, status, tuple(notes), wait, next_offset=seen if stopped else 0)
 
 
 class RecordedArxiv(_ArxivSource):
@@ -191,17 +110,15 @@ class RecordedArxiv(_ArxivSource):
     A query that names nothing takes every recorded answer, overlapping pages included.
     """
 
-    def __init__(self, folder: Path, page_size: int = 100) -> None:
-        recorded = RecordedTransport(folder)
-        self._requests = recorded.requests
-        self._recorded = recorded
-        super().__init__(recorded, api=API, page_size=page_size, delay_s=0.0, retries=0)
+    def __init__(self, folder: Path, page_size: int = PAGE_SIZE, name: str = "arxiv") -> None:
+        self._recorded = RecordedTransport(folder)
+        super().__init__(_client(API, self._recorded, page_size, retries=0, backoff_s=0.0), name)
 
     def find(self, query: PaperQuery) -> PaperBatch:
         if query.text or query.ids:
             return super().find(query)
-        batches = [self._replayed(request) for request in self._requests]
-        papers = merged(paper for batch in batches for paper in batch.papers)
+        batches = [self._replayed(request) for request in self._recorded.requests]
+        papers = merged(paper for batch in batches for paper in batch.papers if paper.key not in query.skip)
         notes = tuple(dict.fromkeys(note for batch in batches for note in batch.notes))
         return PaperBatch(self.name, papers[: query.limit], notes=notes)
 
@@ -210,62 +127,75 @@ class RecordedArxiv(_ArxivSource):
 
     def _replayed(self, request: tuple[str, ...]) -> PaperBatch:
         text, ids, start, size = request
-        one_page = _ArxivSource(self._recorded, api=API, page_size=int(size), delay_s=0.0, retries=0)
+        one_page = _ArxivSource(_client(API, self._recorded, int(size), retries=0, backoff_s=0.0))
         named = tuple(word for word in ids.split(",") if word)
-        return one_page._page(PaperQuery(text, named, limit=int(size)), offset=int(start))
+        offset = int(start)
+        return one_page._pages(PaperQuery(text, named, offset=offset), upto=offset + int(size))
 
 
 class LiveArxiv(_ArxivSource):
-    """arXiv over the network: three seconds between requests, a timeout, and rate limits as a soft status."""
+    """arXiv over the network: at arXiv's pace, with a time limit, and rate limits as a soft status.
+
+    `files` keeps the PDFs that were fetched; without it each is fetched when it is asked for.
+    """
 
     def __init__(
         self,
         *,
+        name: str = "arxiv",
         api: str = API,
         files: str = FILES,
-        page_size: int = 100,
-        delay_s: float = COURTESY_S,
-        timeout_s: float = 30.0,
-        retries: int = 2,
-        transport: Transport | None = None,
+        kept: PaperFiles | None = None,
+        page_size: int = PAGE_SIZE,
+        pause_s: float = ARXIV_PAUSE_S,
+        timeout_s: float = TIMEOUT_S,
+        file_timeout_s: float = FILE_TIMEOUT_S,
+        retries: int = RETRIES,
+        backoff_s: float = FIRST_BACKOFF_S,
     ) -> None:
-        self._network = transport or NetworkTransport(timeout_s, pause_s=delay_s)
-        self._files = files
-        super().__init__(self._network, api=api, page_size=page_size, delay_s=0.0, retries=retries)
+        self._files = files if files.endswith("/") else files + "/"
+        self._kept = kept
+        self._file_transport = NetworkTransport(file_timeout_s, pause_s, MAX_FILE_BYTES)
+        super().__init__(_shared_client(api, page_size, pause_s, timeout_s, retries, backoff_s), name)
 
     def text(self, paper: Paper) -> PdfText:
-        """The PDF of exactly the version on record, whose hash the quotes then carry."""
-        identifier = paper.key.removeprefix("arxiv:") + paper.version
-        if not _IDENTIFIER.match(identifier):
+        """The PDF of exactly the version on record, whose hash the quotes then carry.
+
+        Raises RateLimited and Retryable where it cannot be had now, BadInput where there is none that can be read.
+        """
+        wanted = paper.key.removeprefix("arxiv:") + paper.version
+        if not paper.key.startswith("arxiv:") or not IDENTIFIER.match(wanted):
             raise BadInput(Problem(where=paper.key, found="no arXiv id", expected="a paper that arXiv holds"))
-        url = self._files + identifier
-        answer = self._network.get(url)
-        if answer.status_code in {429, 503}:
-            raise RateLimited(f"{url}: HTTP {answer.status_code}", answer.retry_after_s)
-        if answer.status_code != 200:
+        url = self._files + wanted
+        known = self._kept.kept(url) if self._kept is not None and paper.version else None
+        if known is not None:
+            return pdf_text.pages(known, name=url)
+        answer = self._file_transport.get(url)
+        if answer.status_code in {403, 408, 425} or answer.status_code >= 500:
             raise Retryable(f"{url}: HTTP {answer.status_code}")
-        return pdf_text.pages(answer.content, name=url)
+        if answer.status_code != 200:
+            raise BadInput(Problem(url, f"HTTP {answer.status_code}", "the paper's PDF"))
+        text = pdf_text.pages(answer.content, name=url)  # what is no PDF is not kept
+        if self._kept is not None:
+            self._kept.keep(url, answer.content)
+        return text
 
 
-def _request(url: str) -> tuple[str, ...]:
-    """What a request asks for, whatever the order of its arguments, its host and its sorting."""
-    arguments = parse_qs(urlsplit(url).query)
-    defaults = {"search_query": "", "id_list": "", "start": "0", "max_results": "10"}
-    return tuple(arguments.get(name, [default])[0] for name, default in defaults.items())
+@cache
+def _shared_client(api: str, page_size: int, pause_s: float, timeout_s: float, retries: int, backoff_s: float) -> Any:
+    """The process's one client for an address of the API and a way to ask it."""
+    return _client(api, NetworkTransport(timeout_s, pause_s), page_size, retries, backoff_s)
 
 
-def _seconds(wait: str) -> float | None:
-    """`Retry-After` in seconds; its other form, a date, is left to the caller's own patience."""
-    return min(float(wait), MAX_WAIT_S) if wait.isdecimal() else None
+def _client(api: str, transport: Transport, page_size: int, retries: int, backoff_s: float) -> Any:
+    import arxiv
 
-
-def _require_feed(url: str, content: bytes) -> None:
-    text = content.strip()
-    if _ATOM not in text[:2000]:
-        start = pdf_text.plain(text[:60].decode("utf-8", "replace"))
-        raise Retryable(f"{url}: answered with something that is no Atom feed, starting with {start!r}")
-    if not text.endswith(b"</feed>"):
-        raise Retryable(f"{url}: the feed breaks off after {len(content)} bytes")
+    # The library's own retries are left for a page that is empty and should not be; pauses are the transport's.
+    client = arxiv.Client(page_size=page_size, delay_seconds=0.0, num_retries=retries)
+    client.query_url_format = api + "?{}"
+    # The library accepts no transport; this attribute is the one place through which it fetches.
+    client._session = Checked(transport, retries, backoff_s)
+    return client
 
 
 def _bounded_results(results: Iterator[Any]) -> Iterator[Any]:
@@ -277,7 +207,7 @@ def _bounded_results(results: Iterator[Any]) -> Iterator[Any]:
 
 
 def _record(result: Any) -> Paper | None:
-    match = _IDENTIFIER.match(str(result.get_short_id()))
+    match = IDENTIFIER.match(str(result.get_short_id()))
     if match is None:
         return None
     return bounded(
@@ -288,6 +218,7 @@ def _record(result: Any) -> Paper | None:
         authors=(str(author.name) for author in result.authors),
         published=result.published.date().isoformat(),
         url=f"https://arxiv.org/abs/{match[0]}",
+        doi=str(result.doi or ""),
     )
 
 
@@ -295,7 +226,7 @@ def _missing(query: PaperQuery, found: tuple[Paper, ...]) -> list[str]:
     keys = {paper.key for paper in found}
     notes = []
     for identifier in query.ids:
-        match = _IDENTIFIER.match(identifier)
+        match = IDENTIFIER.match(identifier)
         if f"arxiv:{match[1] if match else identifier}" not in keys:
             notes.append(f"arXiv answers nothing for the id {pdf_text.plain(identifier, 100)}")
     return notes

@@ -1,8 +1,9 @@
-"""Sources of papers: a local folder, recorded arXiv answers and arXiv itself, behind one Protocol.
+"""What every source of papers offers, and the local folder, which is one.
 
-Called by the reading nodes. A source answers with validated records and a status; trouble on the other side is a
-status of the answer and never ends a cycle. Everything in a record was written by strangers: it is bounded and
-stripped here. Does not judge relevance (`agent.researcher.reading`). How arXiv is spoken to: `tools.arxiv_api`.
+Called by `agent.papers`. A source answers with validated records and a status; trouble on the other side is a status
+of the answer and never ends a cycle. Everything in a record was written by strangers: it is bounded and stripped
+here. Does not judge relevance (`agent.researcher.reading`). The others: `tools.arxiv_api` (searches and venues),
+`tools.citations`, `tools.feeds`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import re
 import stat
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -29,6 +30,7 @@ MAX_FILES = 1000
 _LINE = 300
 _SUMMARY = 10_000
 _AUTHORS = 100
+_DOI = re.compile(r"^(?:doi:\s{0,3}|https?://(?:dx\.)?doi\.org/)?(10\.\d{4,9}/[^\s<>\"]{1,200})$")
 _VERSION = re.compile(r"^v(\d+)$")
 
 
@@ -39,6 +41,10 @@ class PaperQuery:
     text: str = ""
     ids: tuple[str, ...] = ()
     limit: int = 100
+    offset: int = 0
+    """Where an earlier answer stopped (`PaperBatch.next_offset`); 0 begins with the newest."""
+    skip: Container[str] = frozenset()
+    """Keys of papers that are known already and need not be told again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,8 @@ class PaperBatch:
     """What was left out and why, one line each."""
     retry_after_s: float | None = None
     unreadable: tuple[Unreadable, ...] = ()
+    next_offset: int = 0
+    """Where to go on, for an answer that stopped early."""
 
 
 class PaperSource(Protocol):
@@ -82,13 +90,14 @@ class PaperSource(Protocol):
 class FolderSource:
     """Every PDF of one local folder. What is called one and cannot be read is told, the others are papers."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, name: str = "") -> None:
         self._folder = folder
+        self._name = f"folder:{name or folder.name}"
         self._texts: dict[str, PdfText] = {}
 
     @property
     def name(self) -> str:
-        return f"folder:{self._folder.name}"
+        return self._name
 
     def find(self, query: PaperQuery) -> PaperBatch:
         files = sorted(path for path in self._entries() if path.suffix.lower() == ".pdf")
@@ -174,7 +183,7 @@ def abstract_text(paper: Paper) -> PdfText:
     if not paper.summary.strip():
         raise BadInput(Problem(where=paper.key, found="no abstract", expected="a paper with an abstract"))
     digest = hashlib.sha256(paper.summary.encode()).hexdigest()
-    return PdfText(sha256=digest, title=paper.title, pages=(paper.summary,))
+    return PdfText(sha256=digest, title=paper.title, pages=(paper.summary,), extent="abstract")
 
 
 def merged(papers: Iterable[Paper]) -> tuple[Paper, ...]:
@@ -188,7 +197,15 @@ def merged(papers: Iterable[Paper]) -> tuple[Paper, ...]:
 
 
 def bounded(
-    *, key: str, version: str, title: str, summary: str, authors: Iterable[str], published: str, url: str
+    *,
+    key: str,
+    version: str,
+    title: str,
+    summary: str,
+    authors: Iterable[str],
+    published: str,
+    url: str,
+    doi: str = "",
 ) -> Paper:
     """A record from a stranger's fields: cut to size, control characters out, white space folded in one-liners."""
 
@@ -204,7 +221,14 @@ def bounded(
         authors=names,
         published=published,
         url=line(url),
+        doi=bare_doi(doi),
     )
+
+
+def bare_doi(text: str) -> str:
+    """A DOI as `10.…/…` in lower case, from any of the ways to write one; empty where it is none."""
+    match = _DOI.match(text.strip().lower())
+    return match[1] if match and match[1].isprintable() else ""
 
 
 def _version(paper: Paper) -> int:

@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from registry.errors import BadInput, Problem
 
@@ -41,6 +41,9 @@ _BROKEN_WORD = re.compile(r"(\w[\w-]{0,60})[-\u2010\u00ad][ \t]{0,8}\n[ \t]{0,8}
 # Fillers and variation selectors: no category names them, and they print as nothing.
 _BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
 _WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
+
+Extent = Literal["full text", "abstract", "page"]
+"""`page` is a web page's visible text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,8 @@ class PdfText:
     hidden: tuple[str, ...] = ()
     """What was found and taken out because a reader would not see it, one line a finding, with the beginning of what
     was hidden: for people, never for a prompt."""
+    extent: Extent = "full text"
+    """How much of the document this is."""
 
 
 def plain(text: str, limit: int | None = None) -> str:

@@ -111,7 +111,8 @@ def _read(event: Event, known: Chronicle) -> list[Sentence]:
         quote = technique.quote
         why = f" ({safe(technique.doubt)})" if technique.doubt else ""
         standing = "verified" if quote.verified else f"NOT verified{why}"
-        standing = f"p. {quote.page}, {standing}: “{safe(quote.text)}”"
+        place = f" ({safe(quote.place, 200)})" if quote.place else ""
+        standing = f"p. {quote.page}{place}, {standing}: “{safe(quote.text)}”"
         rating = f"effort {technique.effort}, impact {technique.impact}"
         tried = "; ".join(
             [f"try {values}"] * bool(values) + [f"write: {safe(technique.change)}"] * bool(technique.change)

@@ -38,7 +38,7 @@ def ingest(workspace_dir: Path | None, as_json: bool, code: tuple[str, ...]) -> 
     workspace = find_workspace(workspace_dir)
     places = [place if "://" in place else str(Path(place).resolve()) for place in code]
     with progress_on(as_json) as progress, open_services(workspace, progress, "agent papers ingest") as services:
-        listed = papers.list_new(services, f"asked {services.clock().isoformat()}", places)
+        listed = papers.list_new(services, f"asked {services.clock().isoformat()}", code=places)
         count = papers.read_listed(services, places)
         last = next(event for event in reversed(list(services.log.events("papers_listed"))))
     sources = last.data["sources"]

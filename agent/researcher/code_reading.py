@@ -20,6 +20,7 @@ from registry.yaml_parsing import parse
 
 MAX_SETTINGS = 5000
 _OPTION_MAKERS = frozenset({"add_argument", "option", "Option"})
+_MODULES = frozenset({"Module", "Layer", "Model", "LightningModule"})
 _FLAGS = re.compile(r"DEFINE_(?:float|integer|bool|boolean|string|enum)")
 _TOML_LINE = re.compile(r"^\s*([\w.\"'-]+)\s*=\s*\S")
 _TOML_TABLE = re.compile(r"^\s*\[+\s*([^\[\]]+?)\s*\]+\s*(?:#.*)?$")
@@ -41,6 +42,8 @@ class Part:
 
     name: str
     line: int
+    built: bool = False
+    """Whether it is a module or layer that the program defines itself."""
 
 
 def settings(path: str, text: str) -> list[Setting]:
@@ -64,7 +67,8 @@ def parts(path: str, text: str) -> list[Part]:
         if isinstance(node, ast.Call) and (name := _last_name(node.func)):
             found.append(Part(name, node.lineno))
         elif isinstance(node, ast.ClassDef):
-            found.append(Part(node.name, node.lineno))
+            built = any(_last_name(base) in _MODULES for base in node.bases)
+            found.append(Part(node.name, node.lineno, built))
     return found
 
 

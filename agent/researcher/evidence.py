@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from operator import itemgetter
 
 from agent.researcher.cues import COST, ERROR, QUALITY
 from agent.researcher.quotes import fold, numbers_stand, quote_stands, verified
@@ -26,11 +27,18 @@ _NEAR = 40
 
 _VALUE = r"[-+]?(?:\d{1,3}(?:\.\d{1,6})?|\.\d{1,6})(?![\d.]*\d)"
 _UNIT = r"\s?(?:%|percent(?:age points?)?\b|points?\b|pp\b)"
-_STATED = re.compile(rf"(?<![\w.,])(?P<by>(?:by|of) (?:about |up to |roughly )?)?(?P<value>{_VALUE})(?P<unit>{_UNIT})?")
+_APPROXIMATELY = r"(?:about |up to |roughly |around |nearly |over )?"
+_STATED = re.compile(
+    rf"(?P<cue>\b(?:by|(?:gain|improvement|increase|boost|rise|reduction|drop)s? of) {_APPROXIMATELY}|(?=\+))?"
+    rf"(?<![\w.,])(?P<value>{_VALUE})(?P<unit>{_UNIT})?"
+    r"(?P<after>,?\s(?:absolute |accuracy )?(?:improvement|gain|increase|boost|reduction|higher|better|lower)s?\b)?"
+)
+_POINTS = re.compile(r"point|pp$")
 _CHANGED = re.compile(
     rf"\bfrom (?:about )?(?P<before>{_VALUE})(?P<unit>{_UNIT})? to (?:about )?(?P<after>{_VALUE})(?P<last>{_UNIT})?"
 )
 _QUALITY, _ERROR, _COST = (re.compile(rf"\b{words}\b", re.IGNORECASE) for words in (QUALITY, ERROR, COST))
+_MEASURES = (_QUALITY, _ERROR, _COST)
 _RELATIVE = re.compile(r"\brelative(?:ly)?\b", re.IGNORECASE)
 
 
@@ -104,16 +112,17 @@ def _doubt(technique: Technique, quote: Quote) -> str:
 
 
 def _stated(text: str) -> Iterator[float]:
+    """Gains that the text states as such: by so much, a gain of so much, so many points, so much better."""
     for match in _STATED.finditer(text):
-        value = float(match["value"])
+        points = _POINTS.search(match["unit"] or "")
+        if match["cue"] is None and not match["after"] and not points:
+            continue
         if _measures_cost(text, match.start("value"), match.end()) or _is_relative(text, match.start(), match.end()):
             continue
-        if match["unit"]:
-            yield value / 100.0
-        elif value < 1.0 and "." in match["value"]:
-            yield value
-        elif match["by"] or match["value"].startswith("+"):
-            yield value / 100.0
+        if match["unit"] and not points and _last_named(text, match.start("value")) is _ERROR:
+            continue  # 12 % less error is nearly always 12 % of the error
+        value = float(match["value"])
+        yield value if not match["unit"] and value < 1.0 and "." in match["value"] else value / 100.0
 
 
 def _changes(text: str) -> Iterator[float]:
@@ -133,17 +142,17 @@ def _changes(text: str) -> Iterator[float]:
 
 def _measures_cost(text: str, start: int, end: int) -> bool:
     """Whether the last thing measured that is named before a number, or else the first after it, is a cost."""
-    before = [
-        (found.end(), kind is _COST) for kind in (_QUALITY, _ERROR, _COST) for found in kind.finditer(text, 0, start)
-    ]
-    if before:
-        return max(before)[1]
-    after = [
-        (found.start(), kind is _COST)
-        for kind in (_QUALITY, _ERROR, _COST)
-        for found in kind.finditer(text, end, end + _NEAR)
-    ]
-    return bool(after) and min(after)[1]
+    last = _last_named(text, start)
+    if last is not None:
+        return last is _COST
+    after = [(found.start(), kind) for kind in _MEASURES for found in kind.finditer(text, end, end + _NEAR)]
+    return bool(after) and min(after, key=itemgetter(0))[1] is _COST
+
+
+def _last_named(text: str, end: int) -> re.Pattern[str] | None:
+    """Which kind of thing that is measured the text before `end` names last."""
+    found = [(match.end(), kind) for kind in _MEASURES for match in kind.finditer(text, 0, end)]
+    return max(found, key=itemgetter(0))[1] if found else None
 
 
 def _is_relative(text: str, start: int, end: int) -> bool:

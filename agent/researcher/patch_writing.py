@@ -144,7 +144,7 @@ def _values(request: PatchRequest) -> dict[str, str]:
         "protected": ", ".join(request.protected) or "nothing",
         "config": request.config,
         "map": fenced("paths of the solution's files", _map(request, first), 24_000),
-        "contents": _contents(request, first, SHOWN_FIRST) or "None is shown yet: ask for what you need.",
+        "contents": _contents(request, first, SHOWN_FIRST) or "None yet.",
         "reads": str(MOST_READS),
     }
 
@@ -216,7 +216,8 @@ def _contents(request: PatchRequest, paths: Sequence[str], limit: int) -> str:
             pieces.append(fenced("a file for which there was no room here; ask for it alone", path, 300))
             continue
         ends = "; its lines end with CRLF, write them as shown" if "\r\n" in text else ""
-        pieces.append(fenced(f"the file {shown_path(path)}{ends}", text.replace("\r\n", "\n"), min(room, SHOWN_EACH)))
+        shown = text.replace("\r\n", "\n")
+        pieces.append(fenced(f"the file {shown_path(path)}{ends}", shown, min(room, SHOWN_EACH), verbatim=True))
         room -= len(text)
     return "\n\n".join(pieces)
 

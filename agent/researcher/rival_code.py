@@ -84,7 +84,7 @@ def _parts(paper: Paper, document: PdfText, paths: list[str], our_parts: Collect
     seen: dict[str, tuple[str, int, int]] = {}
     for page, path in enumerate(paths, start=2):
         for part in parts(path, document.pages[page - 1]):
-            kind = kind_of(part.name)
+            kind = kind_of(part.name) or ("architecture" if part.built else "")
             if kind and key_of(part.name) not in ours:
                 seen.setdefault(part.name, (kind, page, part.line))
     order = [kind for kind, _ in KINDS]

@@ -7,7 +7,7 @@ import re
 _WORDS = {
     "architecture": (
         r"(?:wide_)?res(?:net|next)\d\w*|vit_\w+|efficientnet_\w+|convnext_\w+|densenet\d+|mobilenet_\w+|unet\w*"
-        r"|Transformer(?:Encoder|Decoder)?(?:Layer)?|MLPMixer|\w*Classifier|\w*Regressor|[A-Z]\w*(?:Block|Mixer)"
+        r"|Transformer(?:Encoder|Decoder)?(?:Layer)?|MLPMixer|\w*Classifier|\w*Regressor|\w+Block|\w*Mixer"
     ),
     "layer": (
         r"Conv(?:Transpose)?\dd|LSTM|GRU|\w*Attention|scaled_dot_product_attention|\w*Norm(?:\dd)?|Dropout\w*"

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from registry.standings import Snapshot
 from tools.leaderboards import api, by_hand, delimited, embedded_json, feed, html_table, mapping
-from tools.leaderboards.sources import BoardSpec, Document, Reader, ScrapeMethod, shown_url
+from tools.leaderboards.sources import BoardSpec, Document, Reader, ScrapeMethod
+from tools.web.addresses import shown_url
 
 READERS: dict[ScrapeMethod, Reader] = {
     "html_table": html_table,

@@ -10,7 +10,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
-from urllib.parse import urlsplit, urlunsplit
 
 from registry.errors import BadInput, Problem
 from tools.leaderboards.cells import Cell
@@ -125,17 +124,6 @@ class Reader(Protocol):
     """One source module."""
 
     def tables(self, document: Document, spec: BoardSpec, /) -> Findings: ...
-
-
-def shown_url(url: str) -> str:
-    """An address without user name and password."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return printable(url)
-    if "@" not in parts.netloc:
-        return printable(url)
-    return printable(urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])))
 
 
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?([A-Za-z0-9_.:-]+)", re.IGNORECASE)

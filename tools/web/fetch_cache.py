@@ -1,6 +1,7 @@
 """What is remembered of each address between fetches: validators, the last body, and until when not to ask again.
 
-Used by `tools.leaderboards.fetching`. One pair of files an address; a pair that does not fit together is forgotten.
+Used by `tools.web.fetching` and `tools.leaderboards.fetching`. One pair of files an address; a pair that does not fit
+together is forgotten.
 """
 
 from __future__ import annotations
