@@ -30,7 +30,10 @@ def research_log_entry(reading: Reading, date: str) -> str:
     lines.append("**Techniques extracted:**" if ranked else "**Techniques extracted:** none")
     for position, technique in enumerate(ranked):
         lines += _technique_lines(technique, prioritised=position == 0 and technique_priority(technique) > 0)
-    lines += [f"**Action:** {_action(reading, ranked)}", f"**Read by:** {_METHODS[reading.method]}", ""]
+    lines += [f"**Action:** {_action(reading, ranked)}", f"**Read by:** {_METHODS[reading.method]}"]
+    if reading.extent not in {"", "full text"}:
+        lines.append(f"**Read of it:** the {escaped(reading.extent)} only")
+    lines.append("")
     return "\n".join(lines)
 
 
