@@ -53,6 +53,7 @@ def configured(services: Services) -> list[Configured]:
     from tools.feeds import FeedSource, WebReader
     from tools.paper_files import PaperFiles
     from tools.papers import FolderSource, PaperQuery
+    from tools.web.courtesy import pause_for
     from tools.web.fetch_cache import FetchCache
     from tools.web.robots import Robots
 
@@ -70,7 +71,8 @@ def configured(services: Services) -> list[Configured]:
     kept = PaperFiles(fetched, services.blobs.put, services.blobs.get)
 
     def live(name: str) -> LiveArxiv:
-        return LiveArxiv(name=name, api=wanted.arxiv_api, files=wanted.arxiv_files, kept=kept)
+        pause = pause_for(wanted.arxiv_api)
+        return LiveArxiv(name=name, api=wanted.arxiv_api, files=wanted.arxiv_files, kept=kept, pause_s=pause)
 
     for place in wanted.recorded_arxiv:
         for name, text in searches or [(f"recorded:{place}", "")]:

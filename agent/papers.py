@@ -189,8 +189,9 @@ def read_listed(services: Services, code: Sequence[str] = ()) -> int:
         if text is None:
             gone = item["source"] not in by_name
             data = {"paper": item["paper"], "source": item["source"], "for_now": gone}
-            number = f":{services.history.papers_asked}" if gone else ""
-            services.record("paper_unreadable", key, data, why, key=f"unreadable:{key}:{paper.version}{number}")
+            again = f"unreadable:{key}:{paper.version}:{services.history.papers_asked}"
+            once = again if gone else f"unreadable:{key}:{paper.version}"
+            services.record("paper_unreadable", key, data, why, key=once)
             services.progress.say(f"[STATUS] not readable: {why}")
             continue
         paper = paper.model_copy(update={"file_sha256": text.sha256, "pages": len(text.pages)})

@@ -112,11 +112,11 @@ def research_config(
         research_sources:
           # Searches on arXiv, newest first.
           arxiv_queries:{queries}
-          # Conferences whose papers count, such as ICLR 2026.
+          # Venues as authors name them on arXiv ("Accepted at ICLR 2026"), such as ICLR 2026.
           venues:{venues}
-          # Pages of rivals (https://…) that announce papers and reports.
+          # Feeds or pages of rivals (https://…) that announce papers and reports.
           competitor_blogs: []
-          # arXiv ids (or words) of work whose citations are followed.
+          # Works whose citations are followed: arXiv ids or DOIs.
           citation_tracking: []
           # Folders of PDFs, relative to this workspace.
           local_folders:{folders}

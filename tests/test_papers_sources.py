@@ -16,8 +16,10 @@ from reportlab.pdfgen.canvas import Canvas
 
 from registry.errors import BadInput, RateLimited
 from registry.papers import Paper
-from tools.arxiv_api import LiveArxiv, RecordedArxiv
+from tools import arxiv_api
+from tools.arxiv_api import API, FILES, LiveArxiv, RecordedArxiv, identifier
 from tools.papers import FolderSource, PaperQuery, PaperSource, abstract_text, merged
+from tools.web.courtesy import pause_for, site
 
 ENTRY = """<entry><id>http://arxiv.org/abs/{id}</id><title>{title}</title>
 <updated>2026-02-10T00:00:00Z</updated><published>2026-02-01T00:00:00Z</published>
@@ -276,6 +278,88 @@ def test_requests_keep_their_distance() -> None:
         assert len(live(url, page_size=1, pause_s=0.3).find(PaperQuery("digits")).papers) == 2
     assert len(asked) == 2
     assert time.monotonic() - started >= 0.3
+
+
+def test_all_searches_and_files_of_the_process_share_one_pace() -> None:
+    page = feed(ENTRY.format(id="2602.00001v1", title="One"))
+    with served((200, page)) as (url, asked):
+        started = time.monotonic()
+        one, other = live(url, pause_s=0.2), live(url, pause_s=0.2)
+        threads = [threading.Thread(target=source.find, args=(PaperQuery("digits"),)) for source in (one, other)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        with pytest.raises(BadInput):
+            one.text(Paper(key="arxiv:2602.00001", version="v1", title="One"))
+        assert len(asked) == 3
+        assert time.monotonic() - started >= 0.4
+    assert one._client is other._client
+
+
+def test_every_host_of_arxiv_is_one_site_with_three_seconds() -> None:
+    assert {site(url) for url in (API, FILES, "http://arxiv.org/abs/1", "https://www.arxiv.org./x")} == {"arxiv.org"}
+    assert pause_for(API) == 3.0
+    assert pause_for("https://notarxiv.org/") == 1.0
+    assert site("https://arxiv.org.example.com/") == "arxiv.org.example.com:https"
+
+
+def test_a_site_that_asked_for_patience_is_not_asked_by_anybody_until_then() -> None:
+    page = feed(ENTRY.format(id="2602.00001v1", title="One"))
+    with served((429, b""), (200, page)) as (url, asked):
+        assert live(url).find(PaperQuery("digits")).status == "rate_limited"
+        again = live(url, page_size=50).find(PaperQuery("others"))
+        assert (again.status, len(asked)) == ("rate_limited", 1)
+        assert again.retry_after_s is not None
+        assert 10 < again.retry_after_s <= 17
+        with pytest.raises(RateLimited):
+            live(url).text(Paper(key="arxiv:2602.00001", title="One"))
+        assert len(asked) == 1
+
+
+def test_an_answer_that_stopped_early_says_where_and_the_next_one_begins_there() -> None:
+    pages = [feed(ENTRY.format(id=f"2602.0000{number}v1", title=f"P{number}"), total=3) for number in (1, 2, 3)]
+    with served((200, pages[0]), (500, b"")) as (url, _):
+        batch = live(url, page_size=1).find(PaperQuery("digits"))
+    assert (batch.status, batch.next_offset) == ("unreachable", 1)
+    with served((200, pages[1]), (200, pages[2])) as (url, asked):
+        batch = live(url, page_size=1).find(PaperQuery("digits", offset=1, skip={"arxiv:2602.00002"}))
+    assert [paper.title for paper in batch.papers] == ["P3"]
+    assert batch.next_offset == 0
+    assert ["start=1" in asked[0], "start=2" in asked[1]] == [True, True]
+
+
+def test_a_page_that_is_empty_and_should_not_be_is_asked_for_again() -> None:
+    first = feed(ENTRY.format(id="2602.00001v1", title="One"), total=2)
+    second = feed(ENTRY.format(id="2602.00002v1", title="Two"), total=2)
+    with served((200, first), (200, feed(total=2)), (200, second)) as (url, asked):
+        batch = live(url, page_size=1, retries=1).find(PaperQuery("digits"))
+    assert ([paper.title for paper in batch.papers], len(asked)) == (["One", "Two"], 3)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("2602.00001v3", ("2602.00001", "v3")),
+        ("arXiv:math.GT/0309136", ("math.GT/0309136", "")),
+        ("https://arxiv.org/abs/quant-ph/0201082v1", ("quant-ph/0201082", "v1")),
+        ("http://export.arxiv.org/pdf/2602.00001v2.pdf#page=2", ("2602.00001", "v2")),
+        ("https://arxiv.org.example.com/abs/2602.00001", ("", "")),
+        ("https://arxiv.org/abs/../../x", ("", "")),
+        ("2602.00001; drop", ("", "")),
+    ],
+)
+def test_an_arxiv_id_is_found_in_ids_and_links(words: str, expected: tuple[str, str]) -> None:
+    assert identifier(words) == expected
+
+
+def test_a_file_that_is_too_large_is_bad_input(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(arxiv_api, "MAX_FILE_BYTES", 1000)
+    paper = Paper(key="arxiv:2602.00001", version="v1", title="One")
+    with served((200, b"%PDF-" + b"x" * 2000)) as (url, _), pytest.raises(BadInput, match="more than 1000 bytes"):
+        live(url).text(paper)
 
 
 def test_nobody_there_is_a_soft_status() -> None:

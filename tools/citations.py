@@ -21,7 +21,7 @@ from tools import arxiv_api
 from tools.arxiv_api import LiveArxiv
 from tools.papers import PaperBatch, PaperQuery, Status, abstract_text, bare_doi, bounded, merged
 from tools.pdf_text import PdfText, plain
-from tools.web.courtesy import COURTESY, PAUSE_S
+from tools.web.courtesy import COURTESY, pause_for
 
 API = "https://api.semanticscholar.org/graph/v1"
 KEY = "SEMANTIC_SCHOLAR_API_KEY"
@@ -67,7 +67,6 @@ class CitationSource:
         arxiv: LiveArxiv | None = None,
         *,
         api: str = API,
-        pause_s: float = PAUSE_S,
         timeout_s: float = 30.0,
         retries: int = RETRIES,
         backoff_s: float = 2.0,
@@ -75,7 +74,6 @@ class CitationSource:
         self._work = work
         self._arxiv = arxiv
         self._api = api.rstrip("/")
-        self._pause_s = pause_s
         self._timeout_s = timeout_s
         self._retries = retries
         self._backoff_s = backoff_s
@@ -158,7 +156,7 @@ class CitationSource:
     def _once(self, url: str) -> bytes:
         from tools.web import transfer
 
-        with COURTESY.turn(url, self._pause_s):
+        with COURTESY.turn(url, pause_for(url)):
             answer = transfer.get(
                 url, headers=_credentials(url), timeout=self._timeout_s, max_bytes=MAX_BYTES, bodies=frozenset({200})
             )

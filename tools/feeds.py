@@ -23,7 +23,7 @@ from tools.arxiv_api import LiveArxiv
 from tools.page_text import Entry, Feed, Page
 from tools.papers import PaperBatch, PaperQuery, Status, abstract_text, bare_doi, bounded, merged
 from tools.pdf_text import PdfText
-from tools.web.courtesy import COURTESY, PAUSE_S
+from tools.web.courtesy import COURTESY, pause_for
 from tools.web.fetch_cache import FetchCache
 from tools.web.robots import Robots
 
@@ -46,13 +46,12 @@ class WebReader:
     put: Callable[[bytes], str]
     robots: Robots
     timeout_s: float = TIMEOUT_S
-    pause_s: float = PAUSE_S
 
     def get(self, url: str, origin: str) -> Fetched:
         """One address, which the user wrote down (then `origin` is the same) or which a page of theirs names."""
         from tools.web.fetching import fetch
 
-        with COURTESY.turn(url, self.pause_s):
+        with COURTESY.turn(url, pause_for(url)):
             found = fetch(
                 url,
                 self.cache,

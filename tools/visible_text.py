@@ -18,8 +18,8 @@ MAX_TEXT = 400_000
 MAX_FIELD = 20_000
 MAX_RULES = 5_000
 _DROPPED = frozenset(
-    "script style noscript template iframe object embed svg canvas button select textarea audio video".split()  # noqa: SIM905
-)
+    "title meta link base script style noscript template iframe object embed svg canvas audio video".split()  # noqa: SIM905
+) | {"button", "select", "textarea"}
 _AROUND = frozenset({"nav", "header", "footer", "aside", "form"})
 _BLOCKS = frozenset(
     "p div section article main h1 h2 h3 h4 h5 h6 li ul ol table tr pre blockquote figure figcaption dl dt dd".split()  # noqa: SIM905
@@ -27,7 +27,8 @@ _BLOCKS = frozenset(
 _UNSEEN_NAMES = frozenset({"sr-only", "visually-hidden", "visuallyhidden", "screen-reader-text", "hidden"})
 _HIDES = re.compile(
     r"(?:^|[;\s])(?:display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)|opacity\s*:\s*0*\.?0+(?![\d.])"
-    r"|font-size\s*:\s*(?:0*(?:\.\d+)?|1)(?:px|pt|em|rem|%)?\s*(?:;|!|$)|color\s*:\s*transparent"
+    r"|font-size\s*:\s*(?:0*\.?0+[a-z%]*|(?:0*\.\d+|1(?:\.\d+)?)(?:px|pt)|0*\.0\d*r?em|\d(?:\.\d+)?%)\s*(?:;|!|$)"
+    r"|color\s*:\s*transparent"
     r"|(?:left|right|top|bottom|text-indent|margin-left|margin-top)\s*:\s*-\d{3,}"
     r"|clip\s*:\s*rect\(\s*[01](?:px)?[\s,]|clip-path\s*:\s*inset\(\s*(?:50|100)%)",
     re.IGNORECASE,
@@ -91,7 +92,7 @@ def _cut_hidden(root: Any) -> dict[str, int]:
     counts: dict[str, int] = {}
     etree.strip_tags(root, etree.Comment, etree.ProcessingInstruction)
     for element in list(root.iter(etree.Element)):
-        if element.getparent() is None or element.tag in ("html", "body", "head", "title"):
+        if element.getparent() is None or element.tag in ("html", "body", "head"):
             continue
         kind = "" if element.tag in _DROPPED else _why_hidden(element, hiding)
         if element.tag not in _DROPPED and not kind:
@@ -99,8 +100,6 @@ def _cut_hidden(root: Any) -> dict[str, int]:
         if kind and (size := len("".join(element.itertext()).split())):
             counts[kind] = counts.get(kind, 0) + size
         element.drop_tree()
-    for head in root.xpath("/html/head"):
-        head.drop_tree()
     return counts
 
 

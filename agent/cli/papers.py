@@ -55,28 +55,35 @@ def ingest(workspace_dir: Path | None, as_json: bool, code: tuple[str, ...]) -> 
 @command.command("list")
 @common
 def list_papers(workspace_dir: Path | None, as_json: bool) -> int:
-    """Show every paper that was read or could not be, newest first."""
+    """Show every paper that was read, could not be, or waits to be read, newest first."""
     from agent.answers.sentences import safe, when
 
-    events = list(reversed(_latest(_known(workspace_dir)).values()))
+    known = _known(workspace_dir)
+    events = list(reversed(_latest(known).values()))
+    waiting = [_waiting(item) for item in known.history.listed_papers.values()]
     if as_json:
-        print_json([_row(event) for event in events])
+        print_json([*waiting, *map(_row, events)])
         return 0
+    for row in waiting:
+        late = f", asked for again after {row['retry_at'][:16]}" if row["retry_at"] else ""
+        click.echo(f"waiting     {_name(row):28} {safe(row['title'], 100)}")
+        click.echo(f"            from {safe(row['source'], 120)}{late}")
     for event in events:
         row = _row(event)
         techniques = safe(", ".join(row["techniques"]), 80) or "no technique"
         state = {"read": "relevant" if row["relevant"] else "not relevant"}.get(row["status"], "not read")
         rival = "competitor: " if row["competitor"] else ""
-        click.echo(
-            f"{when(event)[:10]}  {safe(row['key'], 40):24} {state:13} {techniques:24} {rival}{safe(row['title'], 100)}"
-        )
+        title = rival + safe(row["title"], 100)
+        click.echo(f"{when(event)[:10]}  {_name(row):28} {state:13} {techniques:24} {title}")
         if row["hidden"]:
             click.echo(
                 f"            {len(row['hidden'])} finding(s) of hidden text, not read: agent papers show tells them"
             )
         if row["status"] == "unreadable":
             click.echo(f"            {safe(row['why'], 300)}")
-    if not events:
+        if row["source"]:
+            click.echo(f"            {_origin(row)}")
+    if not events and not waiting:
         click.echo("Nothing has been read yet.")
     return 0
 
@@ -86,6 +93,7 @@ def list_papers(workspace_dir: Path | None, as_json: bool) -> int:
 @common
 def show(paper: str, workspace_dir: Path | None, as_json: bool) -> int:
     """Show one paper by its key, the key's beginning, or words of its title. Exit status 1: none is known by it."""
+    from agent.answers.sentences import safe
     from agent.answers.subjects import papers
     from agent.ask import NO_RECORD
 
@@ -103,6 +111,11 @@ def show(paper: str, workspace_dir: Path | None, as_json: bool) -> int:
         print_json([{**_row(event), "reading": event.data.get("reading")} for event in by_key])
     else:
         click.echo("\n".join(map(str, sentences)) or NO_RECORD)
+        for row in (_row(event) for event in by_key):
+            if row["source"]:
+                click.echo(f"{_name(row)}: {_origin(row)}")
+            if row["instead"]:
+                click.echo(f"  not the full text: {safe(row['instead'], 300)}")
     return 0 if sentences else 1
 
 
@@ -166,18 +179,50 @@ def from_competitor(event: Event) -> bool:
     return reading["paper"]["key"].startswith("code:") or any(each.get("origin") == "rival" for each in techniques)
 
 
+def _name(row: dict[str, Any]) -> str:
+    from agent.answers.sentences import safe
+
+    return safe(row["key"] + row["version"], 44)
+
+
+def _origin(row: dict[str, Any]) -> str:
+    from agent.answers.sentences import safe
+
+    what = f", {row['extent']} read" if row["extent"] else ""
+    return f"from {safe(row['source'], 120)}{what}"
+
+
+def _waiting(item: dict[str, Any]) -> dict[str, Any]:
+    paper = item["paper"]
+    return {
+        "key": paper["key"],
+        "version": paper["version"],
+        "title": paper["title"],
+        "url": paper["url"],
+        "source": item["source"],
+        "status": "waiting",
+        "retry_at": item.get("retry_at", ""),
+    }
+
+
 def _row(event: Event) -> dict[str, Any]:
     read = event.kind == "paper_read"
     reading = event.data["reading"] if read else {}
     paper = reading["paper"] if read else event.data["paper"]
     return {
         "key": paper["key"],
+        "version": paper.get("version", ""),
         "title": paper["title"],
+        "url": paper.get("url", ""),
+        "source": reading.get("source", "") or event.data.get("source", ""),
         "status": "read" if read else "unreadable",
         "relevant": reading.get("relevant", False),
         "why": event.reason,
         "techniques": [technique["name"] for technique in reading.get("techniques", [])],
         "competitor": from_competitor(event),
         "hidden": reading.get("hidden", []),
+        "extent": reading.get("extent", ""),
+        "sha256": paper.get("file_sha256", ""),
+        "instead": event.data.get("text", {}).get("instead", ""),
         "event": event.seq,
     }

@@ -72,7 +72,13 @@ class Documents:
             return ""
         sources = self.research.research_sources
         queries, folders = len(sources.arxiv_queries), len(sources.local_folders) + len(sources.recorded_arxiv)
-        return f"{queries} searches, {folders} folders"
+        others = {
+            "venues": len(sources.venues),
+            "works whose citations are followed": len(sources.citation_tracking),
+            "feeds or pages of rivals": len(sources.competitor_blogs),
+        }
+        told = [f"{queries} searches", f"{folders} folders"]
+        return ", ".join([*told, *(f"{count} {what}" for what, count in others.items() if count)])
 
     def _in_target(self, found: str, expected: str, path: NodePath, fix: str) -> Finding:
         return complaints("target.yaml", BadInput(read(self.workspace.target).problem(path, found, expected, fix)))[0]
@@ -81,7 +87,16 @@ class Documents:
         """Places of papers that are not there; a night says so and goes on without them."""
         if self.research is None:
             return
+        from tools.citations import work_id
+
         sources = self.research.research_sources
+        for work in sources.citation_tracking:
+            try:
+                work_id(work)
+            except BadInput as error:
+                problem = error.problems[0]
+                found = f"citation_tracking: {problem.found}, and no work is known by it"
+                yield warn("research_config.yaml", found, f"give {problem.expected}; {problem.fix}")
         named = [("local_folders", folder) for folder in sources.local_folders]
         named += [("competitor_reports", folder) for folder in sources.competitor_reports]
         named += [("competitor_code", place) for place in sources.competitor_code if "://" not in place]

@@ -37,7 +37,10 @@ def research_log_entry(reading: Reading, date: str) -> str:
     if reading.hidden:
         lines.append(f"**Hidden text, not read:** {len(reading.hidden)} finding(s)")
         lines += [f"- {escaped(plain(line, _QUOTED))}" for line in reading.hidden[:_HIDDEN]]
-    lines += [f"**Action:** {_action(reading, ranked)}", f"**Read by:** {_read_by(reading)}", ""]
+    lines += [f"**Action:** {_action(reading, ranked)}", f"**Read by:** {_read_by(reading)}"]
+    if reading.extent not in {"", "full text"}:
+        lines.append(f"**Read of it:** the {escaped(reading.extent)} only")
+    lines.append("")
     return "\n".join(lines)
 
 

@@ -74,4 +74,12 @@ def site(url: str) -> str:
     return f"{host}:{parts.port or parts.scheme}"
 
 
+def pause_for(url: str) -> float:
+    """The pause that the site behind an address is owed; a mirror on this machine is owed none."""
+    name = site(url)
+    if name.rpartition(":")[0] in {"localhost", "127.0.0.1", "::1"}:
+        return 0.0
+    return _TOGETHER.get(name, PAUSE_S)
+
+
 COURTESY = Courtesy()
