@@ -199,7 +199,7 @@ def test_a_hunk_is_applied_where_it_says_and_elsewhere_only_where_it_stands_once
     )
     moved = HEAD + "@@ -77,2 +77,2 @@\n def f(x):\n-    y = x + 1\n+    y = 0\n"
     assert apply_diffs(parse_diff(moved), holding(a_py=FILE))["a.py"] == FILE.replace(b"    y = x + 1", b"    y = 0", 1)
-    bare = HEAD + "@@ def f @@\n def f(x):\n-    y = x + 1\n+    y = 0\n\n\n"
+    bare = "```diff\n" + HEAD + "@@ def f @@\n def f(x):\n-    y = x + 1\n+    y = 0\n\n```\n"
     assert apply_diffs(parse_diff(bare), holding(a_py=FILE)) == apply_diffs(parse_diff(moved), holding(a_py=FILE))
 
 

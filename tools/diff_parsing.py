@@ -204,7 +204,8 @@ class _Parser:
             return True
         if line.startswith(("@@", "diff --git ")):
             return True
-        return counts is None and line.startswith("--- ") and self._next().startswith("+++ ")
+        fence = line.startswith("```")
+        return counts is None and (fence or (line.startswith("--- ") and self._next().startswith("+++ ")))
 
     def _take(self, hunk: Hunk, line: str) -> None:
         mark, rest = line[:1], line[1:]
