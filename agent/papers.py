@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from agent import proposals
+from agent.researcher.offline import OfflineResearcher
 from agent.services import Services
 from registry.durable import write_atomically
 from registry.errors import BadInput, Retryable
@@ -135,13 +136,18 @@ def _record(services: Services, reading: Reading) -> None:
     services.record(
         "paper_read",
         reading.paper.key,
-        {"reading": reading.model_dump(mode="json"), "researcher": services.researcher.name},
+        {"reading": reading.model_dump(mode="json"), "researcher": read_by(reading)},
         reason=reading.why,
         key=_key(reading),
     )
     techniques = ", ".join(technique.name for technique in reading.techniques) or "no technique for us"
     services.progress.say(f"  read “{reading.paper.title[:80]}”: {techniques if reading.relevant else reading.why}")
     reconcile_log(services)
+
+
+def read_by(reading: Reading) -> str:
+    """Who read it, for people: the model by its name, or the rules, whoever was asked to."""
+    return f"language model ({reading.by})" if reading.method == "model" else OfflineResearcher.name
 
 
 def reconcile_log(services: Services) -> None:

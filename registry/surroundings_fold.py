@@ -1,4 +1,4 @@
-"""The part of the fold that is about everything but candidates: checks, boards, papers, reports, nights, cycles.
+"""The part of the fold that is about everything but candidates: checks, boards, papers, models, reports, nights.
 
 A base of `registry.history.History`, which applies the events.
 """
@@ -59,6 +59,17 @@ class SurroundingsFold(FoldedFacts):
 
     def _on_report_written(self, event: EventLike) -> None:
         self.report_slot = event.data["slot"]
+
+    # -- language models ------------------------------------------------------------------------------------
+
+    def _on_model_asked(self, event: EventLike) -> None:
+        self.models.asked(event.subject, event.data)
+
+    def _on_model_answered(self, event: EventLike) -> None:
+        self.models.settled(event.data)
+
+    def _on_model_failed(self, event: EventLike) -> None:
+        self.models.settled(event.data)
 
     # -- nights and cycles ----------------------------------------------------------------------------------
 
