@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Annotated
 
 from pydantic import Field
 
@@ -44,12 +45,12 @@ class ProposedIdea(Schema):
     reason: str = Field(max_length=800)
     change: str = Field(min_length=1, max_length=2000)
     settings: list[ProposedSetting] = Field(default_factory=list, max_length=4)
-    files: list[str] = Field(default_factory=list, max_length=places.MOST_FILES)
+    files: list[Annotated[str, Field(max_length=240)]] = Field(default_factory=list, max_length=places.MOST_FILES)
     area: str = Field(default="", max_length=60)
     strategy: Asked
     effort: Effort
     expected_gain: float | None = Field(default=None, allow_inf_nan=False)
-    rests_on: list[str] = Field(default_factory=list, max_length=6)
+    rests_on: list[Annotated[str, Field(max_length=10)]] = Field(default_factory=list, max_length=6)
 
 
 class Proposed(Schema):

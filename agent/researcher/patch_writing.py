@@ -8,6 +8,7 @@ the hypothesis goes through a fence; a path that the model asks for is looked up
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
 from pydantic import Field
 
@@ -32,7 +33,7 @@ class PatchReply(Schema):
     """What the model fills in: a patch, or the files that it needs first."""
 
     note: str = Field(default="", max_length=1_000)
-    read: list[str] = Field(default_factory=list, max_length=12)
+    read: list[Annotated[str, Field(max_length=1000)]] = Field(default_factory=list, max_length=12)
     """Paths; longer ones than any that is listed are found in no list."""
     patch: str = Field(default="", max_length=120_000)
 
