@@ -125,7 +125,7 @@ def score(circles: list[Circle]) -> Fraction:
             if room < circle.radius:
                 raise Refused(f"circle {number} reaches {float(circle.radius - room):.3g} beyond the {side} side")
     for number, one in enumerate(circles, start=1):
-        for other_number, other in enumerate(circles[:number - 1], start=1):
+        for other_number, other in enumerate(circles[: number - 1], start=1):
             distance_squared = (one.x - other.x) ** 2 + (one.y - other.y) ** 2
             if distance_squared < (one.radius + other.radius) ** 2:
                 overlap = float(one.radius + other.radius) - math.sqrt(distance_squared)

@@ -23,10 +23,9 @@ def tightened(centres: Sequence[tuple[float, float]], radii: Sequence[float]) ->
     for i, (x, y) in enumerate(places):
         for j in range(i):
             room = math.isqrt((x - places[j][0]) ** 2 + (y - places[j][1]) ** 2)
-            excess = cut[i] + cut[j] - room
-            if excess > 0:
-                larger = i if cut[i] > cut[j] else j
-                cut[larger] = max(1, cut[larger] - excess)
+            larger, smaller = (i, j) if cut[i] > cut[j] else (j, i)
+            cut[larger] = max(1, min(cut[larger], room - cut[smaller]))
+            cut[smaller] = max(1, min(cut[smaller], room - cut[larger]))
     return [(x, y, r) for (x, y), r in zip(places, cut, strict=True)]
 
 

@@ -129,10 +129,7 @@ def score(points: list[Point]) -> Fraction:
 
 def rounded_up(value: Fraction) -> float:
     """The smallest double that is not below the value: nothing is won by rounding."""
-    try:
-        nearest = float(value)
-    except OverflowError as error:
-        raise Refused("the ratio is larger than any number that can be written down") from error
+    nearest = float(value)  # numbers of so few characters have no ratio that a double cannot hold
     return nearest if Fraction(nearest) >= value else math.nextafter(nearest, math.inf)
 
 
