@@ -76,7 +76,7 @@ def agent(*words: str) -> int:
     """One command of the program, shown and run; its exit status."""
     print(f"$ agent {shlex.join(words)}", flush=True)
     command = [sys.executable, "-P", "-c", AGENT, *words]
-    return subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}).returncode
+    return subprocess.run(command, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)}).returncode
 
 
 def walk(name: str, folder: Path, cycles: int, python: Path | None) -> int:

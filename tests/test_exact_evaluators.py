@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from types import ModuleType
@@ -189,15 +189,13 @@ def test_what_the_solution_tightens_is_a_packing_wherever_the_centres_are(
 ) -> None:
     made = tighten.tightened([(x, y) for x, y, _ in given_circles], [r for _, _, r in given_circles])
     document = json.loads(tighten.as_json(made), parse_float=circles.exact)
-    try:
-        total = circles.score([circles.Circle(*row) for row in document["circles"]])
-    except circles.Refused as refused:
-        # Two centres closer together than two of the smallest circles: none fits, and the evaluator says so.
-        assert "overlap" in str(refused)
-        nearest = min((x - u) ** 2 + (y - v) ** 2 for n, (x, y, _) in enumerate(made) for u, v, _ in made[:n])
-        assert nearest < 4
+    rows = [circles.Circle(*row) for row in document["circles"]]
+    nearest = min((x - u) ** 2 + (y - v) ** 2 for n, (x, y, _) in enumerate(made) for u, v, _ in made[:n])
+    if nearest < 4:  # no two of the smallest circles fit there, and the evaluator says so
+        with pytest.raises(circles.Refused, match="overlap"):
+            circles.score(rows)
     else:
-        assert total == Fraction(sum(r for _, _, r in made), 10**15)
+        assert circles.score(rows) == Fraction(sum(r for _, _, r in made), 10**15)
 
 
 def points() -> Rows:
@@ -245,8 +243,8 @@ def test_the_largest_ratio_that_can_be_written_down_is_a_number(placed: Score) -
 
 
 @pytest.fixture(params=["circles", "distances"])
-def example(request: pytest.FixtureRequest) -> Iterator[str]:
-    yield request.param
+def example(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 def test_the_best_known_value_is_plausible_and_anything_better_is_held(example: str) -> None:

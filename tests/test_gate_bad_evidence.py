@@ -166,7 +166,7 @@ WRONG: dict[str, tuple[str, Callable[[Evidence], Evidence]]] = {
     "mixed environments": ("mixed_environments", lambda e: stage_with(e, 1, "candidate", environment="other")),
     "no evaluator": ("no_evaluator", lambda e: stage_with(e, 1, "candidate", evaluator="")),
     "no evaluator of production": ("no_evaluator", lambda e: stage_with(e, 0, "production", evaluator="")),
-    "no evaluator anywhere": ("no_evaluator", lambda e: unscored(e)),
+    "no evaluator anywhere": ("no_evaluator", unscored),
     "evaluator changed": ("evaluator_changed", lambda e: stage_with(e, 1, "candidate", evaluator="other")),
     "evaluator not the pinned one": ("evaluator_changed", lambda e: replace(e, evaluator="pinned")),
     "weak sandbox": ("weak_sandbox", lambda e: stage_with(e, 1, "candidate", isolation="weak")),

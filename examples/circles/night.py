@@ -1,6 +1,6 @@
 """A whole night on circles with a model that was recorded: from a weak grid to a sum of radii above 2.63.
 
-    .venv/bin/python examples/circles/night.py FOLDER               # about two minutes on two cores
+    .venv/bin/python examples/circles/night.py FOLDER               # a few minutes
     .venv/bin/python examples/circles/night.py FOLDER --cycles 5    # up to 2.6308
 
 The endpoint is real and so is the night: the replies come over HTTP, patches are applied or refused, every run is in a

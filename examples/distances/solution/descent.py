@@ -29,8 +29,8 @@ def minimise(function: Function, start: Vector, steps: int, tolerance: float, lo
             kept = []  # the remembered gradients mislead here
             continue
         after, after_value, after_gradient = found
-        moved = [new - old for new, old in zip(after, place)]
-        turned = [new - old for new, old in zip(after_gradient, gradient)]
+        moved = [new - old for new, old in zip(after, place, strict=True)]
+        turned = [new - old for new, old in zip(after_gradient, gradient, strict=True)]
         bend = _dot(moved, turned)
         if bend > 1e-18:
             kept = [*kept, (moved, turned, 1 / bend)][-MEMORY:]
@@ -48,16 +48,16 @@ def _direction(gradient: Vector, kept: list[tuple[Vector, Vector, float]]) -> Ve
     for moved, turned, inverse in reversed(kept):
         share = inverse * _dot(moved, way)
         shares.append(share)
-        way = [w - share * t for w, t in zip(way, turned)]
+        way = [w - share * t for w, t in zip(way, turned, strict=True)]
     if kept:
         _, turned, inverse = kept[-1]
         scale = 1 / (inverse * _dot(turned, turned))
     else:
-        scale = 1e-3 / max(1e-300, max(map(abs, gradient)))
+        scale = 1e-3 / max(1e-300, *map(abs, gradient))
     way = [scale * w for w in way]
-    for (moved, turned, inverse), share in zip(kept, reversed(shares)):
+    for (moved, turned, inverse), share in zip(kept, reversed(shares), strict=True):
         back = share - inverse * _dot(turned, way)
-        way = [w + back * m for w, m in zip(way, moved)]
+        way = [w + back * m for w, m in zip(way, moved, strict=True)]
     return way
 
 
@@ -66,7 +66,7 @@ def _search(
 ) -> tuple[Vector, float, Vector] | None:
     """The first of ever shorter steps that gains enough; None where none does."""
     for _ in range(25):
-        after = [p - size * w for p, w in zip(place, way)]
+        after = [p - size * w for p, w in zip(place, way, strict=True)]
         after_value, after_gradient = function(after)
         if after_value <= value - 1e-4 * size * slope:
             return after, after_value, after_gradient

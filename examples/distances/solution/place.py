@@ -43,7 +43,7 @@ def relaxed(points: list[Point], steps: int) -> list[Point]:
     state = [x for x, _ in points] + [y for _, y in points] + [13.0]
     for weight in WEIGHTS:
         state = minimise(lambda at, weight=weight: _strain(at, weight), state, steps, 1e-10, 0.2)
-    return list(zip(state[:COUNT], state[COUNT : 2 * COUNT]))
+    return list(zip(state[:COUNT], state[COUNT : 2 * COUNT], strict=True))
 
 
 def _strain(state: Vector, weight: float) -> tuple[float, Vector]:
