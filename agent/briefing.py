@@ -22,14 +22,13 @@ FEWEST = 3
 """Runs below which a spread over seeds says nothing."""
 
 
-def brief(services: Services, commit: str, ledger: tuple[str, ...] = (), rivals: tuple[str, ...] = ()) -> Brief:
+def brief(services: Services, commit: str, ledger: tuple[str, ...] = ()) -> Brief:
     """Everything for the production at a commit."""
     return Brief(
         code=code_files(services, commit),
         standing=tuple(_standing(services)),
         noise=_noise(services),
         ledger=ledger,
-        rivals=rivals,
         left=tuple(_left(services)),
     )
 

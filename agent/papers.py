@@ -7,10 +7,10 @@ the log; the cycle goes on and the next one asks again.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from agent import proposals
+from agent import competitors, proposals
 from agent.researcher.offline import OfflineResearcher
 from agent.services import Services
 from registry.durable import write_atomically
@@ -22,11 +22,14 @@ if TYPE_CHECKING:
     from tools.papers import PaperQuery, PaperSource, Unreadable
 
 
-def sources(services: Services) -> Iterator[tuple[PaperSource, PaperQuery]]:
-    """Every configured source with what to ask it, local ones first."""
+def sources(services: Services, code: Sequence[str] = ()) -> Iterator[tuple[PaperSource, PaperQuery]]:
+    """Every configured source with what to ask it, local ones first; or the competitors' code named here alone."""
     from tools.arxiv_api import LiveArxiv, RecordedArxiv
     from tools.papers import FolderSource, PaperQuery
 
+    yield from competitors.sources(services, code)
+    if code:
+        return
     config = services.research()
     wanted, root = config.research_sources, services.workspace.root
     limit = config.max_papers_per_cycle
@@ -42,14 +45,17 @@ def sources(services: Services) -> Iterator[tuple[PaperSource, PaperQuery]]:
             yield live, PaperQuery(text=text, limit=limit)
 
 
-def list_new(services: Services, slot: str) -> str:
-    """Ask every source; papers without a reading go into the log to be read. Says what came."""
+def list_new(services: Services, slot: str, code: Sequence[str] = ()) -> str:
+    """Ask every source, or only the competitors' code named here; papers without a reading go into the log.
+
+    Says what came.
+    """
     from tools.papers import PaperBatch
 
     found: dict[str, dict[str, object]] = {}
     statuses: list[dict[str, object]] = []
     soft: list[tuple[str, str]] = []
-    for source, query in sources(services):
+    for source, query in sources(services, code):
         try:
             with services.ask_outside():
                 batch = source.find(query)
@@ -96,12 +102,13 @@ def _tell_unreadable(services: Services, source: str, file: Unreadable) -> None:
     services.progress.say(f"[STATUS] not readable: {file.why}")
 
 
-def read_listed(services: Services) -> int:
-    """Read every listed paper that has no reading; returns how many were read."""
+def read_listed(services: Services, code: Sequence[str] = ()) -> int:
+    """Read every listed paper that has no reading; returns how many were read. `code` as it was listed with."""
     waiting = dict(services.history.listed_papers)
     if not waiting:
         return 0
-    by_name = {source.name: source for source, _ in sources(services)}
+    known = [*sources(services), *(sources(services, code) if code else ())]
+    by_name = {source.name: source for source, _ in known}
     asked = proposals.situation(services, configuration=_before_the_first_night(services))
     count = 0
     for key, item in waiting.items():
@@ -119,7 +126,7 @@ def read_listed(services: Services) -> int:
             services.record("paper_unreadable", key, data, why, key=f"unreadable:{key}:{paper.version}")
             services.progress.say(f"[STATUS] not readable: {why}")
             continue
-        _record(services, services.researcher.read(paper, text, asked))
+        _record(services, competitors.read(services, item["source"], paper, text, asked))
     return count
 
 
@@ -142,6 +149,8 @@ def _record(services: Services, reading: Reading) -> None:
     )
     techniques = ", ".join(technique.name for technique in reading.techniques) or "no technique for us"
     services.progress.say(f"  read “{reading.paper.title[:80]}”: {techniques if reading.relevant else reading.why}")
+    if reading.hidden:
+        services.progress.say(f"[ALERT] hidden text in “{reading.paper.title[:80]}”, not read: {reading.hidden[0]}")
     reconcile_log(services)
 
 

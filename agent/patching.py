@@ -165,6 +165,6 @@ def _committed(services: Services, idea: Hypothesis, edits: Edits) -> str:
 
 
 def _refused(services: Services, hypothesis: str, problems: list[Problem]) -> str:
-    why = "; ".join(str(problem) for problem in problems[:5])
+    why = plain_text(" ".join("; ".join(str(problem) for problem in problems[:5]).split()), 3000)
     closing.reject(services, hypothesis, "patch", f"patch refused: {why}")
     return "refused"

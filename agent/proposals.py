@@ -49,6 +49,7 @@ def situation(
         techniques=techniques,
         seed=max(history.seasons, 1),
         limit=limit,
+        fruitless=history.fruitless,
         brief=cache(partial(briefing.brief, services, commit)),
     )
 

@@ -217,4 +217,4 @@ def used_up(why: str) -> bool:
 
 def stop_reason(why: str) -> bool:
     """Whether the queue's word ends a night."""
-    return why.startswith(("budget used", "only low-priority")) or why in {EXHAUSTED, SEASON_OVER}
+    return why.startswith(("budget used", "only low-priority", RESTING)) or why in {EXHAUSTED, SEASON_OVER}

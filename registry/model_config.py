@@ -57,8 +57,7 @@ class Endpoint(Section):
 
     @model_validator(mode="after")
     def _a_key_is_not_sent_in_the_open(self) -> Endpoint:
-        parts = urlsplit(self.base_url)
-        if parts.scheme == "http" and not self.allow_http and not _nearby(parts.hostname or ""):
+        if self.base_url.startswith("http:") and not self.allow_http and not is_nearby(self.base_url):
             raise ValueError(
                 "base_url is http to a host that is neither this machine nor in a private network; use https, or say"
                 " allow_http: true"
@@ -66,15 +65,16 @@ class Endpoint(Section):
         return self
 
 
-def _nearby(host: str) -> bool:
-    """Whether an address is this machine's or of a private network; a name other than localhost tells nothing."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
+def is_nearby(address: str) -> bool:
+    """Whether a web address is this machine's or of a private network; a name other than localhost tells nothing."""
     try:
-        address = ipaddress.ip_address(host)
+        host = urlsplit(address).hostname or ""
+        if host == "localhost" or host.endswith(".localhost"):
+            return True
+        number = ipaddress.ip_address(host)
     except ValueError:
         return False
-    return address.is_loopback or address.is_private
+    return number.is_loopback or number.is_private
 
 
 Temperature = Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)]

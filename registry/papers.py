@@ -48,6 +48,8 @@ class Technique(Frozen):
     claimed_gain: float | None = None
     """Gain the quote states, as a difference in [0, 1]; None where it states no number."""
     quote: Quote
+    origin: Literal["paper", "rival"] = "paper"
+    """`rival`: from what a competitor published, its code or a report."""
     doubt: str = Field(default="", max_length=300)
     """Why it does not count, where its evidence was checked and does not hold; its quote is then unverified."""
 
@@ -67,3 +69,5 @@ class Reading(Frozen):
     """Identities of the calls to the model that it rests on."""
     instead: str = Field(default="", max_length=500)
     """Why rules read it, where a model was asked to."""
+    hidden: list[str] = Field(default_factory=list, max_length=100)
+    """Text that a reader of the paper would not see, and that was therefore not read: one line a finding."""

@@ -50,6 +50,9 @@ class TargetValues:
     higher_is_better: bool = True
     leaderboard: str = ""
     python: str = ".venv/bin/python"
+    """Empty where no phase needs one; then `programs` says what they run on."""
+    programs: Sequence[str] = ()
+    build: Sequence[str] = ()
     search_space: Mapping[str, tuple[str, Sequence[Scalar], Sequence[str]]] = field(default_factory=dict)
     """Name → (dotted path in the configuration, values worth trying, tags)."""
     fast: Mapping[str, Scalar] = field(default_factory=dict)
@@ -117,6 +120,10 @@ def research_config(
           citation_tracking: []
           # Folders of PDFs, relative to this workspace.
           local_folders:{folders}
+          # Competitors' code: folders, or https:// addresses of git repositories. It is read, never run.
+          competitor_code: []
+          # Folders of PDFs that competitors wrote about their systems.
+          competitor_reports: []
           # Recorded arXiv answers, read instead of the network.
           recorded_arxiv: []
 
@@ -170,15 +177,16 @@ def _solution(values: TargetValues) -> str:
 
 def _phases(values: TargetValues) -> str:
     data = f"\n    data: {_word(values.train_data)}" if values.train_data else ""
+    build = f"\n  build:\n    command: {_list(values.build)}" if values.build else ""
     text = dedent(
         """\
         # Each phase runs in a sandbox of its own, without a network. train sees training data only, predict the
         # inputs of one split, evaluate predictions and labels; its code always comes from production.
-        phases:
+        phases:{build}
           train:
             command: {train}{data}
         """
-    ).format(train=_list(values.train), data=data)
+    ).format(train=_list(values.train), data=data, build=build)
     if values.predict:
         text += f"  predict:\n    command: {_list(values.predict)}\n    inputs: {_flow(values.inputs)}\n"
     return text + f"  evaluate:\n    command: {_list(values.evaluate)}\n    labels: {_flow(values.labels)}\n"
@@ -191,7 +199,7 @@ def _metrics(values: TargetValues) -> str:
     source = "predict" if values.predict else "train"
     return dedent(
         """\
-        # primary is what evaluate.py writes into metrics.json. The costs are measured from outside, by the host,
+        # primary is what evaluate writes into metrics.json. The costs are measured from outside, by the host,
         # and may grow by at most the share given.
         metrics:
           primary: {primary}
@@ -227,14 +235,17 @@ def _search_space(values: TargetValues) -> str:
 
 
 def _limits(values: TargetValues) -> str:
+    named = f"python: {_word(values.python)}" if values.python else f"programs: {_list(values.programs)}"
+    environment = "{" + named + "}"
     return dedent(
         """\
         # A fast run finds broken ideas early: fewer epochs, less data. overrides are configuration paths.
         fast: {{overrides: {fast}, timeout: 60s}}
         full: {{timeout: 30m}}
 
-        # The solution's own interpreter, relative to the repository or absolute; or image: name@sha256:…
-        environment: {{python: {python}}}
+        # The solution's own interpreter, relative to the repository or absolute; or image: name@sha256:…; or, where
+        # no phase needs Python, programs: [cc].
+        environment: {environment}
 
         # Where one seed need not give the same value twice (GPU kernels, threads), say so.
         # noisy: true
@@ -248,7 +259,7 @@ def _limits(values: TargetValues) -> str:
         # How a promoted solution is handed to a leaderboard; off unless a command is given.
         # submission: {{command: [python, submit.py], timeout: 300s}}
         """
-    ).format(python=_word(values.python), fast=_flow(values.fast))
+    ).format(environment=environment, fast=_flow(values.fast))
 
 
 def _board(board: BoardValues) -> str:

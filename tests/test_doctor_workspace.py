@@ -14,10 +14,9 @@ import pytest
 from git_repositories import commit, git, picture
 from scripted_solution import FILES, TRAIN, agent, make_solution, needs_sandbox, solution_python
 
-from agent.doctor import machine
 from agent.doctor.contract import Contract
 from agent.doctor.documents import Documents
-from agent.doctor.findings import exit_status, guarded
+from agent.doctor.findings import exit_status
 from registry.audit import AuditLog
 from registry.locks import workspace_lock
 from registry.workspace import Workspace
@@ -350,35 +349,6 @@ def test_gpus_that_are_not_there_are_told(
     status, found = examined(workspace, capsys, "--no-baseline")
     assert status == 1
     assert "0 of 2" in found["GPUs"][0]["found"]
-
-
-def test_a_model_endpoint_is_reached_or_told(
-    workspace: Workspace, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import socket
-
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-        monkeypatch.setenv("AGENT_MODEL_BASE_URL", f"http://user:secret@127.0.0.1:{port}/v1")
-        _, found = examined(workspace, capsys, "--no-baseline")
-        assert found["model endpoint"][0] | {"fix": ""} == {
-            "check": "model endpoint",
-            "status": "ok",
-            "found": f"127.0.0.1:{port} answers",
-            "fix": "",
-            "configuration": False,
-            "file": "",
-            "line": None,
-        }
-    status, found = examined(workspace, capsys, "--no-baseline")
-    assert (status, found["model endpoint"][0]["status"]) == (1, "fail")
-
-
-@pytest.mark.parametrize("address", ["nonsense", "http://h:99999999/", "file:///etc/passwd", "http://[::1"])
-def test_a_model_endpoint_that_is_no_address_is_told(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AGENT_MODEL_BASE_URL", address)
-    (finding,) = guarded("model endpoint", machine.model_endpoint)
-    assert finding.status == "fail"
 
 
 # -- the baseline -------------------------------------------------------------------------------------------------

@@ -372,3 +372,29 @@ def test_a_launcher_as_interpreter_is_refused_with_what_to_give_instead(
     assert said.status == 2
     assert "a script (a launcher or a shim)" in said.err
     assert "`pyenv which python` names it" in said.err
+
+
+def test_a_solution_in_c_needs_no_interpreter_and_its_sources_are_editable(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = {f"data/{split}/labels/labels.txt": "1\n" for split in ("dev", "test")}
+    files = {
+        "src/main.c": "int main(void) { return 0; }\n",
+        "score.sh": "exit 0\n",
+        "config.yaml": "model: {width: 3}\n",
+    }
+    make(tmp_path / "compiled", files | labels)
+    words = ["init", str(tmp_path / "compiled"), "--yes", "--metric", "accuracy", "--higher-is-better"]
+    words += ["--evaluate", "sh score.sh {predictions} {labels} {out}", "--train", "{build}/solution {config} {out}"]
+    said = agent(capsys, *words)
+    assert said.status != 0
+    assert "--build" in said.err
+    said = agent(capsys, *words, "--build", "cc -o {out}/solution src/main.c")
+    assert said.status == 0, said.err
+    target = load_target(tmp_path / "compiled-agent" / "target.yaml")
+    assert target.phases.build is not None
+    assert target.phases.build.command[0] == "cc"
+    assert target.environment.python is None
+    assert target.environment.programs == ["cc", "sh"]
+    assert "src/**" in target.solution.editable
+    assert "score.sh" in target.solution.protected

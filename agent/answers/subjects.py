@@ -88,6 +88,8 @@ def _read(event: Event, known: Chronicle) -> list[Sentence]:
     paper = reading.paper
     relevant = "relevant" if reading.relevant else "not relevant"
     by = safe(str(event.data.get("researcher", "")), 160)
+    if reading.calls:
+        by += f" (model calls {', '.join(safe(call, 16) for call in reading.calls)})"
     if reading.instead:
         by += f", because {safe(reading.instead, 200)}"
     text = f"“{safe(paper.title, 200)}” ({safe(paper.key, 80)}), {relevant}: {safe(reading.why)}; read by {by}."
@@ -106,6 +108,9 @@ def _read(event: Event, known: Chronicle) -> list[Sentence]:
         )
         line = f"- {safe(technique.name, 80)} ({rating}): {tried or 'nothing to try'}; {standing}."
         sentences.append(fact(line, event))
+    sentences += [fact(f"- Hidden text, not read: {safe(line, 200)}.", event) for line in reading.hidden[:MOST]]
+    if len(reading.hidden) > MOST:
+        sentences.append(fact(f"- {len(reading.hidden) - MOST} more findings of hidden text are in the event.", event))
     from_it = [
         a for a in known.accounts.values() if any(q.file_sha256 == paper.file_sha256 for q in a.hypothesis.quotes)
     ]

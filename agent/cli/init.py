@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 )
 @click.option("--name", default=None, help="Name of the solution, on boards too.")
 @click.option("--base", default="", help="Your branch that production starts from; default: the one checked out.")
+@click.option("--build", default=None, metavar="COMMAND", help='Such as "cc -O2 -o {out}/solution main.c".')
 @click.option(
     "--train", default=None, metavar="COMMAND", help='Such as "python train.py --config {config} --out {out}".'
 )
@@ -49,6 +50,12 @@ if TYPE_CHECKING:
 @click.option("--labels-dev", default=None, metavar="PATH", help="Folder with the dev split's labels.")
 @click.option("--labels-test", default=None, metavar="PATH", help="Folder with the test split's labels.")
 @click.option("--domain", default=None, help="What the solution is about, such as vision.")
+@click.option("--endpoint", default=None, metavar="URL", help="An OpenAI-compatible server; writes models.yaml.")
+@click.option("--model", default=None, metavar="NAME", help="The model to ask there.")
+@click.option("--key-env", default=None, metavar="VARIABLE", help="The environment variable that holds its key.")
+@click.option(
+    "--price", default=None, metavar="IN/OUT", help="Its price in USD for a million tokens; not for a server nearby."
+)
 @click.option("--yes", "-y", is_flag=True, help="Ask nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document; asks nothing.")
 @click.option("--debug", is_flag=True, expose_value=False, help="Show tracebacks.")
@@ -57,6 +64,10 @@ def command(
     workspace_dir: Path | None,
     base: str,
     higher: bool | None,
+    endpoint: str | None,
+    model: str | None,
+    key_env: str | None,
+    price: str | None,
     yes: bool,
     as_json: bool,
     **said: str | None,
@@ -66,8 +77,12 @@ def command(
     Looks for scripts, settings, data and an interpreter, without running or changing anything there. What is not
     found is asked for on a terminal; elsewhere the flag that says it is named.
     """
-    from agent.scaffolding import answers, looking, making
+    from agent.scaffolding import answers, looking, making, models_file
     from registry.workspace import default_for
+
+    if endpoint is None and (model or key_env or price):
+        raise click.UsageError("--model, --key-env and --price go with --endpoint")
+    models = {} if endpoint is None else {"models.yaml": models_file.text(endpoint, model, key_env, price)}
 
     root = looking.find_root(Path.cwd()) if repository is None else repository.absolute()
     place = (workspace_dir or default_for(root)).absolute()
@@ -85,7 +100,7 @@ def command(
     answers.refuse(plan)
     if talking and not click.confirm(f"Make the workspace {place}?", default=True):
         return 1
-    workspace = making.make(place, findings, plan)
+    workspace = making.make(place, findings, plan, others=models)
     if as_json:
         print_json({"workspace": str(workspace.root), "target": plan.target.name, "notes": list(plan.notes)})
         return 0
@@ -126,6 +141,7 @@ def _show(findings: Findings, plan: Plan) -> None:
     target = plan.target
     lines = [
         ("repository", f"{findings.root} at {findings.base} ({findings.commit[:12]})"),
+        *([("build", " ".join(target.build))] if target.build else []),
         ("train", " ".join(target.train)),
         ("predict", " ".join(target.predict)),
         ("evaluate", " ".join(target.evaluate)),
@@ -137,7 +153,7 @@ def _show(findings: Findings, plan: Plan) -> None:
             "metric",
             f"{target.metric}, {'higher' if target.higher_is_better else 'lower'} is better" if target.metric else "",
         ),
-        ("python", target.python),
+        ("python", target.python) if target.python else ("programs", ", ".join(target.programs)),
         ("editable", ", ".join(target.editable)),
         ("protected", ", ".join(target.protected)),
     ]

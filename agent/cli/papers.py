@@ -20,9 +20,14 @@ def command() -> None:
 
 
 @command.command("ingest")
+@click.option("--code", multiple=True, metavar="PATH_OR_URL", help="Read this competitor's code, and nothing else.")
 @common
-def ingest(workspace_dir: Path | None, as_json: bool) -> int:
+def ingest(workspace_dir: Path | None, as_json: bool, code: tuple[str, ...]) -> int:
     """Ask every source now, whatever the schedule says, and read what is new.
+
+    With --code, a folder or the https:// or file:// address of a git
+    repository is read as data, never run: settings that differ from ours
+    become candidate experiments. It may be given several times.
 
     Exit status 1: a source did not answer, or holds something that cannot be read.
     """
@@ -31,9 +36,10 @@ def ingest(workspace_dir: Path | None, as_json: bool) -> int:
     from agent.wiring import open_services
 
     workspace = find_workspace(workspace_dir)
+    places = [place if "://" in place else str(Path(place).resolve()) for place in code]
     with progress_on(as_json) as progress, open_services(workspace, progress, "agent papers ingest") as services:
-        listed = papers.list_new(services, f"asked {services.clock().isoformat()}")
-        count = papers.read_listed(services)
+        listed = papers.list_new(services, f"asked {services.clock().isoformat()}", places)
+        count = papers.read_listed(services, places)
         last = next(event for event in reversed(list(services.log.events("papers_listed"))))
     sources = last.data["sources"]
     if as_json:
@@ -60,9 +66,14 @@ def list_papers(workspace_dir: Path | None, as_json: bool) -> int:
         row = _row(event)
         techniques = safe(", ".join(row["techniques"]), 80) or "no technique"
         state = {"read": "relevant" if row["relevant"] else "not relevant"}.get(row["status"], "not read")
+        rival = "competitor: " if row["competitor"] else ""
         click.echo(
-            f"{when(event)[:10]}  {safe(row['key'], 40):24} {state:13} {techniques:24} {safe(row['title'], 100)}"
+            f"{when(event)[:10]}  {safe(row['key'], 40):24} {state:13} {techniques:24} {rival}{safe(row['title'], 100)}"
         )
+        if row["hidden"]:
+            click.echo(
+                f"            {len(row['hidden'])} finding(s) of hidden text, not read: agent papers show tells them"
+            )
         if row["status"] == "unreadable":
             click.echo(f"            {safe(row['why'], 300)}")
     if not events:
@@ -116,6 +127,15 @@ def _latest(known: Chronicle) -> dict[str, Event]:
     }
 
 
+def from_competitor(event: Event) -> bool:
+    """Whether what was read, or could not be, is a competitor's code or report."""
+    if event.kind != "paper_read":
+        return str(event.data["paper"]["key"]).startswith("file:code:")
+    reading = event.data["reading"]
+    techniques = reading["techniques"]
+    return reading["paper"]["key"].startswith("code:") or any(each.get("origin") == "rival" for each in techniques)
+
+
 def _row(event: Event) -> dict[str, Any]:
     read = event.kind == "paper_read"
     reading = event.data["reading"] if read else {}
@@ -127,5 +147,7 @@ def _row(event: Event) -> dict[str, Any]:
         "relevant": reading.get("relevant", False),
         "why": event.reason,
         "techniques": [technique["name"] for technique in reading.get("techniques", [])],
+        "competitor": from_competitor(event),
+        "hidden": reading.get("hidden", []),
         "event": event.seq,
     }

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agent.doctor import documents, gpus, machine, season
+from agent.doctor import documents, gpus, machine, models, season
 from agent.doctor.baseline import Baseline
 from agent.doctor.contract import Contract, Opened
 from agent.doctor.documents import Documents
@@ -60,7 +60,6 @@ def examine(wish: Wish) -> Iterator[Finding]:
     graphics = list(guarded("GPUs", lambda: gpus.host(target)))
     yield from graphics
     yield from guarded("CPUs, memory", lambda: machine.capacity(target))
-    yield from guarded("model endpoint", machine.model_endpoint)
     yield from guarded("disk", lambda: machine.disk(folder, target))
     yield from guarded("clock", lambda: machine.clock(workspace.audit if workspace is not None else None, wish.clock))
     if wish.trouble is not None:
@@ -70,6 +69,9 @@ def examine(wish: Wish) -> Iterator[Finding]:
     if wish.trouble is None:
         yield ok("workspace", str(workspace.root))
     yield from read
+    if workspace.models.exists():
+        wish.tell("models: asking each one a short question")
+    yield from guarded(models.CHECK, lambda: models.check(workspace, target, wish.cancel))
     if own:
         yield from guarded("audit log", lambda: documents.log(workspace))
         yield from guarded("lock", lambda: documents.lock(workspace))

@@ -21,7 +21,7 @@ from registry.workspace import Workspace
 if TYPE_CHECKING:
     from tools.repository import SolutionRepository
 
-_PHASES = ("train", "predict", "evaluate")
+_PHASES = ("build", "train", "predict", "evaluate")
 _PLACES = {"repository": ("solution", "repository"), "interpreter": ("environment",)}
 _FIXES = {"fast": "correct the path in fast.overrides"}
 
@@ -98,9 +98,10 @@ class Contract:
             if phase is None:
                 continue
             place = f"phases.{name}.command"
-            for word in phase.command[1:]:
+            for number, word in enumerate(phase.command):
                 path = word.removeprefix("./")
-                if not path.endswith(".py") or "{" in path or path.startswith(("/", "-")):
+                script = word.startswith("./") or (number > 0 and path.endswith(".py"))
+                if "{" in path or path.startswith(("/", "-")) or not (script or path in opened.paths):
                     continue
                 if path not in opened.paths:
                     fix = "git add and commit it, or correct the path"
@@ -188,8 +189,13 @@ class Contract:
         from sandbox.interpreters import discover
 
         python = interpreter(self.target, opened.folder)
+        if python is None and self.target.environment.image is not None:
+            yield self._image(self.target.environment.image)
+            return
+        programs = environment.DeclaredPrograms(self.target.environment.programs).look()
+        if programs:
+            yield ok("programs", ", ".join(name.removeprefix("program ") for name, _ in programs))
         if python is None:
-            yield self._image(self.target.environment.image or "")
             return
         described = environment.describe(python)
         discover(python)

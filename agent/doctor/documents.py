@@ -83,6 +83,8 @@ class Documents:
             return
         sources = self.research.research_sources
         named = [("local_folders", folder) for folder in sources.local_folders]
+        named += [("competitor_reports", folder) for folder in sources.competitor_reports]
+        named += [("competitor_code", place) for place in sources.competitor_code if "://" not in place]
         named += [("recorded_arxiv", place) for place in sources.recorded_arxiv]
         for key, place in named:
             path = self.workspace.root / place

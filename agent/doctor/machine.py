@@ -1,4 +1,4 @@
-"""What the machine offers: Python, packages, git, sandbox, model endpoint, disk and clock.
+"""What the machine offers: Python, packages, git, sandbox, disk and clock.
 
 Called by `agent.doctor.checkup`; GPUs have `agent.doctor.gpus`. Each check asks the machine itself, not what is
 usual.
@@ -10,7 +10,6 @@ import os
 import platform
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -18,7 +17,6 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from importlib import metadata
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from agent.doctor.findings import Finding, fail, ok, warn
 from experiments.measuring import side_by_side
@@ -28,11 +26,9 @@ from registry.target import Target
 from sandbox.contract import SandboxUnavailable
 
 OLDEST_PYTHON, OLDEST_GIT = (3, 11), (2, 38)
-MODEL_ENDPOINT = "AGENT_MODEL_BASE_URL"
 SANE_YEARS = range(2025, 2100)
 _SLOW_CLOCK = timedelta(minutes=1)
 _ANSWERS_WITHIN_S = 10.0
-_CONNECTS_WITHIN_S = 3.0
 _KEPT_RUNS = 100
 _REQUIREMENT = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*([^;]*)(;.*)?")
 _BOUND = re.compile(r"(>=|<=|==|!=|>|<)\s*(\d+(?:\.\d+)*)")
@@ -126,26 +122,6 @@ def sandbox(state: Path | None, image: str | None = None, allow_weak: bool = Fal
     for item in capabilities.items:
         contained = item.level not in {"no", "none"} or item.name == "GPU"
         yield (ok if contained else fail)(f"sandbox: {item.name}", f"{item.level}: {item.why}")
-
-
-def model_endpoint() -> Iterator[Finding]:
-    """Where a model answers, if one is configured. Nothing is sent there but the opening of a connection."""
-    address = os.environ.get(MODEL_ENDPOINT, "").strip()
-    if not address:
-        yield ok("model endpoint", f"none ({MODEL_ENDPOINT} is not set); the offline researcher needs none")
-        return
-    parts = urlsplit(address)
-    fix = f"export {MODEL_ENDPOINT}=https://host/v1, or unset it"
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        yield fail("model endpoint", f"{MODEL_ENDPOINT} is no web address", fix)
-        return
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    try:
-        socket.create_connection((parts.hostname, port), _CONNECTS_WITHIN_S).close()
-    except OSError as error:
-        yield fail("model endpoint", f"{parts.hostname}:{port} does not answer ({error})", fix)
-        return
-    yield ok("model endpoint", f"{parts.hostname}:{port} answers")
 
 
 def capacity(target: Target | None) -> Iterator[Finding]:

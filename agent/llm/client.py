@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import prompts
 from agent.llm import budgets, replies, rungs, schemas
-from agent.llm.contract import BudgetSpent, EndpointDown, NoReply, Question, Record, Reply, Role
+from agent.llm.contract import ROLES, BudgetSpent, EndpointDown, NoReply, Question, Record, Reply, Role
 from agent.llm.journal import Call, Journal, Parts, call_of
 from agent.llm.keys import Redaction, find_key
 from experiments.plans import Interrupted
@@ -23,7 +23,10 @@ from registry.model_usage import Manner
 if TYPE_CHECKING:
     from agent.llm.wire import Completion, NoCompletion, Wire
 
-_TOO_LONG = ("context_length", "context length", "context window", "context size", "maximum context", "too long")
+_NOT_THE_RUNG = (
+    "context_length", "context length", "context window", "context size", "maximum context", "too long", "temperature",
+)  # fmt: skip
+"""Words of a refusal that no lower rung would change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,9 @@ class Patience:
     """Of one wait. A server that asks for more is taken for down."""
 
 
+ORDINARY = Patience()
+
+
 @dataclass(slots=True)
 class _Asking:
     """One question on its way."""
@@ -46,6 +52,18 @@ class _Asking:
     wire: Wire
     rung: str
     limit: str
+    retries: int
+    proven: bool
+    """Whether this rung has worked with this server before."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """A completion, the request's number and what it might have cost."""
+
+    completion: Completion
+    number: int
+    most: tuple[int, int]
 
 
 class EndpointModel:
@@ -58,8 +76,10 @@ class EndpointModel:
         self._wires: dict[str, Wire] = {}
         self._down: dict[str, tuple[int, int]] = {}
         """Endpoint → the night and cycle in which it was found down; it is asked again in the next one."""
-        for name, endpoint in config.endpoints.items():
-            if (key := find_key(parts.workspace, name, endpoint.key)) is not None:
+        self._keys: dict[str, str | None] = {}
+        for name in sorted({config.choice(role).endpoint for role in ROLES}):
+            self._keys[name] = key = find_key(parts.workspace, name, config.endpoints[name].key)
+            if key is not None:
                 self._redaction.add(key)
 
     def name(self, role: Role) -> str:
@@ -73,21 +93,44 @@ class EndpointModel:
         schema = schemas.strict(question.schema)
         messages, digest = self._messages(question)
         call = call_of(question, choice, self._config.endpoints[choice.endpoint].base_url, messages, schema, digest)
-        if (ended := self._journal.ended(call.id)) is not None:
-            if ended.text is None:
-                raise NoReply(ended.why)
-            return self._reply(question, call, replies.read(ended.text, question.schema), ended.text)
+        if (known := self._recorded(question, call)) is not None:
+            return known
         self._refuse_if_down(call, choice)
-        manner = self._parts.history.models.manners.get(call.facts["server"], Manner(rungs.RUNGS[0], rungs.LIMITS[0]))
-        price = self._config.prices.models[choice.model]
-        asking = _Asking(call, choice, price, self._wire(choice.endpoint), manner.rung, manner.limit)
-        said = rungs.Conversation(messages, question.schema.__name__, schema)
-        return self._converse(question, asking, said)
+        return self._converse(
+            question, self._asking(call, choice), rungs.Conversation(messages, question.schema.__name__, schema)
+        )
+
+    def _recorded(self, question: Question[Record], call: Call) -> Reply[Record] | None:
+        """The reply that the log has; None where the question is open."""
+        ended = self._journal.ended(call.id)
+        if ended is None:
+            return None
+        if ended.text is None:
+            raise NoReply(ended.why)
+        try:
+            return self._reply(question, call, replies.read(ended.text, question.schema), ended.text)
+        except replies.NoFit:
+            return None  # a rule beyond the schema is stricter than it was when this reply came
+
+    def _asking(self, call: Call, choice: ModelChoice) -> _Asking:
+        known = self._parts.history.models.manners.get(call.facts["server"])
+        manner = known or Manner(rungs.RUNGS[0], rungs.LIMITS[0])
+        return _Asking(
+            call,
+            choice,
+            self._config.prices.models[choice.model],
+            self._wire(choice.endpoint),
+            manner.rung,
+            manner.limit,
+            self._config.endpoints[choice.endpoint].retries,
+            known is not None,
+        )
 
     def _converse(self, question: Question[Record], asking: _Asking, said: rungs.Conversation) -> Reply[Record]:
         """Ask, and once more where the reply does not fit."""
         while True:
-            completion, number = self._down_the_ladder(asking, said)
+            answer = self._down_the_ladder(asking, said)
+            completion = answer.completion
             misfit: replies.NoFit | None = None
             record = None
             final = _unusable(completion, asking.choice)
@@ -97,7 +140,7 @@ class EndpointModel:
                 except replies.NoFit as error:
                     misfit = error
             why = final or str(misfit or "")
-            self._answered(asking, number, completion, why)
+            self._answered(asking, answer, why)
             if record is not None:
                 return self._reply(question, asking.call, record, completion.text)
             if misfit is None or said.repair is not None:
@@ -106,7 +149,7 @@ class EndpointModel:
             said = replace(said, repair=(completion.text, why))
             asking.rung = _after_misfit(asking.rung, misfit)
 
-    def _down_the_ladder(self, asking: _Asking, said: rungs.Conversation) -> tuple[Completion, int]:
+    def _down_the_ladder(self, asking: _Asking, said: rungs.Conversation) -> _Answer:
         """A completion on the highest rung from the known one on that the server takes."""
         from agent.llm.wire import NoCompletion
 
@@ -114,37 +157,42 @@ class EndpointModel:
             try:
                 return self._sent(asking, rungs.request(said, asking.rung))
             except NoCompletion as error:
-                why = str(error)
-                if error.code != "refused":
-                    raise self._endpoint_down(asking, why) from None
+                why, code = str(error), error.code
+            lower = rungs.below(asking.rung)
+            if code == "failed" and lower is not None and not asking.proven:
+                asking.rung, asking.retries = lower, 0  # some servers break where others refuse
+                continue
+            if code != "refused":
+                raise self._endpoint_down(asking, why)
             if rungs.LIMITS[1] in why and asking.limit != rungs.LIMITS[1]:
                 asking.limit = rungs.LIMITS[1]
                 continue
-            lower = rungs.below(asking.rung)
-            if lower is None or any(mark in why.lower() for mark in _TOO_LONG):
+            if lower is None or any(mark in why.lower() for mark in _NOT_THE_RUNG):
                 self._journal.gave_up(asking.call, "refused", why)
                 raise NoReply(f"{asking.choice.model} at {asking.choice.endpoint} refuses the request: {why}")
             asking.rung = lower
 
-    def _sent(self, asking: _Asking, request: rungs.Request) -> tuple[Completion, int]:
+    def _sent(self, asking: _Asking, request: rungs.Request) -> _Answer:
         """One request, sent again while that may help. Raises NoCompletion or BudgetSpent."""
         from agent.llm.wire import NoCompletion
 
-        endpoint = self._config.endpoints[asking.choice.endpoint]
         most = budgets.most(request, asking.choice.max_output_tokens)
         estimate = budgets.usage(most, asking.price, estimated=True)
         tries = 0
         while True:
+            if self._parts.cancel.is_set():
+                raise _stopped()
             self._check_budget(asking.call, estimate)
             number = self._journal.asked(asking.call, request, asking.rung, asking.limit, estimate)
             with self._parts.ask_outside():
                 try:
-                    return asking.wire.send(asking.choice, request, asking.limit), number
+                    completion = asking.wire.send(asking.choice, request, asking.limit)
+                    return _Answer(completion, number, most)
                 except NoCompletion as error:
                     failure = error
             usage = estimate if failure.maybe_charged else budgets.NOTHING
             self._journal.failed(asking.call, number, failure.code, failure.body, usage, str(failure))
-            if not failure.again or tries >= endpoint.retries:
+            if not failure.again or tries >= asking.retries:
                 raise failure
             self._wait(tries, failure)
             tries += 1
@@ -159,19 +207,16 @@ class EndpointModel:
             seconds = max(seconds, failure.retry_after_s)
         with self._parts.ask_outside():
             if self._parts.cancel.wait(seconds):
-                raise Interrupted("stopped while a language model's endpoint was waited for")
+                raise _stopped()
 
-    def _answered(self, asking: _Asking, number: int, completion: Completion, why: str) -> None:
-        estimated = completion.usage is None
-        if completion.usage is None:
-            event = self._parts.log.find(f"model:{asking.call.id}:asked:{number}")
-            known = event.data["estimate"] if event is not None else budgets.NOTHING
-            tokens = (known["input_tokens"], min(known["output_tokens"], len(completion.text.encode()) + 64))
-        else:
-            tokens = completion.usage
-        usage = budgets.usage(tokens, asking.price, estimated=estimated)
+    def _answered(self, asking: _Asking, answer: _Answer, why: str) -> None:
+        completion = answer.completion
+        tokens = completion.usage
+        if tokens is None:  # a body has more bytes than the text in it has tokens
+            tokens = (answer.most[0], min(answer.most[1], len(completion.body)))
+        usage = budgets.usage(tokens, asking.price, estimated=completion.usage is None)
         self._journal.answered(
-            asking.call, number, asking.rung, asking.limit, completion.text, completion.body, usage, why,
+            asking.call, answer.number, asking.rung, asking.limit, completion.text, completion.body, usage, why,
             completion.finish_reason,
         )  # fmt: skip
 
@@ -223,15 +268,18 @@ class EndpointModel:
             from agent.llm.wire import Wire
 
             endpoint = self._config.endpoints[name]
-            key = find_key(self._parts.workspace, name, endpoint.key)
-            self._wires[name] = Wire(endpoint, key, self._redaction)
+            self._wires[name] = Wire(endpoint, self._keys[name], self._redaction)
         return self._wires[name]
+
+
+def _stopped() -> Interrupted:
+    return Interrupted("stopped while a language model was asked")
 
 
 def _unusable(completion: Completion, choice: ModelChoice) -> str:
     """Why a completion is no answer, whatever its text; empty where it may be one."""
     if completion.refusal or completion.finish_reason == "content_filter":
-        return f"the model refused: {completion.refusal[:300] or 'its filter stopped the answer'}"
+        return f"the model refused: {completion.refusal or 'its filter stopped the answer'}"
     if completion.finish_reason in {"length", "max_tokens"}:
         return f"the answer was cut off at {choice.max_output_tokens} tokens; max_output_tokens in models.yaml says so"
     return ""

@@ -23,6 +23,7 @@ from registry.model_config import ModelChoice
 from registry.workspace import Workspace
 
 IDENTITY_LENGTH = 32
+NO_REPLY = "no_reply"
 
 
 class Parts(Protocol):
@@ -185,12 +186,13 @@ class Journal:
         self._parts.record("model_failed", call.subject, data, why, key=f"model:{call.id}:failed:{number}")
 
     def gave_up(self, call: Call, code: str, why: str) -> None:
-        """The question has no reply. With the code `no_reply` that is final, otherwise it may be asked again."""
-        number = self.requests(call.id)
-        data = {**call.facts, "call": call.id, "code": code}
-        if code == "no_reply":
+        """The question has no reply. With the code `no_reply` that is final, otherwise it may be asked again.
+
+        Said once in a night, whoever asks.
+        """
+        number, night = self.requests(call.id), self.night()
+        data = {**call.facts, "call": call.id, "code": code, "night": night}
+        if code == NO_REPLY:
             self._parts.record("model_gave_up", call.subject, data, why, key=f"model:{call.id}:no_reply:{number}")
-        else:
-            night = self.night()
-            key = f"model:{call.id}:{code}:{night}:{number}"
-            self._parts.record("model_gave_up", call.subject, {**data, "night": night}, why, key=key)
+        elif self._parts.log.find(f"model:{call.id}:{code}:{night}:{number}") is None:
+            self._parts.record("model_gave_up", call.subject, data, why, key=f"model:{call.id}:{code}:{night}:{number}")

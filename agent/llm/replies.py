@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from pydantic import ValidationError
 
 from agent.llm.contract import Record
+from sandbox.outputs import plain_text
 
 LONGEST = 400_000
 """Characters of a reply that are looked at."""
@@ -40,7 +41,7 @@ def read(text: str, schema: type[Record]) -> Record:
         return schema.model_validate(document)
     except ValidationError as error:
         problems = [
-            f"- {'.'.join(map(str, one['loc'])) or 'the object'}: {one['msg']}"
+            f"- {plain_text('.'.join(map(str, one['loc'])), 100) or 'the object'}: {plain_text(one['msg'], 300)}"
             for one in error.errors(include_url=False, include_input=False)[:_PROBLEMS]
         ]
         form = any(not _VALUES.search(one["type"]) for one in error.errors(include_url=False, include_input=False))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import email.utils
 import json
 import logging
+import os
 import time
 import warnings
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from agent.llm.keys import Redaction
 from agent.llm.rungs import Request
 from registry.errors import AgentError
 from registry.model_config import Endpoint, ModelChoice
+from sandbox.outputs import plain_text
 
 LARGEST_BODY = 16 << 20
 _HEADERS = frozenset(
@@ -33,6 +35,8 @@ _HEADERS = frozenset(
 _CONNECTS_WITHIN_S = 10.0
 _AGAIN = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 _SHOWN = 300
+_TOO_MANY = 1 << 40
+"""Tokens that no request has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,8 @@ class NoCompletion(AgentError):
         body: bytes = b"",
     ) -> None:
         self.code = code
-        """`refused`, `rate_limited`, `server_error`, `timeout`, `connection`, `not_a_completion`, `not_allowed`."""
+        """`refused` (this request), `failed` (HTTP 500), `unavailable`, `rate_limited`, `timeout`, `connection`,
+        `not_a_completion`, `not_allowed` (any request)."""
         self.again = again
         """Whether the same request may succeed a moment later."""
         self.maybe_charged = maybe_charged
@@ -77,7 +82,10 @@ class Wire:
     """An endpoint's connections."""
 
     def __init__(self, endpoint: Endpoint, key: str | None, redaction: Redaction) -> None:
-        logging.getLogger("openai").setLevel(logging.WARNING)  # OPENAI_LOG=debug would write requests out
+        for variable in ("LANGCHAIN_TRACING", "LANGCHAIN_HANDLER"):  # old tracing, at which the library fails
+            os.environ.pop(variable, None)
+        for library in ("openai", "httpx2", "httpcore2"):
+            logging.getLogger(library).setLevel(logging.WARNING)  # OPENAI_LOG=debug would write requests out
         self._endpoint, self._key, self._redaction = endpoint, key, redaction
         self._http = _Guarded(endpoint, key, redaction)
         self._other = openai.DefaultAsyncHttpxClient(trust_env=False)  # never used; made here so none is made from env
@@ -92,7 +100,7 @@ class Wire:
         if choice.temperature is not None:
             options["temperature"] = choice.temperature
         if self._endpoint.responses_api:
-            options["max_tokens"] = choice.max_output_tokens
+            options |= {"max_tokens": choice.max_output_tokens, "store": False}
         else:
             # Handed on as they are: the library would rename the limit and parse the format itself.
             named = {name: options.pop(name) for name in ("response_format",) if name in options}
@@ -133,15 +141,15 @@ class Wire:
             reason = "length"
         usage = answer.usage_metadata
         counted = None if usage is None else (usage["input_tokens"], usage["output_tokens"])
-        if counted is not None and not all(type(count) is int and 0 <= count < 1 << 40 for count in counted):
+        if counted is not None and not (0 < counted[0] < _TOO_MANY and 0 <= counted[1] < _TOO_MANY):
             counted = None
         text = calls[0] if calls else str(answer.text)
-        refusal = str(answer.additional_kwargs.get("refusal") or "")
-        return Completion(text, refusal, reason, counted, self._http.body)
+        refusal = plain_text(str(answer.additional_kwargs.get("refusal") or ""), _SHOWN)
+        return Completion(_whole(text), refusal, plain_text(reason, 40), counted, self._http.body)
 
     def _failure(self, code: str, message: str) -> NoCompletion:
         http = self._http
-        shown = " ".join(self._redaction.text(message).split())[:_SHOWN]
+        shown = " ".join(plain_text(self._redaction.text(message), _SHOWN).split())
         if http.trouble:
             code, said = http.trouble
             not_sent = code == "connection" and not http.sent
@@ -150,12 +158,19 @@ class Wire:
             return NoCompletion(code or "not_a_completion", shown, again=True, maybe_charged=True, body=http.body)
         said = f"HTTP {http.status}: {shown}"
         again = http.status in _AGAIN and "insufficient_quota" not in message
-        code = "rate_limited" if http.status == 429 else "server_error" if http.status >= 500 else "refused"
-        if http.status in {401, 403, 404, 405} or 300 <= http.status < 400 or "insufficient_quota" in message:
+        code = "rate_limited" if http.status == 429 else "unavailable" if http.status >= 500 else "refused"
+        if http.status in {500, 501}:
+            code = "failed"
+        if http.status in {401, 402, 403, 404, 405} or http.status < 400 or "insufficient_quota" in message:
             code = "not_allowed"
         return NoCompletion(
             code, said, again=again, maybe_charged=False, retry_after_s=http.retry_after_s, body=http.body
         )
+
+
+def _whole(text: str) -> str:
+    """The text without halves of surrogate pairs, which could be neither kept nor sent back."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _said(error: openai.OpenAIError) -> str:
@@ -181,7 +196,9 @@ class _Guarded(openai.DefaultHttpxClient):
 
     def send(self, request: Any, **options: Any) -> Any:
         wanted = urlsplit(self._endpoint.base_url)
-        if (request.url.scheme, request.url.host) != (wanted.scheme, wanted.hostname):
+        to = (request.url.scheme, request.url.host, request.url.port)
+        usual = {"http": 80, "https": 443}.get(wanted.scheme)
+        if to != (wanted.scheme, wanted.hostname, None if wanted.port == usual else wanted.port):
             self.trouble = ("not_allowed", f"a request to another host than {wanted.hostname} was held back")
             raise openai.OpenAIError(self.trouble[1])
         whole = dict(request.headers)
@@ -232,7 +249,7 @@ class _Guarded(openai.DefaultHttpxClient):
                 "UnsupportedProtocol",
             }
             how = "broke off" if self.sent else "could not be made"
-            said = " ".join(self._redaction.text(str(error)).split())[:_SHOWN]
+            said = " ".join(plain_text(self._redaction.text(str(error)), _SHOWN).split())
             self.trouble = ("connection", f"the connection {how} ({said or name})")
 
     def _late(self) -> str:

@@ -84,8 +84,6 @@ class Brief:
     noise: Noise | None = None
     ledger: tuple[str, ...] = ()
     """What papers promised and what we measured, a line each."""
-    rivals: tuple[str, ...] = ()
-    """Differences of competitors' configuration and code from ours, a line each."""
     left: tuple[str, ...] = ()
     """What is left of the night's budget, a line each."""
 
@@ -105,6 +103,8 @@ class Situation:
     techniques: list[Technique]
     seed: int
     limit: int
+    fruitless: int = 0
+    """How often before a model was silent when nothing else was left: asked the same again, it is another attempt."""
     brief: Callable[[], Brief] = field(default=Brief, repr=False, compare=False)
     """The rest, for a researcher that asks a model; reading the code costs something, so only who needs it asks."""
 

@@ -22,7 +22,7 @@ from tools.pdf_text import plain
 MOST_TRIED = 40
 MOST_TECHNIQUES = 20
 MOST_LINES = 30
-"""Of the ledger, and of rivals' differences."""
+"""Of the ledger."""
 CODE_CHARS = 16_000
 SECTION_CHARS = 12_000
 _NOTHING = "Nothing is known."
@@ -30,9 +30,9 @@ _SAW_THE_SPLIT = re.compile(r"\b(?:predict|evaluate|probe)\b.{0,400}?(?=; last l
 _PRINTED = re.compile(r"; last lines?: .*", re.DOTALL)
 
 
-def values(situation: Situation, brief: Brief, asked: Direction, techniques: Sequence[Technique]) -> dict[str, str]:
-    """Every slot of the prompt `propose`. `techniques` are those that ideas may rest on, in the order of their ids."""
-    target = situation.target
+def values(situation: Situation, brief: Brief, asked: Direction) -> dict[str, str]:
+    """Every slot of the prompt `propose`."""
+    target, techniques, rivals = situation.target, techniques_told(situation), rivals_told(situation)
     return {
         "solution": target.name,
         "metric": metric_in_words(situation),
@@ -40,28 +40,37 @@ def values(situation: Situation, brief: Brief, asked: Direction, techniques: Seq
         "threshold": f"{target.gate.threshold:g}",
         "strategy": asked.strategy,
         "why": asked.why,
-        "standing": _fence("standing on the board", brief.standing, "No board is known."),
+        "standing": _fence("standing on the board", brief.standing, _NOTHING),
         "noise": _noise(brief),
         "space": described(target.search_space, situation.production),
         "code": _code(brief),
         "tried": _fence("ideas that were tried or wait, oldest first", _tried(situation.trials), "Nothing yet."),
         "ledger": _fence("ledger of claims", brief.ledger[:MOST_LINES], _NOTHING),
         "techniques": _fence("techniques from papers", map(_technique, techniques, _ids("T", techniques)), _NOTHING),
-        "rivals": _fence("competitors' differences", _numbered("R", rivals_told(brief)), _NOTHING),
+        "rivals": _fence("competitors' differences", map(_technique, rivals, _ids("R", rivals)), _NOTHING),
         "left": "\n".join(f"- {line}" for line in brief.left) or "No budget is declared.",
         "limit": str(situation.limit),
     }
 
 
 def techniques_told(situation: Situation) -> list[Technique]:
-    """The techniques that the model is told of, best first: T1 is the first."""
-    ranked = sorted(situation.techniques, key=lambda technique: (by_priority(technique), technique.paper))
-    return ranked[:MOST_TECHNIQUES]
+    """The techniques of papers that the model is told of, best first: T1 is the first."""
+    return _ranked([technique for technique in situation.techniques if technique.origin == "paper"])
 
 
-def rivals_told(brief: Brief) -> Sequence[str]:
-    """The differences of competitors that the model is told of: R1 is the first."""
-    return brief.rivals[:MOST_LINES]
+def rivals_told(situation: Situation) -> list[Technique]:
+    """The differences of competitors from us that the model is told of, best first: R1 is the first."""
+    return _ranked([technique for technique in situation.techniques if technique.origin == "rival"])
+
+
+def by_id(situation: Situation) -> dict[str, Technique]:
+    """Everything that an idea may rest on, by the id that the model is told."""
+    techniques, rivals = techniques_told(situation), rivals_told(situation)
+    return dict(zip([*_ids("T", techniques), *_ids("R", rivals)], [*techniques, *rivals], strict=True))
+
+
+def _ranked(techniques: Sequence[Technique]) -> list[Technique]:
+    return sorted(techniques, key=lambda technique: (by_priority(technique), technique.paper))[:MOST_TECHNIQUES]
 
 
 def ending(explanation: str) -> str:
@@ -73,10 +82,6 @@ def ending(explanation: str) -> str:
 
 def _ids(letter: str, items: Sequence[object]) -> list[str]:
     return [f"{letter}{place}" for place in range(1, len(items) + 1)]
-
-
-def _numbered(letter: str, lines: Sequence[str]) -> list[str]:
-    return [f"{name}: {line}" for name, line in zip(_ids(letter, lines), lines, strict=True)]
 
 
 def _fence(what: str, lines: Iterable[str], empty: str) -> str:

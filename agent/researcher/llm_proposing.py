@@ -8,24 +8,26 @@ and to the other ideas. An answer that leaves no idea is told why, once.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Annotated
+from functools import partial
 
 from pydantic import Field
 
 from agent.llm.contract import LanguageModel, Question, Schema, Turn
 from agent.llm.untrusted import fenced
 from agent.researcher import diversity, llm_prompting, places
-from agent.researcher.contract import Brief, Idea, Proposals, Refusal, Situation, Strategy
+from agent.researcher.contract import Idea, Proposals, Refusal, Situation, Strategy
 from agent.researcher.direction import Asked, Direction, direction, kind_of
 from agent.researcher.estimates import estimated_gain
-from agent.researcher.history import Known, family_of
+from agent.researcher.history import Known, families_of, family_of, resting
+from agent.researcher.llm_reading import Short
 from agent.researcher.settings import declared_value, differs, parameter_called
 from registry.hypotheses import EFFORT_SCORES, Effort, Scalar, priority
 from registry.papers import Technique
 from tools.pdf_text import plain
 
+OWN = "the model's own idea"
 ROUNDS = 2
 """Asked once more where nothing of the first answer can be used."""
 _AREA = re.compile(r"[^\w]+")
@@ -45,12 +47,12 @@ class ProposedIdea(Schema):
     reason: str = Field(max_length=800)
     change: str = Field(min_length=1, max_length=2000)
     settings: list[ProposedSetting] = Field(default_factory=list, max_length=4)
-    files: list[Annotated[str, Field(max_length=240)]] = Field(default_factory=list, max_length=places.MOST_FILES)
+    files: list[Short] = Field(default_factory=list, max_length=places.MOST_FILES)
     area: str = Field(default="", max_length=60)
     strategy: Asked
     effort: Effort
     expected_gain: float | None = Field(default=None, allow_inf_nan=False)
-    rests_on: list[Annotated[str, Field(max_length=10)]] = Field(default_factory=list, max_length=6)
+    rests_on: list[Short] = Field(default_factory=list, max_length=6)
 
 
 class Proposed(Schema):
@@ -64,12 +66,13 @@ class _Batch:
     """What is accepted and refused while one question is answered."""
 
     situation: Situation
-    brief: Brief
     asked: Direction
-    techniques: Sequence[Technique]
+    techniques: Mapping[str, Technique]
+    """Those that ideas may rest on, by the ids that the model was told."""
     by: str
     known: Known = field(init=False)
     others: list[diversity.Known] = field(init=False)
+    resting: frozenset[str] = field(init=False)
     ideas: list[Idea] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
 
@@ -77,6 +80,7 @@ class _Batch:
         space, production = self.situation.target.search_space, self.situation.production
         tried = self.situation.trials
         self.known = Known(frozenset(each.path for each in space.values()), production, tried)
+        self.resting = resting(tried, partial(families_of, space))
         self.others = [diversity.of_trial(trial) for trial in tried if trial.reason not in diversity.RETRIED]
 
     def take(self, proposed: ProposedIdea) -> None:
@@ -89,6 +93,8 @@ class _Batch:
         if not why:
             idea = self._idea(proposed, title, settings)
             why = diversity.variant(idea, self.others)
+            if not why and idea.strategy == "refine" and idea.family in self.resting:
+                why = f"ideas about {idea.family} have stopped paying: something else, or a larger change"
             if not why and not idea.files and idea.settings in self.known:
                 why = "these settings were tried, or wait, or are production's"
             if not why:
@@ -119,10 +125,8 @@ class _Batch:
         target, files = self.situation.target, tuple(dict.fromkeys(proposed.files))
         space, threshold = target.search_space, target.gate.threshold
         kind = kind_of(settings, space, proposed.strategy, code=bool(files))
-        cited = _named(proposed.rests_on, "T", len(self.techniques))
-        rests_on = [self.techniques[place] for place in cited]
+        rests_on = [technique for name, technique in self.techniques.items() if name in proposed.rests_on]
         verified = [technique for technique in rests_on if technique.quote.verified]
-        rivals = _named(proposed.rests_on, "R", len(llm_prompting.rivals_told(self.brief)))
         family = _area(proposed.area) if files else family_of(space, settings)
         gain = estimated_gain(
             {} if files else settings,
@@ -134,7 +138,7 @@ class _Batch:
             follows=kind == self.asked.strategy,
             told=proposed.expected_gain,
         )
-        strategy: Strategy = "paper" if verified else "rival" if rivals else kind
+        strategy: Strategy = verified[0].origin if verified else kind
         documents = ", ".join(dict.fromkeys(technique.quote.document for technique in rests_on))
         efforts: list[Effort] = [each.effort for each in space.values() if each.path in settings]
         return Idea(
@@ -143,7 +147,7 @@ class _Batch:
             claim=f"{_line(proposed.reason, 800).rstrip('.')} (a model's reason; counted on: {gain:+.4g} in "
             f"{target.metrics.primary.name})",
             change=_line(proposed.change, 2000),
-            source=f"{documents} by way of {self.by}" if documents else self.by,
+            source=documents or f"{OWN} ({self.by})",
             family=family,
             effort=max([proposed.effort, *efforts], key=lambda effort: EFFORT_SCORES[effort]),
             estimated_gain=gain,
@@ -153,24 +157,25 @@ class _Batch:
         )
 
     def ranked(self) -> tuple[Idea, ...]:
-        """Best first; among equals in the model's order."""
+        """Best first; among equals in the model's order. What is beyond the limit is refused."""
         ranked = sorted(self.ideas, key=lambda idea: -priority(idea.estimated_gain, idea.effort, "normal"))
-        return tuple(ranked[: self.situation.limit])
+        limit = self.situation.limit
+        self.refused += [Refusal(idea.title, f"beyond the {limit} ideas asked for") for idea in ranked[limit:]]
+        return tuple(ranked[:limit])
 
 
 def propose(model: LanguageModel, situation: Situation) -> Proposals:
     """Ideas of the model that stand. Raises what `LanguageModel.ask` raises."""
-    brief = situation.brief()
     target = situation.target
     asked = direction(situation.trials, target.gate.threshold, situation.gap_points)
-    techniques = llm_prompting.techniques_told(situation)
-    batch = _Batch(situation, brief, asked, techniques, model.name("propose"))
+    batch = _Batch(situation, asked, llm_prompting.by_id(situation), model.name("propose"))
     question = Question(
         role="propose",
         prompt="propose",
-        values=llm_prompting.values(situation, brief, asked, techniques),
+        values=llm_prompting.values(situation, situation.brief(), asked),
         schema=Proposed,
         subject="queue",
+        attempt=1 + situation.fruitless,
     )
     calls = []
     for _ in range(ROUNDS):
@@ -199,12 +204,6 @@ def _refusals(refused: Sequence[Refusal]) -> str:
         f"{fenced('your ideas, and why each is refused', listed, 6_000)}\n"
         "Give others in the same form, or an empty list where you have none."
     )
-
-
-def _named(ids: Sequence[str], letter: str, count: int) -> list[int]:
-    """Places of the ids of one letter, each once, in order; ids that were not given out are left out."""
-    places_named = {int(name[1:]) for name in ids if re.fullmatch(rf"{letter}\d{{1,3}}", name)}
-    return [place - 1 for place in sorted(places_named) if 1 <= place <= count]
 
 
 def _area(text: str) -> str:

@@ -8,7 +8,7 @@ talks a model into is a wrong technique at most, and one whose evidence does not
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -35,19 +35,23 @@ MOST_NAMED = 60
 """Files that are listed."""
 
 
+Short = Annotated[str, Field(max_length=240)]
+"""A name, a path or a value in a list."""
+
+
 class Screened(Schema):
     """The cheap role's form."""
 
     relevant: bool
     why: str = Field(max_length=400)
-    boards: list[str] = Field(default_factory=list, max_length=20)
+    boards: list[Short] = Field(default_factory=list, max_length=20)
 
 
 class FoundSetting(Schema):
     """A setting of ours with values, as text."""
 
     setting: str = Field(max_length=200)
-    values: list[str] = Field(max_length=8)
+    values: list[Short] = Field(max_length=8)
 
 
 class FoundTechnique(Schema):
@@ -56,7 +60,7 @@ class FoundTechnique(Schema):
     name: str = Field(min_length=1, max_length=120)
     change: str = Field(max_length=1000)
     settings: list[FoundSetting] = Field(default_factory=list, max_length=4)
-    files: list[str] = Field(default_factory=list, max_length=8)
+    files: list[Short] = Field(default_factory=list, max_length=8)
     effort: Effort = "Medium"
     gain: float | None = Field(default=None, allow_inf_nan=False)
     gain_unit: Literal["points", "fraction", "relative", "none"] = "none"

@@ -33,8 +33,8 @@ class PatchReply(Schema):
     """What the model fills in: a patch, or the files that it needs first."""
 
     note: str = Field(default="", max_length=1_000)
-    read: list[Annotated[str, Field(max_length=1000)]] = Field(default_factory=list, max_length=12)
-    """Paths; longer ones than any that is listed are found in no list."""
+    read: list[Annotated[str, Field(max_length=240)]] = Field(default_factory=list, max_length=12)
+    """Paths, looked up in the list of what may be read."""
     patch: str = Field(default="", max_length=120_000)
 
 

@@ -14,6 +14,7 @@ from tools.pdf_text import plain
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$&])")
 _QUOTED = 400
+_HIDDEN = 10
 
 
 def research_log_entry(reading: Reading, date: str) -> str:
@@ -21,6 +22,8 @@ def research_log_entry(reading: Reading, date: str) -> str:
     paper = reading.paper
     ranked = sorted(reading.techniques, key=by_priority)
     lines = [f'## [{escaped(date)}] Paper: "{escaped(paper.title)}"', f"**Source:** {escaped(_source(reading))}"]
+    if paper.key.startswith("code:") or any(technique.origin == "rival" for technique in reading.techniques):
+        lines.append("**From a competitor:** yes, as data for candidate experiments")
     if reading.boards:
         lines.append(f"**Relevant leaderboard:** {escaped(', '.join(reading.boards))}")
     if gain := _reported_gain(ranked):
@@ -29,6 +32,9 @@ def research_log_entry(reading: Reading, date: str) -> str:
     lines.append("**Techniques extracted:**" if ranked else "**Techniques extracted:** none")
     for position, technique in enumerate(ranked):
         lines += _technique_lines(technique, prioritised=position == 0 and technique_priority(technique) > 0)
+    if reading.hidden:
+        lines.append(f"**Hidden text, not read:** {len(reading.hidden)} finding(s)")
+        lines += [f"- {escaped(plain(line, _QUOTED))}" for line in reading.hidden[:_HIDDEN]]
     lines += [f"**Action:** {_action(reading, ranked)}", f"**Read by:** {_read_by(reading)}", ""]
     return "\n".join(lines)
 
@@ -65,13 +71,14 @@ def _technique_lines(technique: Technique, *, prioritised: bool) -> list[str]:
     quote = technique.quote
     why = f" ({escaped(technique.doubt)})" if technique.doubt else ""
     standing = "verified" if quote.verified else f"NOT verified{why}, adds nothing to priority"
+    where = f" ({escaped(quote.place)})" if quote.place else ""
     told = [f"  - try {values}"] if values else []
     where = f" (in {escaped(', '.join(technique.files))})" if technique.files else ""
     told += [f"  - write: {escaped(technique.change)}{where}"] if technique.change else []
     return [
         f"- {escaped(technique.name)} (effort: {technique.effort}, impact: {technique.impact}){mark}",
         *told,
-        f'  - p. {quote.page}, {standing}: "{escaped(plain(quote.text, _QUOTED))}"',
+        f'  - p. {quote.page}{where}, {standing}: "{escaped(plain(quote.text, _QUOTED))}"',
     ]
 
 

@@ -213,7 +213,8 @@ def _from_papers(techniques: Sequence[Technique], situation: _Situation) -> Iter
             settings = {path: values[place] for path, values in technique.settings.items()}
             changed = {path: value for path, value in settings.items() if _changes(situation, declared[path], value)}
             if changed:
-                yield _Draft(changed, _claimed(situation, technique, changed, place), "paper", technique)
+                gain = _claimed(situation, technique, changed, place)
+                yield _Draft(changed, gain, technique.origin, technique)
 
 
 def _claimed(situation: _Situation, technique: Technique, settings: Mapping[str, Scalar], place: int) -> float:

@@ -19,6 +19,14 @@ from registry.scaffold import BoardValues, TargetValues
 from registry.target import PLACEHOLDERS
 
 _TRUE, _FALSE = frozenset({"y", "yes", "higher", "true"}), frozenset({"n", "no", "lower", "false"})
+SOURCES = tuple(
+    f".{kind}"
+    for kind in (
+        *("c", "h", "cc", "cpp", "cxx", "hh", "hpp", "cu", "cuh", "m", "rs", "go", "zig", "f90", "f95", "java", "kt"),
+        *("scala", "swift", "cs", "jl", "R", "r", "ml", "mli", "hs", "lua", "js", "mjs", "ts", "rb", "pl", "sh"),
+    )
+)
+"""Ends of names of code in other languages."""
 _NAME = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
@@ -27,6 +35,7 @@ class Said:
     """What a person said, by the name of the flag; None where nothing was said."""
 
     name: str | None = None
+    build: str | None = None
     train: str | None = None
     predict: str | None = None
     evaluate: str | None = None
@@ -92,10 +101,13 @@ class _Joining:
         self.missing: list[Missing] = []
         self.problems: list[Problem] = []
         self.notes: list[str] = []
+        self._commands: list[tuple[str, ...]] = []
 
     def plan(self, repository: str) -> Plan:
         train, evaluate = self._command("train"), self._command("evaluate")
         predict = self._predict()
+        build = self._build((*train, *predict))
+        self._commands = [command for command in (build, train, predict, evaluate) if command]
         config = self._config()
         data = self._folder("data", self.findings.data.train, "a folder of training data") if "{data}" in train else ""
         inputs = self._splits("inputs", self.findings.data.inputs) if predict else {}
@@ -121,7 +133,9 @@ class _Joining:
             leaderboard=boards[0].name if boards else "",
             editable=self._editable(config),
             protected=self._protected(evaluate, [data, *inputs.values(), *labels.values()]),
-            python=self._python(),
+            python=self._python() if self._calls_python() else self.said.python or "",
+            programs=() if self._calls_python() else self._programs(),
+            build=build,
             search_space={one.name: (one.path, one.values, one.tags) for one in found.tunables} if found else {},
             fast=dict(found.fast) if found else {},
         )
@@ -149,6 +163,30 @@ class _Joining:
             self.notes.append("no predict script: what train leaves is evaluated as it is (else: --predict)")
             return ()
         return self._command("predict")
+
+    def _build(self, used_by: Sequence[str]) -> tuple[str, ...]:
+        """How a program is made of the code; asked for where a command uses it."""
+        if self.said.build is not None:
+            return self._given_command("build", self.said.build)
+        if any("{build}" in word for word in used_by):
+            question = "The command that builds the code, such as: cc -O2 -o {out}/solution src/main.c"
+            self.missing.append(Missing("build", question, "a command uses {build}"))
+        return ()
+
+    def _calls_python(self) -> bool:
+        """Whether a phase runs under Python, or may, as long as commands are missing."""
+        unknown = any(one.about in scripts.ROLES for one in self.missing)
+        return unknown or any(command[0] in {"python", "python3"} for command in self._commands)
+
+    def _programs(self) -> list[str]:
+        """Programs of the machine that the commands begin with; a script's is the shell."""
+        if self.said.python is not None:
+            return []
+        named = {command[0] for command in self._commands if re.fullmatch(r"[A-Za-z0-9][\w.+-]*", command[0])}
+        return sorted(named) or ["sh"]
+
+    def _is_code(self, path: str) -> bool:
+        return path.endswith(".py") or (not self._calls_python() and path.endswith(SOURCES))
 
     def _given_command(self, role: str, said: str) -> tuple[str, ...]:
         try:
@@ -221,10 +259,11 @@ class _Joining:
         return str(Path(said).expanduser())
 
     def _editable(self, config: str) -> list[str]:
-        """Globs over the code there is: scripts of the root, folders with Python in them, and the configuration."""
+        """Globs over the code there is: scripts of the root, folders with code in them, and the configuration."""
         aside = {"tests", "test", "docs", "data", "datasets", "examples", "notebooks"}
-        tops = sorted({path.split("/")[0] for path in self.findings.paths if path.endswith(".py") and "/" in path})
-        globs = ["*.py"] if any("/" not in path and path.endswith(".py") for path in self.findings.paths) else []
+        code = [path for path in self.findings.paths if self._is_code(path)]
+        tops = sorted({path.split("/")[0] for path in code if "/" in path})
+        globs = [f"*.{kind}" for kind in sorted({path.rpartition(".")[2] for path in code if "/" not in path})]
         globs += [f"{top}/**" for top in tops if top not in aside and not top.startswith(".")]
         folder = config.rpartition("/")[0]
         own = f"{folder}/**" if folder else config
@@ -245,7 +284,7 @@ class _Joining:
     def _data_root(self, path: str) -> str:
         """The top folder that data stands in, unless code stands in it too."""
         top = path.split("/")[0]
-        code = any(other.startswith(f"{top}/") and other.endswith(".py") for other in self.findings.paths)
+        code = any(other.startswith(f"{top}/") and self._is_code(other) for other in self.findings.paths)
         return path if code else top
 
     # -- words ----------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
 
@@ -77,11 +77,20 @@ def texts(plan: Plan) -> dict[str, str]:
     return found
 
 
-def make(place: Path, findings: Findings, plan: Plan, clock: Clock = system_clock) -> Workspace:
-    """The workspace at `place`. Raises BadInput or DiskFull, and leaves nothing behind then."""
+def make(
+    place: Path,
+    findings: Findings,
+    plan: Plan,
+    clock: Clock = system_clock,
+    others: Mapping[str, str] | None = None,
+) -> Workspace:
+    """The workspace at `place`. Raises BadInput or DiskFull, and leaves nothing behind then.
+
+    `others` are further documents, name and content, that were validated already.
+    """
     place = place.absolute()
     check_place(place, findings.root)
-    documents = texts(plan)
+    documents = {**texts(plan), **(others or {})}
     make_folder(place.parent)
     with writing(place):
         staged = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
