@@ -96,7 +96,7 @@ def run_value(record: RunRecord, metric: str) -> RunValue:
         commit=record.commit,
         tree=record.key.tree,
         environment=surroundings(record),
-        evaluator=record.key.evaluator,
+        evaluator=_evaluator(record),
         status=record.status,
         primary=record.metrics.get(metric) if metric else None,
         secondary={} if metric else dict(record.metrics),
@@ -106,6 +106,17 @@ def run_value(record: RunRecord, metric: str) -> RunValue:
         attempts=record.attempt,
         items_sha256=record.items_sha256,
     )
+
+
+def _evaluator(record: RunRecord) -> str:
+    """Hash of the evaluator that gave a run its value; empty where the run's record does not vouch for it.
+
+    Evaluator, code, data and environment are hashed before and after a run. A record that says of itself that they
+    were not, or that calls itself something else than the hash of what went into it, gives the gate no value. Records
+    that are older than this say nothing about it.
+    """
+    said = "verified" in record.model_fields_set and not record.verified and record.status == "ok"
+    return "" if said or record.run_id != record.key.run_id else record.key.evaluator
 
 
 def _items(services: Services, test: Test) -> ItemScores | None:

@@ -185,6 +185,7 @@ def spoken(decision: Decision) -> str:
 def record_verdict(services: Services, test: Test, decision: Decision, suffix: str = "") -> str:
     """The end of a test. Evidence that cannot be judged never promotes: it archives, and the reason says so."""
     outcome = "archive" if decision.outcome == "bad_evidence" else decision.outcome
+    policy = policy_of(test).name
     services.record(
         "verdict",
         test.hypothesis,
@@ -200,9 +201,10 @@ def record_verdict(services: Services, test: Test, decision: Decision, suffix: s
             "n": decision.numbers.n,
             "interval": gate.gain_interval(decision.numbers),
             "screen_gain": decision.numbers.screen_gain,
+            "policy": policy,
             **environment_changes.described(services, test),
         },
-        reason=decision.explanation,
+        reason=f"{policy}: {decision.explanation}",
         key=f"verdict:{test.hypothesis}:{test.commit}{suffix}",
     )
     return outcome

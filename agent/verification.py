@@ -117,6 +117,10 @@ class _Content:
         """Event → the reports that name it, with its hash's first digits; each goes once it is found."""
         self.runs: dict[str, tuple[str, dict[str, float], str]] = {}
         """Run → status, metrics and digest of its items."""
+        self.evaluators: dict[str, str] = {}
+        """Run → hash of the evaluator that scored it; empty where its record does not vouch for it."""
+        self.pinned: dict[str, str] = {}
+        """Hypothesis → the evaluator that was pinned when its test entered the gate."""
         self.of_environment: dict[str, bool] = {}
         """Hypothesis → whether its patch changes the environment."""
         self.looks = 0
@@ -139,7 +143,11 @@ class _Content:
         elif event.kind == "run_finished":
             run = event.data
             self.runs[run["run_id"]] = (run["status"], run["metrics"], run.get("items_sha256", ""))
+            vouched = run.get("verified") != "" or run["status"] != "ok"
+            self.evaluators[run["run_id"]] = run["key"]["evaluator"] if vouched else ""
             self._note(event, _identity(event.data))
+        elif event.kind == "gate_entered":
+            self.pinned[event.subject] = event.data.get("evaluator", "")
         elif event.kind == "look":
             self.looks += 1
             self.last_look[event.subject] = event.data
@@ -185,6 +193,8 @@ class _Content:
         """Values that are not those of the run they name."""
         evidence = look["evidence"]
         metric = evidence["metric"]
+        if (pinned := self.pinned.get(evidence["hypothesis"], "")) and evidence["evaluator"] != pinned:
+            yield f"its evaluator is {evidence['evaluator'][:12] or 'none'}, and {pinned[:12]} was pinned for its test"
         for line in ("stage", "fresh", "costs"):
             for pair in evidence[line]:
                 for arm in ("candidate", "production"):
@@ -212,6 +222,9 @@ class _Content:
         status, metrics, items = known
         if (said := value.get("items_sha256", "")) != items and value["secondary"] == {}:
             yield f"run {value['run_id']} has items {items[:12] or 'none'} and the look says {said[:12] or 'none'}"
+        if (evaluator := self.evaluators[value["run_id"]]) != value["evaluator"]:
+            said = value["evaluator"][:12] or "none"
+            yield f"run {value['run_id']} was scored by {evaluator[:12] or 'none'} and the look says {said}"
         if value["status"] != status:
             yield f"run {value['run_id']} is {status} in the log and {value['status']} in the look"
         if value["primary"] is not None and value["primary"] != metrics.get(metric):

@@ -414,6 +414,7 @@ class Nights:
             phases={"train": PhaseRecord(reason="ok", status=0, wall_s=1.5, peak_memory_bytes=1 << 26)},
             isolation="full",
             outputs_sha256=sha(f"{arm} {commit} {seed}"),
+            verified=sha(f"shown {arm} {commit} {seed}"),
             folder=f"experiments/results/{subject}/runs/{seed}",
         )
         self.record("run_finished", subject, record.model_dump(mode="json"), why, key=f"run:{record.run_id}:1")

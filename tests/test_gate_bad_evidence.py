@@ -123,6 +123,14 @@ def with_cost(whole: Evidence, value: float) -> Evidence:
     return replace(whole, costs=(odd, *whole.costs[1:]))
 
 
+def unscored(whole: Evidence) -> Evidence:
+    """Values of both arms as if nobody had said what gave them."""
+    for index in range(len(whole.stage)):
+        for arm in ("candidate", "production"):
+            whole = stage_with(whole, index, arm, evaluator="")
+    return replace(whole, evaluator="")
+
+
 def with_season(whole: Evidence, **changes: Any) -> Evidence:
     return replace(whole, season=replace(whole.season, **changes))
 
@@ -156,6 +164,9 @@ WRONG: dict[str, tuple[str, Callable[[Evidence], Evidence]]] = {
     "mixed trees": ("mixed_commits", lambda e: stage_with(e, 1, "production", tree="other")),
     "another production": ("mixed_commits", lambda e: replace(e, production_commit_paired="q" * 40)),
     "mixed environments": ("mixed_environments", lambda e: stage_with(e, 1, "candidate", environment="other")),
+    "no evaluator": ("no_evaluator", lambda e: stage_with(e, 1, "candidate", evaluator="")),
+    "no evaluator of production": ("no_evaluator", lambda e: stage_with(e, 0, "production", evaluator="")),
+    "no evaluator anywhere": ("no_evaluator", unscored),
     "evaluator changed": ("evaluator_changed", lambda e: stage_with(e, 1, "candidate", evaluator="other")),
     "evaluator not the pinned one": ("evaluator_changed", lambda e: replace(e, evaluator="pinned")),
     "weak sandbox": ("weak_sandbox", lambda e: stage_with(e, 1, "candidate", isolation="weak")),

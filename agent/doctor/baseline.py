@@ -18,6 +18,7 @@ from agent.doctor.contract import Opened
 from agent.doctor.findings import STUMBLES, Finding, complaints, fail, ok, warn
 from experiments import seeds
 from experiments.building import BuildFailed
+from experiments.gate import Exact, PerItem
 from experiments.measuring import runs_at_once
 from experiments.plans import Interrupted, Plan
 from experiments.runner import Runner
@@ -29,7 +30,7 @@ from registry.workspace import Workspace
 from sandbox.backends import choose
 from sandbox.outputs import plain_text, remove_tree
 
-NULL_RUNS = {"e-night": 4, "seed-card": 3}
+NULL_RUNS = {"e-night": 4, "seed-card": 3, "seed-card-extend": 6, "per-item": 2, "exact": 2}
 """Candidate runs that an idea without effect costs on average until the gate archives it, by policy (`gate.md`)."""
 DETERMINISM = "call torch.use_deterministic_algorithms(True) in train and predict (CUBLAS_WORKSPACE_CONFIG is set)"
 """What makes one seed give one value on a GPU; no variable can do it."""
@@ -190,11 +191,17 @@ class Baseline:
     def _varied(self, first: RunRecord, other: RunRecord) -> Finding:
         name = self.target.metrics.primary.name
         one, two = first.metrics[name], other.metrics[name]
+        policy = self.target.gate.policy
+        if policy in {Exact.name, PerItem.name}:
+            if one == two:
+                return ok("two seeds", f"{name} {one:.6g} with both, as the policy {policy} asks for")
+            found = f"{name} {one!r} and {two!r}, and the policy {policy} promotes only where nothing varies"
+            return fail("two seeds", found, "set gate.policy: e-night in target.yaml, or let nothing depend on a seed")
         if one != two:
             return ok("two seeds", f"{name} {one:.6g} and {two:.6g}")
         if first.outputs_sha256 != other.outputs_sha256:
             return warn("two seeds", f"{name} {one:.6g} with both, from outputs that differ: a coarse metric")
-        fix = "use {seed} (or AGENT_SEED) in train; for a solution without any chance in it, use policy exact later"
+        fix = "use {seed} (or AGENT_SEED) in train; for a solution without any chance in it, set gate.policy: exact"
         return warn("two seeds", f"{name} {one:.6g} with both, from equal outputs: seeds change nothing", fix)
 
     def _latency(self, record: RunRecord) -> Iterator[Finding]:

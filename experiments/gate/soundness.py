@@ -36,6 +36,7 @@ BAD_EVIDENCE = {
     "weak_sandbox": "a run was not fully isolated",
     "mixed_commits": "runs of one arm come from different commits",
     "mixed_environments": "runs come from different environments",
+    "no_evaluator": "a value comes without the hash of the evaluator that gave it",
     "evaluator_changed": "runs were scored by different evaluators, or not by the pinned one",
     "missing_cost": "a declared cost was not measured",
     "bad_cost": "a cost is not above zero, or its limit is not",
@@ -228,6 +229,8 @@ def _origins(evidence: Evidence) -> _Found:
         expected = _environment(evidence, run, first)
         if run.environment != expected:
             return "mixed_environments", f"{run.environment[:12]} and {expected[:12]}"
+        if run.ok and not run.evaluator:
+            return "no_evaluator", f"seed {run.seed} of {run.arm}"
         if run.evaluator != (evidence.evaluator or first.evaluator):
             return "evaluator_changed", f"{run.evaluator[:12]} and {(evidence.evaluator or first.evaluator)[:12]}"
     paired = evidence.production_commit_paired
