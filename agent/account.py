@@ -22,6 +22,8 @@ class Account:
     hypothesis: Hypothesis
     proposed: int
     researcher: str = ""
+    calls: tuple[str, ...] = ()
+    """Identities of the calls to a model that the proposal rests on; the log has them whole."""
     started: Event | None = None
     patch: Event | None = None
     validated: Event | None = None
@@ -139,12 +141,14 @@ def accounts(events: Iterable[Event]) -> dict[str, Account]:
 def proposed(event: Event) -> list[Account]:
     """Accounts that begin with this event, each with nothing in it but its hypothesis."""
     if event.kind == "hypotheses_proposed":
-        items, by = event.data["hypotheses"], event.data["researcher"]
+        stand_in = event.data.get("by", "")
+        items, by = event.data["hypotheses"], stand_in or event.data["researcher"]
+        calls = () if stand_in else tuple(event.data.get("calls", ()))
     elif event.kind == "hypothesis_taken_in":
-        items, by = [event.data["hypothesis"]], "a person"
+        items, by, calls = [event.data["hypothesis"]], "a person", ()
     else:
         return []
-    return [Account(Hypothesis.model_validate(item), event.seq, by) for item in items]
+    return [Account(Hypothesis.model_validate(item), event.seq, by, calls) for item in items]
 
 
 def add(account: Account, event: Event, brief: bool = False) -> None:

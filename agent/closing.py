@@ -34,6 +34,8 @@ def close(services: Services, hypothesis: str) -> None:
         services.runner.discard_model(record.folder)
     if test.environment_files and test.decided == "archive":
         services.runner.environments.discard(test.commit, test.production)
+    if test.commit and test.decided == "archive":
+        services.runner.builds.discard(test.commit, test.production)
     services.record(
         "results_written",
         hypothesis,

@@ -7,13 +7,15 @@ the log; the cycle goes on, and a later one goes on with the source where it sto
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from agent import proposals
+from agent import competitors, proposals
+from agent.claim_ledger import PRIOR_TRUST, claim_ledger
 from agent.paper_sources import Configured, configured
+from agent.researcher.offline import OfflineResearcher
 from agent.services import Services
 from registry.durable import write_atomically
 from registry.errors import BadInput, RateLimited, Retryable
@@ -32,19 +34,29 @@ MOST_TRIES = 3
 """How often the text of a paper is asked for before its abstract has to do."""
 
 
-def sources(services: Services, order: Callable[[Configured], Any] | None = None) -> list[Configured]:
-    """Every configured source with what to ask it, local ones first, or by `order`."""
-    found = configured(services)
-    return found if order is None else sorted(found, key=order)
+def sources(services: Services, code: Sequence[str] = ()) -> list[Configured]:
+    """Every configured source with what to ask it; or the competitors' code named here alone.
+
+    Those whose promises were kept come first, and so are the first to fill the cycle's places
+    (`agent.claim_ledger`); among equals competitors' own come first, then local ones.
+    """
+    found = [Configured(source.name, source, query) for source, query in competitors.sources(services, code)]
+    if not code:
+        found += configured(services)
+    trust = claim_ledger(services.history).source_trust()
+    return sorted(found, key=lambda one: -trust.get(one.name, PRIOR_TRUST))
 
 
-def list_new(services: Services, slot: str, only: Collection[str] | None = None) -> str:
-    """Ask every source, or those named in `only`; papers without a reading go into the log to be read."""
+def list_new(services: Services, slot: str, only: Collection[str] | None = None, code: Sequence[str] = ()) -> str:
+    """Ask every source, those named in `only`, or the competitors' code named in `code`; says what came.
+
+    Papers without a reading go into the log to be read.
+    """
     known = services.history.readings.keys() | services.history.listed_papers.keys()
     found: dict[str, dict[str, object]] = {}
     statuses: list[dict[str, object]] = []
     soft: list[tuple[str, str]] = []
-    for one in sources(services):
+    for one in sources(services, code):
         if only is not None and one.name not in only:
             continue
         batch = _ask(services, one, known)
@@ -86,11 +98,11 @@ def list_new(services: Services, slot: str, only: Collection[str] | None = None)
 def unfinished(services: Services) -> list[str]:
     """Names of sources that stopped early and may be asked again now: the next cycle goes on with them."""
     now = services.clock().isoformat()
-    waiting = {name for name, state in services.history.paper_sources.items() if _stopped(state)}
+    waiting = {name for name, state in services.history.source_states.items() if _stopped(state)}
     if not waiting:
         return []
-    due = {name for name in waiting if services.history.paper_sources[name]["retry_at"] <= now}
-    return [one.name for one in configured(services) if one.name in due] if due else []
+    due = {name for name in waiting if services.history.source_states[name]["retry_at"] <= now}
+    return [one.name for one in sources(services) if one.name in due] if due else []
 
 
 def _stopped(state: dict[str, Any]) -> bool:
@@ -101,7 +113,7 @@ def _ask(services: Services, one: Configured, known: Collection[str]) -> PaperBa
     """A source's answer, from where its last one stopped; whoever asked for patience is given it."""
     from tools.papers import PaperBatch
 
-    state = services.history.paper_sources.get(one.name, {})
+    state = services.history.source_states.get(one.name, {})
     offset = int(state.get("offset", 0))
     wait_until = str(state.get("retry_at", ""))
     if state.get("status") == "rate_limited" and wait_until > services.clock().isoformat():
@@ -154,14 +166,17 @@ def _tell_unreadable(services: Services, source: str, file: Unreadable) -> None:
     services.progress.say(f"[STATUS] not readable: {file.why}")
 
 
-def read_listed(services: Services) -> int:
-    """Read every listed paper that has no reading and whose time has come; returns how many were looked at."""
+def read_listed(services: Services, code: Sequence[str] = ()) -> int:
+    """Read every listed paper that has no reading and whose time has come; returns how many were looked at.
+
+    `code` as it was listed with.
+    """
     now = services.clock().isoformat()
     waiting = {key: item for key, item in services.history.listed_papers.items() if item.get("retry_at", "") <= now}
     if not waiting:
         return 0
     by_name: dict[str, PaperSource] = {}
-    for one in sources(services):
+    for one in [*sources(services), *(sources(services, code) if code else ())]:
         by_name.setdefault(one.name, one.source)
         by_name.setdefault(one.source.name, one.source)
         by_name.setdefault(one.name.partition(":")[0], one.source)  # as logs of earlier versions name it
@@ -181,8 +196,9 @@ def read_listed(services: Services) -> int:
             services.record("paper_unreadable", key, data, why, key=once)
             services.progress.say(f"[STATUS] not readable: {why}")
             continue
-        paper = paper.model_copy(update={"file_sha256": text.sha256, "pages": len(text.pages)})
-        reading = services.researcher.read(paper, text, asked)
+        if not paper.file_sha256:
+            paper = paper.model_copy(update={"file_sha256": text.sha256, "pages": len(text.pages)})
+        reading = competitors.read(services, item["source"], paper, text, asked)
         reading = reading.model_copy(update={"extent": text.extent, "source": item["source"]})
         _record(services, reading, text, why)
     return count
@@ -192,6 +208,7 @@ def _text(
     services: Services, key: str, item: dict[str, Any], paper: Paper, source: PaperSource | None
 ) -> tuple[PdfText | None, str]:
     """The text to read and why it is not the whole; no text and no reason where the file is late and is waited for."""
+    from tools.competitor_code import is_rival
     from tools.papers import abstract_text
 
     try:
@@ -211,7 +228,7 @@ def _text(
             return None, ""
     except BadInput as error:
         why = str(error)
-    if source is None:
+    if source is None or is_rival(item["source"]):  # a competitor's code has no abstract that could stand for it
         return None, why
     try:
         return abstract_text(paper), why
@@ -236,7 +253,7 @@ def _record(services: Services, reading: Reading, text: PdfText, why: str) -> No
         reading.paper.key,
         {
             "reading": reading.model_dump(mode="json"),
-            "researcher": services.researcher.name,
+            "researcher": read_by(reading),
             "text": {"extent": text.extent, "sha256": text.sha256, "blob": kept, "instead": why},
         },
         reason=reading.why,
@@ -247,7 +264,14 @@ def _record(services: Services, reading: Reading, text: PdfText, why: str) -> No
     services.progress.say(
         f"  read “{reading.paper.title[:80]}”{less}: {techniques if reading.relevant else reading.why}"
     )
+    if reading.hidden:
+        services.progress.say(f"[ALERT] hidden text in “{reading.paper.title[:80]}”, not read: {reading.hidden[0]}")
     reconcile_log(services)
+
+
+def read_by(reading: Reading) -> str:
+    """Who read it, for people: the model by its name, or the rules, whoever was asked to."""
+    return f"language model ({reading.by})" if reading.method == "model" else OfflineResearcher.name
 
 
 def _kept(services: Services, text: PdfText) -> bool:

@@ -55,6 +55,16 @@ class Progress(Protocol):
         ...
 
 
+MAX_LINE = 4000
+
+
+def shown(line: str) -> str:
+    """A line as it may reach a screen: names and titles in it are strangers', and none of them acts on a terminal."""
+    from sandbox.outputs import plain_text
+
+    return plain_text(line, MAX_LINE)
+
+
 class Silent:
     """No lines at all (`--json`, tests)."""
 
@@ -78,7 +88,7 @@ class Lines(Silent):
         self._write = write
 
     def say(self, line: str) -> None:
-        self._write(line)
+        self._write(shown(line))
 
 
 class Live:
@@ -119,7 +129,7 @@ class Live:
     def say(self, line: str) -> None:
         from rich.text import Text
 
-        self._console.print(Text(line), soft_wrap=True)
+        self._console.print(Text(shown(line)), soft_wrap=True)
 
     def budget(self, text: str) -> None:
         with self._lock:

@@ -55,6 +55,7 @@ def _half_written(services: Services) -> list[str]:
     for path in left:
         path.unlink(missing_ok=True)
     layouts = [path for path in (workspace.cache / "trees").glob(".*") if path.is_dir()]
+    layouts += [path for path in (workspace.cache / "builds").glob(".*") if path.is_dir()]
     layouts += _half_built(workspace.cache / "environments")
     for path in layouts:
         remove_tree(path)

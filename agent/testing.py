@@ -198,6 +198,8 @@ def record_verdict(services: Services, test: Test, decision: Decision, suffix: s
             "log_e": decision.numbers.log_e,
             "mean": decision.numbers.mean,
             "n": decision.numbers.n,
+            "interval": gate.gain_interval(decision.numbers),
+            "screen_gain": decision.numbers.screen_gain,
             **environment_changes.described(services, test),
         },
         reason=decision.explanation,

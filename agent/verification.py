@@ -6,6 +6,7 @@ chain still has to agree with itself: looks with runs, verdicts with looks, prom
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -92,6 +93,20 @@ def _identity(run: Data) -> Iterator[str]:
     expected = RunKey.model_validate(run["key"]).run_id
     if run["run_id"] != expected:
         yield f"run {run['run_id']} was identified by its inputs as {expected}"
+
+
+def _interval(verdict: Data, numbers: Data) -> Iterator[str]:
+    """The interval that stands beside a gain is that of the differences its look had."""
+    if "interval" not in verdict:
+        return  # a verdict of an earlier version
+    differences = tuple(numbers["fresh_differences"]), tuple(numbers["differences"])
+    expected = gate.gain_interval(gate.Numbers(fresh_differences=differences[0], differences=differences[1]))
+    said = verdict["interval"]
+    if (said is None) != (expected is None) or not all(
+        math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-12)
+        for one, other in zip(said or (), expected or (), strict=True)
+    ):
+        yield f"gives the interval {said}, and its look's differences give {expected}"
 
 
 class _Content:
@@ -242,7 +257,9 @@ class _Content:
         outcome = "archive" if decision["outcome"] == "bad_evidence" else decision["outcome"]
         said = tuple(event.data[name] for name in ("outcome", "reason", "gain", "gain_on"))
         expected = (outcome, decision["reason"], decision["reported_gain"], decision["gain_on"])
-        return [] if said == expected else [f"says {said}, its look decided {expected}"]
+        if said != expected:
+            return [f"says {said}, its look decided {expected}"]
+        return list(_interval(event.data, look["numbers"]))
 
     def _promotion(self, event: Event) -> list[str]:
         verdict = self.verdicts.get(event.subject)

@@ -25,6 +25,8 @@ class CostRun(PhasedRun):
         of this seed left. Of `train`: host time and peak memory of training. A model that is not there (any more)
         is trained here.
         """
+        if (failure := self._build()) is not None:
+            return failure
         config = self._configuration()
         model = self.runner.root / self.runner.folder(trained(self.plan)) / "model"
         sources = {cost.source for cost in self.target.metrics.secondary.values()}

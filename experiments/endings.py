@@ -5,11 +5,17 @@ Called by `experiments.phases`. Pure.
 
 from __future__ import annotations
 
+import re
+
 from experiments import gpu_memory
 from registry.runs import RunStatus
 from sandbox.contract import Outcome
 
 _LAST_LINES = 3
+_ERRORS = 4
+_LINE = 200
+_COMPLAINT = re.compile(r"\berror\b|\bundefined reference\b|\bfatal\b|\bcannot find\b", re.IGNORECASE)
+"""What compilers and linkers say in a line that matters, which is seldom the last."""
 
 
 def failure(outcome: Outcome, *, on_gpus: bool) -> tuple[RunStatus, str]:
@@ -18,6 +24,14 @@ def failure(outcome: Outcome, *, on_gpus: bool) -> tuple[RunStatus, str]:
     if lacked:
         return "oom", f"out of GPU memory: {lacked}; {_why(outcome)}"
     return _status(outcome), _why(outcome)
+
+
+def build_failure(outcome: Outcome) -> tuple[RunStatus, str]:
+    """Status and reason of a build that failed: the first lines in which the compiler says what is wrong."""
+    lines = [line.strip()[:_LINE] for line in outcome.tail.splitlines() if _COMPLAINT.search(line)]
+    if outcome.reason != "exit" or not lines:
+        return _status(outcome), _why(outcome)
+    return _status(outcome), f"exit status {outcome.status}; the compiler: {' | '.join(lines[:_ERRORS])}"
 
 
 def _status(outcome: Outcome) -> RunStatus:

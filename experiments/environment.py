@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import platform
+import shutil
 import threading
 import time
 from collections.abc import Iterable, Mapping
@@ -30,6 +32,9 @@ _LONGEST_CONFIGURATION = 64 << 10
 Pairs = tuple[tuple[str, str], ...]
 
 _IMAGE = "image "
+HOST = "none"
+"""In place of a version, where the phases need no Python."""
+PROGRAMS_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,8 @@ class EnvironmentRecord:
         """One line for people."""
         if self.python.startswith(_IMAGE):
             return self.python
+        if self.python == HOST:
+            return f"programs of the machine: {', '.join(name.removeprefix('program ') for name, _ in self.contents)}"
         return f"python {self.python} with {len(self.packages)} packages" + (f" on {self.gpu}" if self.gpu else "")
 
     def facts(self) -> dict[str, Any]:
@@ -87,9 +94,12 @@ class EnvironmentRecord:
             **({"gpu": self.gpu} if self.gpu else {}),
         }
 
-    def at(self, locks: Mapping[str, str], gpu: str = "", evaluated_in: str = "") -> EnvironmentRecord:
-        """The same environment for a commit with these lock files, on GPUs of this model."""
-        return replace(self, locks=tuple(sorted(locks.items())), gpu=gpu, evaluated_in=evaluated_in)
+    def at(
+        self, locks: Mapping[str, str], gpu: str = "", evaluated_in: str = "", programs: Pairs = ()
+    ) -> EnvironmentRecord:
+        """The same environment for a commit with these lock files, on GPUs of this model, with these programs."""
+        locked, contents = tuple(sorted(locks.items())), (*self.contents, *programs)
+        return replace(self, locks=locked, gpu=gpu, evaluated_in=evaluated_in, contents=contents)
 
 
 def lock_text(facts: Mapping[str, Any]) -> str:
@@ -217,6 +227,41 @@ class ImageEnvironment:
     def look(self) -> EnvironmentRecord:
         """The same at every look."""
         return self._record
+
+
+class HostEnvironment:
+    """No interpreter and no image: the phases run on programs of the machine, such as a shell or what they compile."""
+
+    def __init__(self, variables: Mapping[str, str] | None = None) -> None:
+        self._record = EnvironmentRecord(
+            python=HOST,
+            packages=(),
+            machine=platform.machine(),
+            variables=tuple(sorted((variables or {}).items())),
+        )
+
+    def look(self) -> EnvironmentRecord:
+        """The same at every look; the programs are looked at by `DeclaredPrograms`."""
+        return self._record
+
+
+class DeclaredPrograms:
+    """The programs of the machine that a target names (`environment.programs`), by what their files are."""
+
+    def __init__(self, names: Iterable[str], path: str = PROGRAMS_PATH) -> None:
+        self._names, self._path = tuple(sorted(set(names))), path
+        self._known = Fingerprints()
+
+    def look(self) -> Pairs:
+        """(program NAME, SHA-256 of its file) of each, as it is now; BadInput names one that is not there."""
+        found = []
+        for name in self._names:
+            place = shutil.which(name, path=self._path)
+            if place is None:
+                expected = f"a program on {self._path}, which is what a sandbox has"
+                raise BadInput(Problem("target.yaml", f"no program {name}", expected, "environment.programs"))
+            found.append((f"program {name}", self._known.file(os.path.realpath(place))))
+        return tuple(found)
 
 
 def _programs(python: Path) -> list[tuple[str, State]]:

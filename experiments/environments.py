@@ -12,7 +12,13 @@ from collections.abc import Collection
 from pathlib import Path
 
 from experiments.building import Build, EnvironmentBuilder
-from experiments.environment import EnvironmentRecord, ImageEnvironment, WatchedEnvironment
+from experiments.environment import (
+    DeclaredPrograms,
+    EnvironmentRecord,
+    HostEnvironment,
+    ImageEnvironment,
+    WatchedEnvironment,
+)
 from experiments.plans import Source
 from registry.dependency_files import LOCK_FILES
 from registry.errors import BadInput, Problem
@@ -32,6 +38,7 @@ class Environments:
         self._target = target
         self._source = source
         self._watched = _watched(target, self.declared)
+        self._programs = DeclaredPrograms(target.environment.programs)
         self.known: dict[str, EnvironmentRecord] = {}
         """Digest → record, of every environment that was looked at."""
         build = target.environment.build
@@ -50,9 +57,9 @@ class Environments:
         now = self._watched.look()
         if self._builder is not None:
             built = self._builder.look(commit)
-            found = built.at(self._locks(commit), self._gpu, evaluated_in=now.sha256)
+            found = built.at(self._locks(commit), self._gpu, now.sha256, self._programs.look())
         else:
-            found = now.at(self._locks(commit), self._gpu)
+            found = now.at(self._locks(commit), self._gpu, programs=self._programs.look())
         self.known[found.sha256] = found
         return found
 
@@ -87,15 +94,17 @@ class Environments:
 
 
 def interpreter(target: Target, repository: Path) -> Path | None:
-    """Path of the solution's own interpreter; None where the target names an image, which has its own."""
+    """Path of the solution's own interpreter; None where the target names an image, which has its own, or none."""
     if target.environment.python is None:
         return None
     # Without `..`: the sandbox mounts the path as it is spelled, and the folder before a `..` is not inside.
     return Path(os.path.normpath(repository / target.environment.python))
 
 
-def _watched(target: Target, python: Path | None) -> WatchedEnvironment | ImageEnvironment:
+def _watched(target: Target, python: Path | None) -> WatchedEnvironment | ImageEnvironment | HostEnvironment:
     variables = target.environment.variables
+    if target.environment.image is not None:
+        return ImageEnvironment(target.environment.image, variables)
     if python is None:
-        return ImageEnvironment(target.environment.image or "", variables)
+        return HostEnvironment(variables)
     return WatchedEnvironment(python, variables)

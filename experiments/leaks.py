@@ -20,6 +20,7 @@ from experiments.phases import PhasedRun
 from experiments.plans import Plan
 from experiments.runner import Runner
 from registry.errors import BadInput, Problem
+from registry.target import Target
 from sandbox.outputs import read_output, remove_tree, strict_json
 
 Place = Literal["train", "predict"]
@@ -155,7 +156,7 @@ def _probe(
         (work / "probe" / "leak_probe.py").write_text(Path(leak_probe.__file__).read_text(encoding="utf-8"))
         (work / "probe" / "sought.json").write_text(sought.document())
         found = PhasedRun(runner, plan, key, work, 1, cancel).in_place_of(
-            place, work / "probe", _words(place, everywhere)
+            place, work / "probe", _words(place, everywhere, runner.target)
         )
         if found is not None:
             raise BadInput(Problem("the probe", found, "a probe that looked through everything"))
@@ -167,9 +168,12 @@ def _probe(
     return document
 
 
-def _words(place: Place, everywhere: bool) -> list[str]:
+def _words(place: Place, everywhere: bool, target: Target) -> list[str]:
     roots = (*ROOTS[place], "/") if everywhere else ROOTS[place]
-    return ["python", "-I", "-S", "/probe/leak_probe.py", "/probe/sought.json", "/work", *roots]
+    # The probe is ours: where the target has no interpreter it runs on the machine's own.
+    own = target.environment.python is not None or target.environment.image is not None
+    words = ["python" if own else "python3", "-I", "-S", "/probe/leak_probe.py", "/probe/sought.json", "/work"]
+    return [*words, *roots]
 
 
 def _leak(place: Place, hit: dict[str, Any], sought: _Sought) -> Leak | None:

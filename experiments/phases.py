@@ -7,17 +7,17 @@ configuration and a seed; labels, evaluator and production's results are never m
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
-import stat
 import threading
 from pathlib import Path
 from typing import Protocol
 
-from experiments import endings, metrics
+from experiments import code_builds, endings, metrics
+from experiments.code_builds import CodeBuild
 from experiments.gpu_pool import Lent
+from experiments.left_files import folder_digest, no_plain_file
 from experiments.plans import Interrupted, Plan, Source
 from experiments.trees import TreeCache
 from registry.errors import BadInput, DiskFull
@@ -76,6 +76,7 @@ class PhasedRun:
         attempt: int,
         cancel: threading.Event,
         lent: Lent | None = None,
+        built: CodeBuild | None = None,
     ) -> None:
         self.runner = runner
         self.target = runner.target
@@ -85,11 +86,14 @@ class PhasedRun:
         self.attempt = attempt
         self.cancel = cancel
         self.lent = lent
+        self.built = built
         self.phases: dict[str, PhaseRecord] = {}
         self.outcome: Outcome | None = None
 
     def go(self) -> RunRecord:
         """Every phase in turn, to the record of how it ended."""
+        if (failure := self._build()) is not None:
+            return failure
         config = self._configuration()
         if (failure := self._train(config)) is not None:
             return failure
@@ -104,14 +108,33 @@ class PhasedRun:
 
     # -- phases ---------------------------------------------------------------------------------------------
 
+    def _build(self) -> RunRecord | None:
+        """What the build of the code came to that was made for this run; it costs nothing where it was there."""
+        if self.built is None or self.built.outcome is None:
+            return None
+        outcome = self.outcome = self.built.outcome
+        self.phases["build"] = _figures(outcome)
+        if self.built.log is not None and self.built.log.is_file():
+            shutil.copyfile(self.built.log, self.work / "build.log")
+        if self.built.folder is not None:
+            return None
+        status, why = endings.build_failure(outcome)
+        return self._record(status, f"build: {why}")
+
+    def _built_mounts(self) -> list[Mount]:
+        if self.built is None or self.built.folder is None:
+            return []
+        return [Mount(self.built.folder, code_builds.PLACE)]
+
     def _train(self, config: Path) -> RunRecord | None:
         phase = self.target.phases.train
         mounts = self._train_mounts(config)
         values = {"config": "/config/config.yaml", "seed": str(self.plan.seed), "data": "/data", "out": "/work"}
+        values["build"] = code_builds.PLACE
         return self._phase("train", phase.command, values, mounts, "model", self._code())
 
     def _train_mounts(self, config: Path) -> list[Mount]:
-        mounts = [Mount(config, "/config/config.yaml")]
+        mounts = [Mount(config, "/config/config.yaml"), *self._built_mounts()]
         if (data := self.target.phases.train.data) is not None:
             mounts.append(Mount(self.runner.trees.data(self.plan.production, data), "/data"))
         return mounts
@@ -153,20 +176,22 @@ class PhasedRun:
             "seed": str(self.plan.seed),
             "model": "/model",
             "inputs": "/inputs",
+            "build": code_builds.PLACE,
             "out": "/work",
         }
 
     def _predict_mounts(self, config: Path, model: Path, inputs: Path) -> list[Mount]:
-        return [Mount(config, "/config/config.yaml"), Mount(model, "/model"), Mount(inputs, "/inputs")]
+        mounts = [Mount(config, "/config/config.yaml"), Mount(model, "/model"), Mount(inputs, "/inputs")]
+        return [*mounts, *self._built_mounts()]
 
     def evaluate(self, answers: Path) -> RunRecord:
         """Score a folder of answers: the run's own, or others that are to be tried (`experiments.evaluator_check`)."""
         phase = self.target.phases.evaluate
-        if strange := _no_plain_file(answers):
+        if strange := no_plain_file(answers):
             return self._record("bad_output", f"train: {strange} is neither a folder nor a plain file")
         if self.target.phases.predict is None and self.outcome is not None and self.outcome.ignored:
             return self._record("bad_output", f"train: {self.outcome.ignored[0]}, where only plain files are judged")
-        digest = _folder_digest(answers)
+        digest = folder_digest(answers)
         labels = self.runner.trees.data(self.plan.production, phase.labels[self.plan.split])
         mounts = [Mount(answers, "/predictions"), Mount(labels, "/labels")]
         values = {"predictions": "/predictions", "labels": "/labels", "out": "/work"}
@@ -239,17 +264,7 @@ class PhasedRun:
             log=self.work / f"{name}.log",
         )
         outcome = self.outcome = self.runner.sandbox.run(spec, self.cancel)
-        self.phases[name] = PhaseRecord(
-            reason=outcome.reason,
-            status=outcome.status,
-            wall_s=round(outcome.wall_s, 6),
-            peak_memory_bytes=outcome.peak_memory_bytes,
-            cpu_s=round(outcome.cpu_s, 6),
-            peak_disk_bytes=outcome.peak_disk_bytes,
-            peak_files=outcome.peak_files,
-            peak_processes=outcome.peak_processes,
-            output_bytes=outcome.output_bytes,
-        )
+        self.phases[name] = _figures(outcome)
         if outcome.reason == "exit" and outcome.status == 0:
             return None
         if outcome.reason == "cancelled":
@@ -286,26 +301,21 @@ class PhasedRun:
         (self.work / "run.json").write_text(json.dumps(record.model_dump(), indent=1, sort_keys=True) + "\n")
 
 
+def _figures(outcome: Outcome) -> PhaseRecord:
+    return PhaseRecord(
+        reason=outcome.reason,
+        status=outcome.status,
+        wall_s=round(outcome.wall_s, 6),
+        peak_memory_bytes=outcome.peak_memory_bytes,
+        cpu_s=round(outcome.cpu_s, 6),
+        peak_disk_bytes=outcome.peak_disk_bytes,
+        peak_files=outcome.peak_files,
+        peak_processes=outcome.peak_processes,
+        output_bytes=outcome.output_bytes,
+    )
+
+
 def _filled(word: str, values: dict[str, str]) -> str:
     for name, value in values.items():
         word = word.replace("{" + name + "}", value)
     return word
-
-
-def _no_plain_file(folder: Path) -> str:
-    """The first thing in a candidate's output that could show the evaluator another file, such as the labels."""
-    for path in sorted(folder.rglob("*")):
-        mode = path.lstat()
-        if not (stat.S_ISDIR(mode.st_mode) or (stat.S_ISREG(mode.st_mode) and mode.st_nlink == 1)):
-            return ascii(path.relative_to(folder).as_posix())
-    return ""
-
-
-def _folder_digest(folder: Path) -> str:
-    total = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and not path.is_symlink():
-            total.update(path.relative_to(folder).as_posix().encode() + b"\0")
-            with path.open("rb") as stream:
-                total.update(hashlib.file_digest(stream, "sha256").digest())
-    return total.hexdigest()

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from experiments.building import Build
+from experiments.code_builds import CodeBuilds
 from experiments.cost_runs import CostRun
 from experiments.environment import EnvironmentRecord
 from experiments.environments import Environments
@@ -61,6 +62,7 @@ class Runner:
         self.environments = Environments(target, repository, source, sandbox, built, model)
         self.python = self.environments.declared
         self.trees = TreeCache(cache / "trees", target, repository, source)
+        self.builds = CodeBuilds(self)
         self._running = cache / "running"
 
     # -- identity -------------------------------------------------------------------------------------------
@@ -93,14 +95,16 @@ class Runner:
 
     def take_notes(self) -> list[str]:
         """What a person should know about things that others had changed, once."""
-        notes, self.trees.notes = self.trees.notes, []
+        notes, self.trees.notes, self.builds.notes = [*self.trees.notes, *self.builds.notes], [], []
         return [*notes, *self.environments.take_notes()]
 
     def overrides(self, plan: Plan) -> dict[str, Scalar]:
         return dict(self.target.fast.overrides) if plan.fast else {}
 
     def _settings_digest(self, plan: Plan) -> str:
-        phases = self.target.phases.model_dump(mode="json")
+        # Without a build the settings are what older records had.
+        none = {"build"} if self.target.phases.build is None else set()
+        phases = self.target.phases.model_dump(mode="json", exclude=none)
         # Which model runs use is part of the environment; and a GPU of one's own is what older records had.
         resources = self.target.resources
         left_out = {"gpu_model"} | ({"gpu_share"} if resources.gpu_share == 1 else set())
@@ -130,6 +134,7 @@ class Runner:
         Code, evaluator, data and environment are hashed before and after. Where they differ, the run has no outcome.
         """
         self.trees.mend(plan.commit, plan.production)
+        built = self.builds.ensure(plan, cancel)
         before = self._shown(plan)
         key = self.key(plan)  # after the look, so that nothing can change between the two and stay unnoticed
         work = self._running / f"{key.run_id}-{attempt}"
@@ -138,7 +143,7 @@ class Runner:
         try:
             with self._lend_gpus(plan, cancel) as lent:
                 kind = CostRun if plan.purpose == "cost" else PhasedRun
-                run = kind(self, plan, key, work, attempt, cancel, lent)
+                run = kind(self, plan, key, work, attempt, cancel, lent, built)
                 record = run.go()
             record = _held(record, key, before, self._shown(plan))
             run.write_record(record)
@@ -160,7 +165,7 @@ class Runner:
             if plan.purpose == "cost" and predict is not None:
                 timed = self.trees.timing_inputs(plan.production, predict.inputs["dev"], predict.repeats).folder
             found = self.trees.shown(plan.commit, plan.production, timed)
-            return {**found, "environment": (self.environment(plan.commit).sha256, 0)}
+            return {**found, **self.builds.shown(plan), "environment": (self.environment(plan.commit).sha256, 0)}
         except (OSError, AgentError) as error:
             return {f"what it is shown ({error})": ("", 0)}
 

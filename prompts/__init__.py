@@ -2,7 +2,9 @@
 
 A prompt for a model has two parts, what it is told about its task and the question, around the line
 `<!-- question -->`. `text(name).fill(...)` puts values in place of `{{name}}`; a value that is missing or not asked
-for is an error, so that a text and the code that fills it cannot drift apart. Imports none of the other packages.
+for is an error, so that a text and the code that fills it cannot drift apart. A slot written `{{untrusted name}}` takes
+strangers' text: its value has to be fenced (`agent.llm.untrusted.fenced`), or one of `NOTHING`, which is checked here
+and nowhere else. Imports none of the other packages.
 """
 
 from __future__ import annotations
@@ -15,7 +17,11 @@ from pathlib import Path
 _FOLDER = Path(__file__).resolve().parent
 QUESTION = "<!-- question -->"
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
-_SLOT = re.compile(r"\{\{([a-z_]+)\}\}")
+_SLOT = re.compile(r"\{\{(untrusted )?([a-z_]+)\}\}")
+NO_QUESTION = "<!- - question - ->"
+NOTHING = frozenset({"", "None.", "None yet.", "Nothing.", "Nothing yet.", "Nothing is known.", "Unknown."})
+"""What a slot for strangers' text may hold where there is no such text."""
+_FENCED = re.compile(r"\[untrusted ([0-9a-f]{16}): [^\[\]\n]*\]\n(.*?)\n\[end of untrusted \1\]", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +35,36 @@ class Text:
 
     @property
     def slots(self) -> frozenset[str]:
-        return frozenset(_SLOT.findall(self.template))
+        return frozenset(name for _, name in _SLOT.findall(self.template))
+
+    @property
+    def untrusted(self) -> frozenset[str]:
+        """Slots whose values are strangers' text."""
+        return frozenset(name for mark, name in _SLOT.findall(self.template) if mark)
 
     def fill(self, **values: str) -> str:
-        """The text with every slot filled; ValueError names slots without a value and values without a slot."""
+        """The text with every slot filled.
+
+        ValueError names slots without a value, values without a slot, and strangers' text that is not fenced.
+        """
         missing, extra = sorted(self.slots - values.keys()), sorted(values.keys() - self.slots)
         if missing or extra:
             raise ValueError(f"{self.name}: no value for {missing}, no slot for {extra}")
-        return _SLOT.sub(lambda match: values[match[1]], self.template)
+        if loose := sorted(name for name in self.untrusted if not is_fenced(values[name])):
+            raise ValueError(f"{self.name}: strangers' text without a fence for {loose}")
+        # Values are put in once and not searched for slots; a line that parts the prompt is ours alone.
+        return _SLOT.sub(lambda match: values[match[2]].replace(QUESTION, NO_QUESTION), self.template)
+
+
+def digest(content: str) -> str:
+    """What the marks around a stranger's text hold."""
+    return hashlib.sha256(content.encode("utf-8", "replace")).hexdigest()[:16]
+
+
+def is_fenced(value: str) -> bool:
+    """Whether a value is fenced text and nothing else, or says that there is none."""
+    rest = _FENCED.sub(lambda match: "" if digest(match[2]) == match[1] else match[0], value)
+    return rest.strip() in NOTHING
 
 
 def text(name: str) -> Text:

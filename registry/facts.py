@@ -59,6 +59,19 @@ class Test:
 
 
 @dataclass(slots=True)
+class Postponement:
+    """A hypothesis whose patch could not be written for a fault that is not its own, and that waits in the queue."""
+
+    cycle: int
+    night: str
+    times: int
+    """How often in all."""
+    tonight: int
+    """How often in that night."""
+    why: str
+
+
+@dataclass(slots=True)
 class Verdict:
     """A closed test in the few facts that later decisions read."""
 
@@ -76,6 +89,10 @@ class Verdict:
     """Mean paired difference of the stage, where there was one."""
     gain_on: str = ""
     """What the gain was measured on, such as `5 fresh seeds`."""
+    interval: tuple[float, float] | None = None
+    """Student's 95 % interval of the gain, where two pairs or more were measured."""
+    screen_gain: float | None = None
+    """Gain over the baseline's mean, where a first look is all there was."""
 
 
 @dataclass(slots=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from registry.facts import BoardState, Data, Night, OpenCycle, Production, Test, Verdict
+from registry.facts import BoardState, Data, Night, OpenCycle, Postponement, Production, Test, Verdict
 from registry.hypotheses import Hypothesis
+from registry.model_usage import ModelUsage
 from registry.papers import Reading
 from registry.runs import RunRecord
 
@@ -35,6 +36,8 @@ class FoldedFacts:
         self.hypotheses: dict[str, Hypothesis] = {}
         self.requeued: dict[str, int] = {}
         """Hypothesis → how often it went back to the queue for a test on another production."""
+        self.postponed: dict[str, Postponement] = {}
+        """Hypothesis → the last time it was put back because a model, a budget or a sandbox failed it."""
         self.why: dict[str, str] = {}
         """Hypothesis → why it has the status it has."""
         self.decided_at: dict[str, str] = {}
@@ -49,8 +52,10 @@ class FoldedFacts:
         """Papers found and not read yet: key → source and record."""
         self.unreadable_papers: dict[str, str] = {}
         """Paper → the version of which no text can be had."""
-        self.paper_sources: dict[str, Data] = {}
+        self.source_states: dict[str, Data] = {}
         """Source → how its last asking went: `status`, `offset` to go on from, `retry_at`."""
+        self.paper_sources: dict[str, str] = {}
+        """Paper → the source that it was first listed from."""
         self.papers_asked = 0
         self.papers_slot = ""
         self.papers_due = False
@@ -59,6 +64,8 @@ class FoldedFacts:
         self.proposals: dict[str, Data] = {}
         self.exhausted = ""
         """Why nothing is left to propose, for the facts of `exhausted_basis`; empty when there is."""
+        self.fruitless = 0
+        """Batches without an idea that were made by another than the researcher asked, whose model was silent."""
         self.season_events: list[tuple[str, Data]] = []
         """What happened in the open season, for `agent.seasons` to fold by the season's own rules."""
         self.seasons = 0
@@ -83,6 +90,7 @@ class FoldedFacts:
         """The latest measurement of production's noise (event `noise_measured`)."""
         self.tried_trees: dict[str, str] = {}
         """Tree of a committed patch → the hypothesis that had it, so that no content is paid for twice."""
+        self.models = ModelUsage()
         self.night: Night | None = None
         self.nights = 0
         self.cycle: OpenCycle | None = None

@@ -32,8 +32,11 @@ class Quote(BaseModel):
     file_sha256: str
     page: int = Field(ge=1)
     text: str = Field(max_length=2000)
+    place: str = Field(default="", max_length=400)
+    """File and line, where the document is code."""
     verified: bool
-    """Whether the text stands on that page of that file, compared exactly after canonical folding."""
+    """Whether the text stands on that page of that file, compared exactly after canonical folding, and holds every
+    number of what it supports."""
 
 
 class Implementation(BaseModel):

@@ -44,11 +44,17 @@ class Technique(Frozen):
     change: str = Field(default="", max_length=1000)
     """What would have to be written, where no setting does it: a stranger's or a model's words, for people and
     prompts."""
+    files: list[str] = Field(default_factory=list, max_length=20)
+    """Files of the solution that the change would be in, where a model named any that there are."""
     effort: Effort
     impact: Impact
     claimed_gain: float | None = None
     """Gain the quote states, as a difference in [0, 1]; None where it states no number."""
     quote: Quote
+    origin: Literal["paper", "rival"] = "paper"
+    """`rival`: from what a competitor published, its code or a report."""
+    doubt: str = Field(default="", max_length=300)
+    """Why it does not count, where its evidence was checked and does not hold; its quote is then unverified."""
 
 
 class Reading(Frozen):
@@ -64,3 +70,11 @@ class Reading(Frozen):
     """What was read of it: `full text`, `abstract` or `page`; empty in logs of earlier versions."""
     source: str = ""
     """Name of the source that listed it, such as `arxiv:"query"`; empty in logs of earlier versions."""
+    by: str = Field(default="", max_length=300)
+    """Model and endpoint, where a model read it."""
+    calls: list[str] = Field(default_factory=list, max_length=100)
+    """Identities of the calls to the model that it rests on."""
+    instead: str = Field(default="", max_length=500)
+    """Why rules read it, where a model was asked to."""
+    hidden: list[str] = Field(default_factory=list, max_length=100)
+    """Text that a reader of the paper would not see, and that was therefore not read: one line a finding."""

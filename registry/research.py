@@ -21,6 +21,17 @@ def _folder(value: str) -> str:
     return value
 
 
+def _code(value: str) -> str:
+    if "\n" in value or "\t" in value or value.startswith("-"):
+        raise ValueError("a folder, or the https:// or file:// address of a git repository, is expected")
+    if "://" in value:
+        scheme, _, rest = value.partition("://")
+        if scheme not in {"https", "file"} or not rest or "@" in rest.partition("/")[0] or " " in rest:
+            raise ValueError("an https:// or file:// address without user name and password is expected")
+    return value
+
+
+Code = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_code)]
 Folder = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_folder)]
 
 
@@ -37,6 +48,10 @@ class ResearchSources(Section):
     """Works whose citations are followed: an arXiv id, a DOI, or an id of Semantic Scholar."""
     local_folders: list[Folder] = Field(default_factory=list, max_length=100)
     """Folders of PDFs."""
+    competitor_code: list[Code] = Field(default_factory=list, max_length=20)
+    """Competitors' code: folders, or https:// or file:// addresses of git repositories. It is read, never run."""
+    competitor_reports: list[Folder] = Field(default_factory=list, max_length=20)
+    """Folders of PDFs that competitors wrote about their systems."""
     recorded_arxiv: list[Folder] = Field(default_factory=list, max_length=100)
     """Folders of recorded arXiv answers, read instead of asking arXiv."""
     arxiv_api: Address = "https://export.arxiv.org/api/query"

@@ -117,6 +117,10 @@ def research_config(
           citation_tracking: []
           # Folders of PDFs, relative to this workspace.
           local_folders:{folders}
+          # Competitors' code: folders, or https:// addresses of git repositories. It is read, never run.
+          competitor_code: []
+          # Folders of PDFs that competitors wrote about their systems.
+          competitor_reports: []
           # Recorded arXiv answers, read instead of the network.
           recorded_arxiv: []
 

@@ -1,4 +1,4 @@
-"""The part of the fold that is about everything but candidates: checks, boards, papers, reports, nights, cycles.
+"""The part of the fold that is about everything but candidates: checks, boards, papers, models, reports, nights.
 
 A base of `registry.history.History`, which applies the events.
 """
@@ -49,8 +49,10 @@ class SurroundingsFold(FoldedFacts):
         self.papers_due = False
         self.papers_asked += 1
         self.listed_papers.update(event.data["papers"])
+        for key, item in event.data["papers"].items():
+            self.paper_sources.setdefault(key, item["source"])
         for source in event.data.get("sources", ()):
-            self.paper_sources[source["source"]] = {
+            self.source_states[source["source"]] = {
                 "status": source["status"],
                 "offset": source.get("offset", 0),
                 "retry_at": source.get("retry_at", ""),
@@ -71,6 +73,17 @@ class SurroundingsFold(FoldedFacts):
 
     def _on_report_written(self, event: EventLike) -> None:
         self.report_slot = event.data["slot"]
+
+    # -- language models ------------------------------------------------------------------------------------
+
+    def _on_model_asked(self, event: EventLike) -> None:
+        self.models.asked(event.subject, event.data)
+
+    def _on_model_answered(self, event: EventLike) -> None:
+        self.models.settled(event.data)
+
+    def _on_model_failed(self, event: EventLike) -> None:
+        self.models.settled(event.data)
 
     # -- nights and cycles ----------------------------------------------------------------------------------
 

@@ -13,39 +13,15 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from registry.hypotheses import Scalar
+from registry.units import parse_duration, parse_size
 
 PLACEHOLDERS: dict[str, frozenset[str]] = {
-    "train": frozenset({"config", "seed", "data", "out"}),
-    "predict": frozenset({"config", "seed", "model", "inputs", "out"}),
+    "build": frozenset({"out"}),
+    "train": frozenset({"config", "seed", "data", "build", "out"}),
+    "predict": frozenset({"config", "seed", "model", "inputs", "build", "out"}),
     "evaluate": frozenset({"predictions", "labels", "out"}),
 }
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
-_DURATION = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(s|m|h)\s*$")
-_SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(B|KiB|MiB|GiB|TiB)\s*$")
-_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
-_BYTES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
-
-
-def parse_duration(value: object) -> float:
-    """Seconds from `90`, `30s`, `15m` or `2h`; raises ValueError otherwise."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        seconds = float(value)
-    elif isinstance(value, str) and (match := _DURATION.match(value)):
-        seconds = float(match[1]) * _SECONDS[match[2]]
-    else:
-        raise ValueError("a duration such as 90s, 15m or 2h is expected")
-    if not 0 < seconds < 1e8:
-        raise ValueError("a duration above zero and below three years is expected")
-    return seconds
-
-
-def parse_size(value: object) -> int:
-    """Bytes from `512MiB`, `2GiB` or a whole number; raises ValueError otherwise."""
-    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
-        return value
-    if isinstance(value, str) and (match := _SIZE.match(value)) and float(match[1]) > 0:
-        return int(float(match[1]) * _BYTES[match[2]])
-    raise ValueError("a size such as 512MiB or 2GiB is expected")
 
 
 Seconds = Annotated[float, BeforeValidator(parse_duration)]
@@ -81,6 +57,13 @@ class Solution(Section):
     """Globs that win over `editable`; their content is hashed before and after."""
 
 
+class CodeBuild(Section):
+    """Makes a program of the candidate's code, once for all runs of a commit."""
+
+    command: list[str] = Field(min_length=1)
+    timeout: Seconds = 600.0
+
+
 class Train(Section):
     command: list[str] = Field(min_length=1)
     data: RepositoryPath | None = None
@@ -100,6 +83,7 @@ class Evaluate(Section):
 
 
 class Phases(Section):
+    build: CodeBuild | None = None
     train: Train
     predict: Predict | None = None
     evaluate: Evaluate
@@ -116,6 +100,8 @@ class Phases(Section):
                 raise ValueError(f"{name}.command uses {{{unknown[0]}}}; it may use {expected}")
             if "out" not in used:
                 raise ValueError(f"{name}.command does not say {{out}}, so its result has no place to go")
+            if "build" in used and self.build is None:
+                raise ValueError(f"{name}.command uses {{build}}, and there is no phases.build")
         return self
 
 
@@ -209,12 +195,20 @@ class Environment(Section):
     build: EnvironmentBuild | None = None
     image: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]*@sha256:[0-9a-f]{64}$")
     """Container image of the solution, by digest; present in the engine, for nothing is ever fetched."""
+    programs: list[str] = Field(default_factory=list)
+    """Programs of the machine that the phases use, such as `cc`: what they are is part of every run's identity."""
     variables: dict[str, str] = Field(default_factory=dict)
 
     @model_validator(mode="after")
-    def _one_of_two(self) -> Environment:
-        if (self.python is None) == (self.image is None):
-            raise ValueError("exactly one of python and image is expected")
+    def _one_of_three(self) -> Environment:
+        if self.python is not None and self.image is not None:
+            raise ValueError("one of python and image is expected, and not both")
+        if self.python is None and self.image is None and not self.programs:
+            raise ValueError("python, image, or programs is expected: what the phases run on")
+        if self.programs and self.image is not None:
+            raise ValueError("programs are the machine's own, and the phases run in an image")
+        if unknown := [name for name in self.programs if not re.fullmatch(r"[A-Za-z0-9][\w.+-]*", name)]:
+            raise ValueError(f"programs has {unknown[0]!r}; a name such as cc, as it is found on PATH, is expected")
         if self.build is not None and self.python is None:
             raise ValueError("environment.build makes an environment for environment.python, and there is none")
         return self
@@ -287,6 +281,16 @@ class Target(Section):
     submission: Submission = Submission()
     noisy: bool = False
     """Declares that one seed need not give the same value twice."""
+
+    @model_validator(mode="after")
+    def _python_is_declared_where_it_is_called(self) -> Target:
+        if self.environment.python is not None or self.environment.image is not None:
+            return self
+        for name in PLACEHOLDERS:
+            phase = getattr(self.phases, name)
+            if phase is not None and phase.command[0] in {"python", "python3"}:
+                raise ValueError(f"phases.{name}.command calls python, and environment.python names no interpreter")
+        return self
 
     @model_validator(mode="after")
     def _costs_have_their_phase(self) -> Target:

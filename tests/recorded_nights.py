@@ -24,6 +24,7 @@ from experiments.gate import (
     RunValue,
     SeasonFacts,
     decide,
+    gain_interval,
     look_record,
     policy_for,
 )
@@ -43,6 +44,7 @@ CONFIGURATION: dict[str, Any] = {"model.hidden": 32, "train.epochs": 10, "train.
 QUOTE = "Shifted copies of the training images raise accuracy by 1.5 points."
 DOCUMENT = hashlib.sha256(b"a paper").hexdigest()
 BOARD = "Digits"
+SOURCE = "folder:papers"
 
 
 def sha(text: str) -> str:
@@ -202,6 +204,9 @@ class Nights:
         reading = Reading(
             paper=paper, relevant=relevant, why="names handwritten digits", boards=[BOARD], techniques=[technique]
         )
+        found = {"source": SOURCE, "paper": paper.model_dump(mode="json")}
+        listed = {"slot": f"{self.now}", "papers": {paper.key: found}, "sources": [], "left_for_later": 0}
+        self.record("papers_listed", "papers", listed, key=f"papers:{self.now}")
         data = {"reading": reading.model_dump(mode="json"), "researcher": "offline rules"}
         self.record("paper_read", paper.key, data, reading.why, key=f"read:{paper.key}:")
 
@@ -329,6 +334,8 @@ class Nights:
             "log_e": decision.numbers.log_e,
             "mean": decision.numbers.mean,
             "n": decision.numbers.n,
+            "interval": gain_interval(decision.numbers),
+            "screen_gain": decision.numbers.screen_gain,
         }
         self.record("verdict", name, data, decision.explanation, key=f"verdict:{name}:{commit}")
         return decision

@@ -36,6 +36,8 @@ class Step:
     """Waits before it answers."""
     cut_after: int | None = None
     """Closes the connection after so many bytes of the body."""
+    drip_s: float = 0.0
+    """Sends the body byte by byte, with this pause between."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,11 @@ def serving(script: Script) -> Iterator[ScriptedEndpoint]:
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(body if step.cut_after is None else body[: step.cut_after])
+                for place in range(len(body) if step.drip_s else 0):
+                    self.wfile.write(body[place : place + 1])
+                    time.sleep(step.drip_s)
+                if not step.drip_s:
+                    self.wfile.write(body if step.cut_after is None else body[: step.cut_after])
                 if step.cut_after is not None:
                     self.wfile.flush()
                     self.connection.close()

@@ -1,9 +1,10 @@
 """Text of PDFs, page by page, bounded and mended: what the reading nodes and the quote check work from.
 
-Called by `tools.papers`. Ligatures become letters, words broken at line ends are joined, characters that show
-nothing are taken out and reported. Parsing happens in a process of its own with limits on memory and time
-(`tools.pdf_extraction`), because papers come from strangers. Does not judge what the text says, does not read
-scanned pages.
+Called by `tools.papers`. Text that a reader of the page would not see is cut out and reported
+(`tools.pdf_visibility`), as are characters that show nothing and a title in the metadata that the first page does
+not bear out; ligatures become letters, words broken at line ends are joined. Parsing happens in a process of its own
+with limits on memory and time (`tools.pdf_extraction`), because papers come from strangers. Does not judge what the
+text says, does not read scanned pages.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import subprocess
 import sys
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -24,6 +25,11 @@ from registry.errors import BadInput, Problem
 
 MAX_BYTES = 50 << 20
 MAX_TITLE = 300
+TITLE_WORDS = 4
+"""A shorter title is often a program's (`untitled`) and holds no sentence; it need not be printed."""
+MAX_HIDDEN = 50
+SAMPLE = 60
+"""Findings of hidden text told for one document, and characters shown of each."""
 TAIL_BYTES = 4096
 """How far from the end the end-of-file mark of a whole PDF may stand."""
 
@@ -32,6 +38,8 @@ _LIGATURES = str.maketrans(
 )
 # Every repetition is bounded: the text is a stranger's, and an open one would take quadratic time on it.
 _BROKEN_WORD = re.compile(r"(\w[\w-]{0,60})[-\u2010\u00ad][ \t]{0,8}\n[ \t]{0,8}(\w{1,60})")
+# Fillers and variation selectors: no category names them, and they print as nothing.
+_BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
 _WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
 
 Extent = Literal["full text", "abstract", "page"]
@@ -55,10 +63,11 @@ class PdfText:
 
     sha256: str
     title: str
-    """From the document's own metadata; empty where it has none."""
+    """From the document's own metadata; empty where it has none, or a sentence that the first page does not print."""
     pages: tuple[str, ...]
     hidden: tuple[str, ...] = ()
-    """What was found and taken out because a reader would not see it, one line a finding."""
+    """What was found and taken out because a reader would not see it, one line a finding, with the beginning of what
+    was hidden: for people, never for a prompt."""
     extent: Extent = "full text"
     """How much of the document this is."""
 
@@ -66,6 +75,7 @@ class PdfText:
 def plain(text: str, limit: int | None = None) -> str:
     """`text` without control, zero-width and direction characters, cut to `limit`; tabs and line ends stay."""
     kept = "".join(ch for ch in text if ch in "\n\t" or unicodedata.category(ch) not in {"Cc", "Cf", "Cs", "Co", "Cn"})
+    kept = _BLANK.sub("", kept)
     return kept if limit is None or len(kept) <= limit else kept[: limit - 1] + "…"
 
 
@@ -73,16 +83,19 @@ def pages(source: Path | bytes, name: str = "", bounds: Bounds = Bounds()) -> Pd
     """The text of a PDF file or of its bytes; `BadInput` says what was found where there is no such text."""
     where = name or (str(source) if isinstance(source, Path) else "PDF")
     data = _bytes(source, where)
-    title, raw = _extract(data, where, bounds)
+    title, raw, cut = _extract(data, where, bounds)
     if not any(page.strip() for page in raw):
-        raise _bad(
-            where, f"{len(raw)} page(s) without any text", "a PDF with a text layer", "scanned pages need OCR first"
-        )
+        found = f"{len(raw)} page(s) without any text" + (" that a reader sees" if cut else "")
+        raise _bad(where, found, "a PDF with a text layer", "scanned pages need OCR first")
+    mended, named = mend(raw), " ".join(plain(title, MAX_TITLE).split())
+    printed = len(named.split()) < TITLE_WORDS or _letters(named) in _letters(mended[0])
+    if not printed:
+        cut.append(f"metadata: a title that the first page does not print: {named[:SAMPLE]!a}")
     return PdfText(
         sha256=hashlib.sha256(data).hexdigest(),
-        title=" ".join(plain(title, MAX_TITLE).split()),
-        pages=mend(raw),
-        hidden=_hidden(raw),
+        title=named if printed else "",
+        pages=mended,
+        hidden=_told([*cut, *unseen(raw)]),
     )
 
 
@@ -102,6 +115,11 @@ def mend(raw: Sequence[str]) -> tuple[str, ...]:
         return f"{left}-{right}" if known[hyphened] and not known[joined] else left + right
 
     return tuple(plain(_BROKEN_WORD.sub(join, page)) for page in spelled)
+
+
+def _letters(text: str) -> str:
+    """Letters and digits alone, in which a title is the same however it is set."""
+    return "".join(ch for ch in unicodedata.normalize("NFKC", text).casefold() if ch.isalnum())
 
 
 def _bytes(source: Path | bytes, where: str) -> bytes:
@@ -125,7 +143,8 @@ def _bytes(source: Path | bytes, where: str) -> bytes:
     return data
 
 
-def _extract(data: bytes, where: str, bounds: Bounds) -> tuple[str, list[str]]:
+def _extract(data: bytes, where: str, bounds: Bounds) -> tuple[str, list[str], list[str]]:
+    """Title, raw pages, and a line for each finding of hidden text, which the pages do not hold."""
     program = Path(__file__).with_name("pdf_extraction.py")
     limits = [str(number) for number in (bounds.pages, bounds.chars, bounds.memory_bytes, bounds.cpu_s)]
     expected = f"a PDF of at most {bounds.pages} pages that can be read"
@@ -148,14 +167,27 @@ def _extract(data: bytes, where: str, bounds: Bounds) -> tuple[str, list[str]]:
     answer: dict[str, Any] = json.loads(done.stdout)
     if "problem" in answer:
         raise _bad(where, plain(str(answer["problem"]), 200), expected)
-    return str(answer["title"]), [str(page) for page in answer["pages"]]
+    return str(answer["title"]), [str(page) for page in answer["pages"]], [_cut(one) for one in answer["hidden"]]
 
 
-def _hidden(raw: Sequence[str]) -> tuple[str, ...]:
+def _cut(finding: Mapping[str, Any]) -> str:
+    """One finding of the reader, with the beginning of what was hidden as a quoted, escaped line."""
+    kind, sample = plain(str(finding["kind"]), 60), " ".join(plain(str(finding["sample"])).split())
+    if not sample:
+        return f"page {finding['page']}: {kind}, {finding['strings']} piece(s) of text cut out"
+    return f"page {finding['page']}: {kind}, {finding['characters']} character(s) cut out: {sample[:SAMPLE]!a}"
+
+
+def _told(findings: Sequence[str]) -> tuple[str, ...]:
+    more = [f"{len(findings) - MAX_HIDDEN} more finding(s) of hidden text"] if len(findings) > MAX_HIDDEN else []
+    return (*findings[:MAX_HIDDEN], *more)
+
+
+def unseen(raw: Sequence[str]) -> tuple[str, ...]:
     """Characters that show nothing but carry meaning for a program: zero-width and direction characters."""
     found = []
     for number, page in enumerate(raw, start=1):
-        count = sum(unicodedata.category(ch) == "Cf" and ch != "\u00ad" for ch in page)
+        count = sum(unicodedata.category(ch) == "Cf" and ch != "\u00ad" for ch in page) + len(_BLANK.findall(page))
         if count:
             found.append(f"page {number}: {count} zero-width or direction character(s) removed")
     return tuple(found)

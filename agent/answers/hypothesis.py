@@ -82,9 +82,11 @@ def _code(account: Account) -> str:
 
 def _idea(account: Account) -> Iterator[Sentence]:
     idea = account.hypothesis
-    by = f"proposed by {safe(account.researcher, 80)}" if account.researcher else "proposed"
+    by = f"proposed by {safe(account.researcher, 160)}" if account.researcher else "proposed"
     if idea.source.strip().lower() != account.researcher.strip().lower():
         by += f" from {safe(idea.source)}"
+    if account.calls:
+        by += f" (model call {', '.join(safe(call, 16) for call in account.calls)})"
     yield fact(f"Idea: {safe(idea.title)} — {safe(idea.implementation.change)}.", account.proposed)
     yield fact(
         f"It was {by}; effort {idea.implementation.effort}, estimated gain "
@@ -92,6 +94,10 @@ def _idea(account: Account) -> Iterator[Sentence]:
         account.proposed,
         section="source",
     )
+    if files := idea.implementation.files:
+        yield fact(
+            f"It asks for code in {', '.join(safe(path, 100) for path in files)}.", account.proposed, section="patch"
+        )
     if settings := idea.implementation.settings:
         values = "; ".join(f"{safe(path, 100)} = {safe(str(value), 100)}" for path, value in settings.items())
         yield fact(f"It sets {values}.", account.proposed, section="patch")

@@ -1,4 +1,4 @@
-"""`agent papers ingest|list|show`: read papers now; what was read and taken from each."""
+"""`agent papers ingest|list|show|claims`: read papers now; what was read, taken from each, and came of it."""
 
 from __future__ import annotations
 
@@ -16,13 +16,18 @@ if TYPE_CHECKING:
 
 @click.group("papers")
 def command() -> None:
-    """Read papers now; list and show what was read."""
+    """Read papers now; show what was read, and what its promises came to."""
 
 
 @command.command("ingest")
+@click.option("--code", multiple=True, metavar="PATH_OR_URL", help="Read this competitor's code, and nothing else.")
 @common
-def ingest(workspace_dir: Path | None, as_json: bool) -> int:
+def ingest(workspace_dir: Path | None, as_json: bool, code: tuple[str, ...]) -> int:
     """Ask every source now, whatever the schedule says, and read what is new.
+
+    With --code, a folder or the https:// or file:// address of a git
+    repository is read as data, never run: settings that differ from ours
+    become candidate experiments. It may be given several times.
 
     Exit status 1: a source did not answer, or holds something that cannot be read.
     """
@@ -31,9 +36,10 @@ def ingest(workspace_dir: Path | None, as_json: bool) -> int:
     from agent.wiring import open_services
 
     workspace = find_workspace(workspace_dir)
+    places = [place if "://" in place else str(Path(place).resolve()) for place in code]
     with progress_on(as_json) as progress, open_services(workspace, progress, "agent papers ingest") as services:
-        listed = papers.list_new(services, f"asked {services.clock().isoformat()}")
-        count = papers.read_listed(services)
+        listed = papers.list_new(services, f"asked {services.clock().isoformat()}", code=places)
+        count = papers.read_listed(services, places)
         last = next(event for event in reversed(list(services.log.events("papers_listed"))))
     sources = last.data["sources"]
     if as_json:
@@ -66,7 +72,13 @@ def list_papers(workspace_dir: Path | None, as_json: bool) -> int:
         row = _row(event)
         techniques = safe(", ".join(row["techniques"]), 80) or "no technique"
         state = {"read": "relevant" if row["relevant"] else "not relevant"}.get(row["status"], "not read")
-        click.echo(f"{when(event)[:10]}  {_name(row):28} {state:13} {techniques:24} {safe(row['title'], 100)}")
+        rival = "competitor: " if row["competitor"] else ""
+        title = rival + safe(row["title"], 100)
+        click.echo(f"{when(event)[:10]}  {_name(row):28} {state:13} {techniques:24} {title}")
+        if row["hidden"]:
+            click.echo(
+                f"            {len(row['hidden'])} finding(s) of hidden text, not read: agent papers show tells them"
+            )
         if row["status"] == "unreadable":
             click.echo(f"            {safe(row['why'], 300)}")
         if row["source"]:
@@ -105,6 +117,36 @@ def show(paper: str, workspace_dir: Path | None, as_json: bool) -> int:
             if row["instead"]:
                 click.echo(f"  not the full text: {safe(row['instead'], 300)}")
     return 0 if sentences else 1
+
+
+@command.command("claims")
+@common
+def claims(workspace_dir: Path | None, as_json: bool) -> int:
+    """Show what papers promised and what was measured of it, by source and by technique."""
+    from dataclasses import asdict
+
+    from agent.answers.sentences import safe
+    from agent.claim_ledger import claim_ledger, spoken
+
+    ledger = claim_ledger(_known(workspace_dir).history)
+    if as_json:
+        standings = {"sources": ledger.by_source(), "techniques": ledger.by_technique()}
+        found = {name: [asdict(one) for one in several] for name, several in standings.items()}
+        print_json({**found, "claims": [asdict(claim) for claim in ledger.claims]})
+        return 0
+    for standing in ledger.by_source():
+        tested = f"{standing.tested} of {standing.claims} claims tested, {standing.promoted} promoted"
+        click.echo(f"{safe(standing.name, 60)}: {tested}; {standing.trust:.0%} of a promise is expected")
+    for claim in ledger.claims:
+        promised = "no number" if claim.promised is None else f"{claim.promised:+.4g}"
+        unverified = "" if claim.verified else ", quote not verified"
+        results = "; ".join(spoken(test) for test in claim.measured) or "not tested"
+        click.echo(
+            f"  {safe(claim.technique, 60)} (“{safe(claim.title, 60)}”): promised {promised}{unverified}; {results}"
+        )
+    if not ledger.papers:
+        click.echo("Nothing has been read yet.")
+    return 0
 
 
 def _known(workspace_dir: Path | None) -> Chronicle:
@@ -154,6 +196,15 @@ def _waiting(item: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def from_competitor(event: Event) -> bool:
+    """Whether what was read, or could not be, is a competitor's code or report."""
+    if event.kind != "paper_read":
+        return str(event.data["paper"]["key"]).startswith("file:code:")
+    reading = event.data["reading"]
+    techniques = reading["techniques"]
+    return reading["paper"]["key"].startswith("code:") or any(each.get("origin") == "rival" for each in techniques)
+
+
 def _row(event: Event) -> dict[str, Any]:
     read = event.kind == "paper_read"
     reading = event.data["reading"] if read else {}
@@ -171,5 +222,7 @@ def _row(event: Event) -> dict[str, Any]:
         "extent": reading.get("extent", ""),
         "sha256": paper.get("file_sha256", ""),
         "instead": event.data.get("text", {}).get("instead", ""),
+        "competitor": from_competitor(event),
+        "hidden": reading.get("hidden", []),
         "event": event.seq,
     }

@@ -144,6 +144,7 @@ class Baseline:
             "data": phases.train.data or "",
             "inputs": phases.predict.inputs.get("dev", "") if phases.predict else "",
             "labels": phases.evaluate.labels.get("dev", ""),
+            "build": "/tmp/agent-build",  # noqa: S108
             "model": "/tmp/agent-train",  # noqa: S108 (shown to a person, never opened)
             "predictions": "/tmp/agent-predict" if phases.predict else "/tmp/agent-train",  # noqa: S108
             "out": f"/tmp/agent-{phase}",  # noqa: S108

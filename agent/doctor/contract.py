@@ -21,7 +21,7 @@ from registry.workspace import Workspace
 if TYPE_CHECKING:
     from tools.repository import SolutionRepository
 
-_PHASES = ("train", "predict", "evaluate")
+_PHASES = ("build", "train", "predict", "evaluate")
 _PLACES = {"repository": ("solution", "repository"), "interpreter": ("environment",)}
 _FIXES = {"fast": "correct the path in fast.overrides"}
 
@@ -188,8 +188,13 @@ class Contract:
         from sandbox.interpreters import discover
 
         python = interpreter(self.target, opened.folder)
+        if python is None and self.target.environment.image is not None:
+            yield self._image(self.target.environment.image)
+            return
+        programs = environment.DeclaredPrograms(self.target.environment.programs).look()
+        if programs:
+            yield ok("programs", ", ".join(name.removeprefix("program ") for name, _ in programs))
         if python is None:
-            yield self._image(self.target.environment.image or "")
             return
         described = environment.describe(python)
         discover(python)

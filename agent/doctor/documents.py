@@ -98,6 +98,8 @@ class Documents:
                 found = f"citation_tracking: {problem.found}, and no work is known by it"
                 yield warn("research_config.yaml", found, f"give {problem.expected}; {problem.fix}")
         named = [("local_folders", folder) for folder in sources.local_folders]
+        named += [("competitor_reports", folder) for folder in sources.competitor_reports]
+        named += [("competitor_code", place) for place in sources.competitor_code if "://" not in place]
         named += [("recorded_arxiv", place) for place in sources.recorded_arxiv]
         for key, place in named:
             path = self.workspace.root / place

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from agent.answers import submissions
 from agent.answers.sentences import safe
@@ -29,6 +29,7 @@ def lines(known: Chronicle, holds: Callable[[Event | None], bool]) -> Iterator[s
         if event.kind != "escalated" and holds(event):
             about = f" — {escaped(safe(event.subject, 100))}" if event.subject else ""
             yield f"{_WORDS[event.kind]}{about}: {escaped(safe(event.reason))} (event {event.seq})"
+    yield from _from_outside(event for event in known.papers if holds(event))
     for account in known.accounts.values():
         handed_in = account.submission
         if handed_in is not None and holds(handed_in) and not submissions.accepted(handed_in):
@@ -45,6 +46,17 @@ def _briefs(known: Chronicle) -> Iterator[str]:
             points = f"; it is {standing.data['gap_points']:.2f} points now" if standing is not None else ""
             why = f"{escaped(safe(event.reason))}{points} ({escaped(event.data['file'])})"
             yield f"{_WORDS['escalated']} — {escaped(safe(board, 100))}: {why} (event {event.seq})"
+
+
+def _from_outside(papers: Iterable[Event]) -> Iterator[str]:
+    """Competitors whose architecture is not public, and papers that hold text for programs and not for people."""
+    for event in papers:
+        if event.kind == "paper_unreadable" and str(event.data.get("source", "")).startswith("code:"):
+            yield f"A competitor's code: {escaped(safe(event.reason, 300))} (event {event.seq})"
+        if event.kind == "paper_read" and (hidden := event.data["reading"].get("hidden")):
+            title = escaped(safe(event.data["reading"]["paper"]["title"], 100))
+            more = f" and {len(hidden) - 1} more" if len(hidden) > 1 else ""
+            yield f"Hidden text in “{title}”, not read: {escaped(safe(hidden[0], 200))}{more} (event {event.seq})"
 
 
 def _held(known: Chronicle) -> Iterator[str]:

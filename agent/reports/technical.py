@@ -18,6 +18,7 @@ from registry.audit_events import Event
 from registry.papers import Reading, Technique
 
 RESULTS = ("passed", "failed")
+HIDDEN = 5
 OUTCOME_COLUMNS = ("Id", "Change", "Outcome", "Gain", "Seeds", "Why")
 
 
@@ -242,12 +243,20 @@ def _paper(event: Event, known: Chronicle, statuses: Mapping[str, str]) -> str:
         values = "; ".join(
             f"`{_code(path)}` {', '.join(_code(v) for v in found)}" for path, found in technique.settings.items()
         )
+        tried = f"try {values}" if values else f"write: {escaped(safe(technique.change))}"
+        rating = f"effort {technique.effort}, impact {technique.impact}"
         lines.append(
-            f"- **{escaped(technique.name)}:** effort {technique.effort}, impact {technique.impact}; try {values}; "
+            f"- **{escaped(safe(technique.name, 80))}:** {rating}; {tried}; "
             f"{_disposition(known, statuses, technique, reading.paper.file_sha256)}"
         )
+    by = escaped(safe(str(event.data.get("researcher", "")), 160))
+    instead = f", because {escaped(safe(reading.instead, 300))}" if reading.instead else ""
+    lines.append(f"- **Read by:** {by or 'unknown'}{instead}")
     if not reading.techniques:
         lines.append("- **Techniques:** none for us")
+    lines += [f"- **Hidden text, not read:** {escaped(safe(line, 200))}" for line in reading.hidden[:HIDDEN]]
+    if len(reading.hidden) > HIDDEN:
+        lines.append(f"- **Hidden text, not read:** {len(reading.hidden) - HIDDEN} more findings")
     return "\n".join([*lines, ""])
 
 

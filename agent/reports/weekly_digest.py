@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
@@ -12,8 +13,9 @@ from agent.account import Account
 from agent.answers import submissions
 from agent.answers.sentences import duration, plural, safe, score_unknown, signed
 from agent.chronicle import Chronicle
+from agent.claim_ledger import claim_ledger
 from agent.experience import escaped
-from agent.reports import needs_a_person
+from agent.reports import claims, needs_a_person
 from registry.audit_events import Event
 
 if TYPE_CHECKING:
@@ -54,6 +56,7 @@ def digest(known: Chronicle, now: datetime, schedule: Schedule | None = None) ->
         _section("Next Actions (Automated)", _next(known, now, schedule), "Nothing is queued."),
         _section("Experiments Run This Week", _experiments(known, week), "No experiment was run."),
         "## Promotions: Gain on Test Against Gain on Dev\n\n" + _promotions(known, week),
+        "## Claims: Promised Against Measured\n\n" + claims.tables(claim_ledger(known.history)),
         _section("Season", _season(known), "No season has been opened."),
         _section("Needs a Person", needs_a_person.lines(known, week.holds), "Nothing."),
         _colophon(known, now),
@@ -104,6 +107,14 @@ def _changes(known: Chronicle, week: Week) -> Iterator[str]:
     for event in known.productions[1:]:
         if week.holds(event) and not event.reason.startswith("promoted"):
             yield f"Production moved to {event.data['commit'][:12]}: {escaped(safe(event.reason))} (event {event.seq})"
+    for event in known.papers:
+        if (
+            week.holds(event)
+            and event.kind == "paper_read"
+            and event.data["reading"]["paper"]["key"].startswith("code:")
+        ):
+            title = escaped(safe(event.data["reading"]["paper"]["title"], 120))
+            yield f"Competitor read: {title}: {escaped(safe(event.reason, 200))} (event {event.seq})"
     lines = [line for event in known.board_changes if week.holds(event) for line in _board_lines(event)]
     yield from lines[-CHANGES:]
     if len(lines) > CHANGES:
@@ -181,6 +192,8 @@ def _experiments(known: Chronicle, week: Week) -> Iterator[str]:
         rejected = len(judged) - promoted - parked
         ends = f"{rejected} rejected by the gate | {crashed} crashed | {parked} parked"
         yield f"{ends} | {other} superseded, refused or dropped"
+    if proposers := Counter(account.researcher for account in closed if account.researcher):
+        yield "Proposed by: " + "; ".join(f"{escaped(safe(by, 160))} ({n})" for by, n in sorted(proposers.items()))
     nights = [night for night in known.nights if week.holds(night.ended or night.started)]
     if nights:
         runs, seconds = sum(night.runs for night in nights), sum(night.run_seconds for night in nights)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from agent.researcher.claims import Clause, ends_at_references, normalised, praised, praising, sentences
 from agent.researcher.cues import CONCEPTS, DOWN_WORDS, NUMBER_WORDS, UP_WORDS, Concept, Direction
-from agent.researcher.quotes import verified
+from agent.researcher.evidence import check, impact_of, quoted
 from registry.hypotheses import EFFORT_SCORES, Impact, Quote, Scalar
 from registry.papers import Paper, Technique
 from registry.target import Parameter
@@ -80,7 +80,7 @@ def extract(
 
     `production` (configuration path → value now) keeps values out that the solution has already.
     """
-    concepts = _vocabulary(space)
+    concepts = vocabulary(space)
     patterns = [concept.pattern.pattern for found in concepts.values() for concept in found]
     if not patterns:
         return []
@@ -93,8 +93,9 @@ def extract(
                     parameter = space[mention.parameter]
                     values = _values(parameter, clause, mention, (production or {}).get(parameter.path))
                     if values:
-                        quote = _quote(paper, text, number, sentence)
-                        technique = _technique(paper, mention.parameter, parameter, values, clause.gain, quote)
+                        quote = quoted(paper, text, number, sentence)
+                        claimed = _technique(paper, mention.parameter, parameter, values, clause.gain, quote)
+                        technique = check(claimed, text)
                         best[mention.parameter] = max(best.get(mention.parameter, technique), technique, key=_worth)
         if ends_at_references(page):
             break
@@ -113,20 +114,14 @@ def by_priority(technique: Technique) -> tuple[float, float, str]:
     return (-technique_priority(technique), -(technique.claimed_gain or 0.0), technique.name)
 
 
-def impact_of(gain: float | None) -> Impact:
-    """Low below one point, Medium to three, High above; a claim without a number is Low."""
-    points = 0.0 if gain is None else round(gain * 100.0, 6)
-    return "High" if points > 3.0 else "Medium" if points >= 1.0 else "Low"
-
-
-def _vocabulary(space: Mapping[str, Parameter]) -> dict[str, list[Concept]]:
+def vocabulary(space: Mapping[str, Parameter]) -> dict[str, list[Concept]]:
     """What sentences may call each parameter.
 
     A concept belongs to the parameters whose name or own tag it is; where several share it by a tag alone, it
     belongs to none of them, since a sentence about it would not say which is meant.
     """
     named = {name: _keys(name, parameter) for name, parameter in space.items()}
-    tagged = {name: frozenset(map(_key, parameter.tags)) for name, parameter in space.items()}
+    tagged = {name: frozenset(map(key_of, parameter.tags)) for name, parameter in space.items()}
     words: dict[str, list[Concept]] = {name: [] for name in space}
     for concept in CONCEPTS:
         owners = [name for name in space if concept.names & named[name]]
@@ -146,8 +141,8 @@ def _vocabulary(space: Mapping[str, Parameter]) -> dict[str, list[Concept]]:
 
 def _keys(name: str, parameter: Parameter) -> frozenset[str]:
     """The names a parameter goes by: its own, its path's last part, else the last word of these."""
-    whole = {_key(name), _key(parameter.path.rsplit(".", 1)[-1])}
-    known = any(concept.names & (whole | set(map(_key, parameter.tags))) for concept in CONCEPTS)
+    whole = {key_of(name), key_of(parameter.path.rsplit(".", 1)[-1])}
+    known = any(concept.names & (whole | set(map(key_of, parameter.tags))) for concept in CONCEPTS)
     return frozenset(whole if known else whole | {key.rsplit("_", 1)[-1] for key in whole})
 
 
@@ -179,7 +174,7 @@ def _values(parameter: Parameter, clause: Clause, mention: _Mention, now: Scalar
     ordered = sorted((value for value in listed if not isinstance(value, str)), key=float)
     named = _named_number(clause, mention, float(ordered[0]), float(ordered[-1]))
     if named is not None:
-        nearest = min(ordered, key=lambda value: _distance(float(value), named))
+        nearest = min(ordered, key=lambda value: distance(float(value), named))
         if nearest != now:
             return [nearest]
     return _in_direction(ordered, _direction(clause.text, mention), now)
@@ -225,18 +220,10 @@ def _in_direction(ordered: Sequence[Scalar], direction: Direction, now: Scalar |
     return [value for value in onward if sign * float(value) > sign * float(now)][:MAX_VALUES]
 
 
-def _distance(value: float, wanted: float) -> float:
+def distance(value: float, wanted: float) -> float:
     if value > 0 and wanted > 0:
         return abs(math.log(value / wanted))
     return abs(value - wanted)
-
-
-def _quote(paper: Paper, text: PdfText, page: int, sentence: str) -> Quote:
-    document = paper.key + paper.version if paper.key.startswith("arxiv:") else paper.title
-    return verified(
-        Quote(document=document, file_sha256=text.sha256, page=page, text=sentence, verified=False),
-        text,
-    )
 
 
 def _technique(
@@ -258,7 +245,7 @@ def _worth(technique: Technique) -> tuple[bool, float, bool]:
     return (technique.quote.verified, technique.claimed_gain or 0.0, single)
 
 
-def _key(name: str) -> str:
+def key_of(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()).strip("_")
 
 

@@ -14,7 +14,7 @@ from tools.pdf_text import plain
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$&])")
 _QUOTED = 400
-_METHODS = {"rules": "rules (no model)", "model": "a language model; quotes checked by rules"}
+_HIDDEN = 10
 
 
 def research_log_entry(reading: Reading, date: str) -> str:
@@ -22,6 +22,8 @@ def research_log_entry(reading: Reading, date: str) -> str:
     paper = reading.paper
     ranked = sorted(reading.techniques, key=by_priority)
     lines = [f'## [{escaped(date)}] Paper: "{escaped(paper.title)}"', f"**Source:** {escaped(_source(reading))}"]
+    if paper.key.startswith("code:") or any(technique.origin == "rival" for technique in reading.techniques):
+        lines.append("**From a competitor:** yes, as data for candidate experiments")
     if reading.boards:
         lines.append(f"**Relevant leaderboard:** {escaped(', '.join(reading.boards))}")
     if gain := _reported_gain(ranked):
@@ -30,7 +32,10 @@ def research_log_entry(reading: Reading, date: str) -> str:
     lines.append("**Techniques extracted:**" if ranked else "**Techniques extracted:** none")
     for position, technique in enumerate(ranked):
         lines += _technique_lines(technique, prioritised=position == 0 and technique_priority(technique) > 0)
-    lines += [f"**Action:** {_action(reading, ranked)}", f"**Read by:** {_METHODS[reading.method]}"]
+    if reading.hidden:
+        lines.append(f"**Hidden text, not read:** {len(reading.hidden)} finding(s)")
+        lines += [f"- {escaped(plain(line, _QUOTED))}" for line in reading.hidden[:_HIDDEN]]
+    lines += [f"**Action:** {_action(reading, ranked)}", f"**Read by:** {_read_by(reading)}"]
     if reading.extent not in {"", "full text"}:
         lines.append(f"**Read of it:** the {escaped(reading.extent)} only")
     lines.append("")
@@ -40,6 +45,12 @@ def research_log_entry(reading: Reading, date: str) -> str:
 def escaped(text: str) -> str:
     """A stranger's text as one line of Markdown that shows as it is."""
     return _SPECIAL.sub(r"\\\1", " ".join(plain(text).split()))
+
+
+def _read_by(reading: Reading) -> str:
+    if reading.method == "model":
+        return f"a language model ({escaped(reading.by)}); quotes checked by rules"
+    return "rules (no model)" + (f", because {escaped(plain(reading.instead, _QUOTED))}" if reading.instead else "")
 
 
 def _source(reading: Reading) -> str:
@@ -61,11 +72,16 @@ def _technique_lines(technique: Technique, *, prioritised: bool) -> list[str]:
         for path, values in technique.settings.items()
     )
     quote = technique.quote
-    standing = "verified" if quote.verified else "NOT verified, adds nothing to priority"
+    why = f" ({escaped(technique.doubt)})" if technique.doubt else ""
+    standing = "verified" if quote.verified else f"NOT verified{why}, adds nothing to priority"
+    where = f" ({escaped(quote.place)})" if quote.place else ""
+    told = [f"  - try {values}"] if values else []
+    where = f" (in {escaped(', '.join(technique.files))})" if technique.files else ""
+    told += [f"  - write: {escaped(technique.change)}{where}"] if technique.change else []
     return [
         f"- {escaped(technique.name)} (effort: {technique.effort}, impact: {technique.impact}){mark}",
-        f"  - try {values}",
-        f'  - p. {quote.page}, {standing}: "{escaped(plain(quote.text, _QUOTED))}"',
+        *told,
+        f'  - p. {quote.page}{where}, {standing}: "{escaped(plain(quote.text, _QUOTED))}"',
     ]
 
 

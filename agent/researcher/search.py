@@ -16,10 +16,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
+from agent.claim_ledger import PRIOR_TRUST
 from agent.researcher.combinations import combinations
 from agent.researcher.contract import Idea, Proposals, Strategy, Trial
 from agent.researcher.history import COMBINATION, Known, expected_gain, families_of, family_of, resting, settings_key
-from agent.researcher.reading import by_priority
+from agent.researcher.reading import by_priority, technique_priority
 from agent.researcher.wording import claim
 from registry.hypotheses import EFFORT_SCORES, Scalar, priority
 from registry.papers import Technique
@@ -37,8 +38,6 @@ STRUCTURAL_TAGS = frozenset(
     {"architecture", "structure", "structural", "width", "depth", "capacity", "model", "augmentation", "data"}
     | {"features", "ensemble", "representation", "preprocessing"}
 )
-CLAIM_DISCOUNT = 0.5
-"""What is expected of a gain that a paper claims: published gains shrink on other people's systems."""
 FURTHER_VALUE_DISCOUNT = 0.8
 PREFERRED_PRIOR = 0.5
 OTHER_PRIOR = 0.25
@@ -77,6 +76,11 @@ class _Situation:
     """Measured gains by family, and by `path:<path>` for changes of one parameter."""
     moves: Mapping[str, list[_Move]]
     """Measured moves of one parameter alone, by its path."""
+    trust: Mapping[tuple[str, str], float]
+    """(paper, technique) → share of its promise to expect."""
+
+    def trusted(self, technique: Technique) -> float:
+        return self.trust.get((technique.paper, technique.name), PRIOR_TRUST)
 
     def preferred(self, parameter: Parameter) -> bool:
         tags = frozenset(parameter.tags)
@@ -126,14 +130,16 @@ def propose(
     *,
     threshold: float = 0.005,
     metric: str = "the primary metric",
+    trust: Mapping[tuple[str, str], float] | None = None,
 ) -> Proposals:
     """Up to `limit` ideas that are new, or the honest statement that none is left.
 
     `gap_points` is positive when we are behind; None where no board is known. `tried` holds every idea ever taken
-    up, in order, open ones included.
+    up, in order, open ones included. `trust`: of each (paper, technique), what share of its promise to expect
+    (`agent.claim_ledger`).
     """
     production = {p.path: production_settings[p.path] for p in space.values() if p.path in production_settings}
-    situation = _situation(space, production, tried, gap_points, threshold)
+    situation = _situation(space, production, tried, gap_points, threshold, trust or {})
     known = Known(frozenset(p.path for p in space.values()), production, tried)
     ideas: list[Idea] = []
     for draft in _drafts(situation, techniques, known, seed):
@@ -159,6 +165,7 @@ def _situation(
     tried: Sequence[Trial],
     gap_points: float | None,
     threshold: float,
+    trust: Mapping[tuple[str, str], float],
 ) -> _Situation:
     families = partial(families_of, space)
     left = resting(tried, families)
@@ -169,7 +176,8 @@ def _situation(
             for label in [*families(trial), *paths]:
                 gains.setdefault(label, []).append(trial.gain)
     mode = mode_for(gap_points)
-    situation = _Situation(space, production, tried, threshold, mode, left, gains, _measured_moves(tried, production))
+    moves = _measured_moves(tried, production)
+    situation = _Situation(space, production, tried, threshold, mode, left, gains, moves, trust)
     stopped = any(p.tags[0] in left and situation.preferred(p) for p in space.values())
     if mode == "restructure" or not stopped:
         return situation
@@ -201,10 +209,15 @@ def _drafts(situation: _Situation, techniques: Sequence[Technique], known: Known
 
 
 def _from_papers(techniques: Sequence[Technique], situation: _Situation) -> Iterator[_Draft]:
-    """Techniques by priority, each one's first value before anyone's second."""
+    """Techniques by priority and by what promises of their kind have come to; first values before anyone's second."""
     left_paths = resting(situation.tried, lambda trial: trial.settings if len(trial.settings) == 1 else ())
     declared = {parameter.path: parameter for parameter in situation.space.values()}
-    ranked = sorted(techniques, key=lambda technique: (by_priority(technique), technique.paper))
+
+    def promising(technique: Technique) -> tuple[float | str | tuple[float, float, str], ...]:
+        worth = technique_priority(technique) * situation.trusted(technique)
+        return (-worth, by_priority(technique), technique.paper)
+
+    ranked = sorted(techniques, key=promising)
     usable = [t for t in ranked if t.settings.keys() <= declared.keys() - left_paths]
     for place in range(max((len(values) for t in usable for values in t.settings.values()), default=0)):
         for technique in usable:
@@ -213,7 +226,8 @@ def _from_papers(techniques: Sequence[Technique], situation: _Situation) -> Iter
             settings = {path: values[place] for path, values in technique.settings.items()}
             changed = {path: value for path, value in settings.items() if _changes(situation, declared[path], value)}
             if changed:
-                yield _Draft(changed, _claimed(situation, technique, changed, place), "paper", technique)
+                gain = _claimed(situation, technique, changed, place)
+                yield _Draft(changed, gain, technique.origin, technique)
 
 
 def _claimed(situation: _Situation, technique: Technique, settings: Mapping[str, Scalar], place: int) -> float:
@@ -222,7 +236,7 @@ def _claimed(situation: _Situation, technique: Technique, settings: Mapping[str,
     family = family_of(situation.space, settings)
     if technique.claimed_gain is None:
         return situation.expected(family, preferred=True)
-    prior = technique.claimed_gain * CLAIM_DISCOUNT * FURTHER_VALUE_DISCOUNT**place
+    prior = technique.claimed_gain * situation.trusted(technique) * FURTHER_VALUE_DISCOUNT**place
     label = f"path:{next(iter(settings))}" if len(settings) == 1 else family
     return expected_gain(situation.gains.get(label, []), prior)
 

@@ -9,6 +9,7 @@ from experiments.gate.decision import CostNumbers, Criterion, Decision, ItemNumb
 from experiments.gate.e_night import ENight
 from experiments.gate.evidence import Evidence, ItemScores, Pair, Plausibility, Readmission, RunValue, SeasonFacts
 from experiments.gate.exact import Exact
+from experiments.gate.interval import gain_interval
 from experiments.gate.park import parked_promotions
 from experiments.gate.per_item import PerItem
 from experiments.gate.policies import POLICIES, policy_for
@@ -41,6 +42,7 @@ __all__ = [
     "SeedCardExtend",
     "decide",
     "evidence_from_record",
+    "gain_interval",
     "look_record",
     "parked_promotions",
     "policy_for",
