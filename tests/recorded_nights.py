@@ -202,7 +202,12 @@ class Nights:
             quote=quote,
         )
         reading = Reading(
-            paper=paper, relevant=relevant, why="names handwritten digits", boards=[BOARD], techniques=[technique]
+            paper=paper,
+            relevant=relevant,
+            why="names handwritten digits",
+            boards=[BOARD],
+            techniques=[technique],
+            source=SOURCE,
         )
         found = {"source": SOURCE, "paper": paper.model_dump(mode="json")}
         listed = {"slot": f"{self.now}", "papers": {paper.key: found}, "sources": [], "left_for_later": 0}
