@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from agent import proposals
+from agent import paper_text, proposals
 from agent.services import Services
 from registry.durable import write_atomically
 from registry.errors import BadInput, Retryable
@@ -19,6 +19,7 @@ from registry.papers import Paper, Reading
 
 if TYPE_CHECKING:
     from tools.papers import PaperQuery, PaperSource, Unreadable
+    from tools.pdf_text import PdfText
 
 
 def sources(services: Services) -> Iterator[tuple[PaperSource, PaperQuery]]:
@@ -48,7 +49,7 @@ def list_new(services: Services, slot: str) -> str:
     found: dict[str, dict[str, object]] = {}
     statuses: list[dict[str, object]] = []
     soft: list[tuple[str, str]] = []
-    for source, query in sources(services):
+    for source, query in services.outside.paper_sources(services):
         try:
             with services.ask_outside():
                 batch = source.find(query)
@@ -100,7 +101,7 @@ def read_listed(services: Services) -> int:
     waiting = dict(services.history.listed_papers)
     if not waiting:
         return 0
-    by_name = {source.name: source for source, _ in sources(services)}
+    by_name = {source.name: source for source, _ in services.outside.paper_sources(services)}
     asked = proposals.situation(services, configuration=_before_the_first_night(services))
     count = 0
     for key, item in waiting.items():
@@ -118,7 +119,7 @@ def read_listed(services: Services) -> int:
             services.record("paper_unreadable", key, data, why, key=f"unreadable:{key}:{paper.version}")
             services.progress.say(f"[STATUS] not readable: {why}")
             continue
-        _record(services, services.researcher.read(paper, text, asked))
+        _record(services, services.researcher.read(paper, text, asked), text)
     return count
 
 
@@ -131,11 +132,15 @@ def _before_the_first_night(services: Services) -> tuple[str, dict[str, Scalar]]
     return commit, services.solution.settings(commit)
 
 
-def _record(services: Services, reading: Reading) -> None:
+def _record(services: Services, reading: Reading, text: PdfText) -> None:
     services.record(
         "paper_read",
         reading.paper.key,
-        {"reading": reading.model_dump(mode="json"), "researcher": services.researcher.name},
+        {
+            "reading": reading.model_dump(mode="json"),
+            "researcher": services.researcher.name,
+            "text": services.blobs.put(paper_text.packed(text)),
+        },
         reason=reading.why,
         key=_key(reading),
     )

@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+from agent.outside import Outside, World
 from agent.progress import Progress
 from agent.researcher.contract import Researcher
 from agent.schedule import Pace
@@ -61,6 +62,7 @@ class Services:
     progress: Progress
     clock: Clock
     cancel: threading.Event = field(default_factory=threading.Event)
+    outside: Outside = field(default_factory=World)
     asking: bool = field(default=False, init=False)
     """Whether somebody outside is being asked, which a stop ends instead of waiting for the answer."""
     technical_log_pace: Pace = field(default_factory=lambda: Pace(LOG_SHARE), init=False)

@@ -60,6 +60,9 @@ class SurroundingsFold(FoldedFacts):
     def _on_report_written(self, event: EventLike) -> None:
         self.report_slot = event.data["slot"]
 
+    def _on_documents_recorded(self, event: EventLike) -> None:
+        self.documents = event.data
+
     # -- nights and cycles ----------------------------------------------------------------------------------
 
     def _on_night_started(self, event: EventLike) -> None:

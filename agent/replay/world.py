@@ -1,0 +1,202 @@
+"""What a replay is told in the place of boards, paper sources, the evaluator's check and a board's attempt: the record.
+
+Implements `agent.outside.Outside`, and the part of the solution that makes commits. A question that the record has no
+answer to at that place ends the replay; nothing is asked, fetched or handed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agent.paper_text import unpacked
+from agent.replay.following import Follower, Stopped, asked_for
+from agent.replay.recording import MissingInput
+from agent.researcher.contract import PatchRequest, Proposals, Researcher, Situation
+from agent.services import Services
+from agent.solution import Solution
+from experiments.plans import Plan
+from registry.competitive import Leaderboard
+from registry.errors import BadInput, Problem, RateLimited, Retryable
+from registry.facts import Test
+from registry.papers import Paper, Reading
+from registry.standings import Snapshot
+from registry.target import Target
+from tools.branches import Candidate
+from tools.papers import PaperBatch, PaperQuery, PaperSource, Unreadable
+from tools.pdf_text import PdfText
+from tools.repository import SolutionRepository
+from tools.submissions import SubmissionResult
+
+if TYPE_CHECKING:
+    from tools.leaderboards.robots import Robots
+
+
+class RecordedWorld:
+    """The world as the record has it."""
+
+    def __init__(self, follower: Follower) -> None:
+        self._follower = follower
+
+    def board(self, services: Services, board: Leaderboard, robots: Robots) -> Snapshot | None:
+        """The board's recorded reading, or the reason why there was none."""
+        del services, robots
+        event = self._given("board_read", board.name, f"a reading of {board.name}")
+        if (status := event["status"]) == "read":
+            recording = self._follower.recording
+            content = recording.blob(event["snapshot"], f"the recorded reading of {board.name}")
+            return Snapshot.model_validate_json(content)
+        if status == "rate_limited":
+            raise RateLimited(event["reason"])
+        if status == "unreachable":
+            raise Retryable(event["reason"])
+        raise BadInput(Problem(board.name, event["reason"], "a board that can be read"))
+
+    def paper_sources(self, services: Services) -> Iterator[tuple[PaperSource, PaperQuery]]:
+        """One source for each recorded answer; where none was asked, sources for the texts of what is listed."""
+        found = self._follower.seen_before_the_decision("papers_listed")
+        listed = found[1].data if found is not None else None
+        papers = dict(listed["papers"]) if listed is not None else {}
+        answers: list[dict[str, Any]] = list(listed["sources"]) if listed is not None else []
+        known = {answer["source"] for answer in answers}
+        names = {item["source"] for item in (*papers.values(), *services.history.listed_papers.values())}
+        answers += [{"source": name} for name in sorted(names - known)]
+        for answer in answers:
+            own = [key for key, item in papers.items() if item["source"] == answer["source"]]
+            taken = tuple(Paper.model_validate(papers.pop(key)["paper"]) for key in own)
+            yield RecordedSource(self._follower, answer, taken), PaperQuery()
+
+    def evaluator_check(self, services: Services, plan: Plan) -> dict[str, Any]:
+        """The recorded check; its run of production was paid before it."""
+        services.measurer.measure([plan])
+        data = self._given("evaluator_checked", "", "a check of the evaluator")
+        reason = data.pop("reason")
+        services.record("evaluator_checked", data["evaluator"][:16], data, reason)
+        return data
+
+    def submit(self, services: Services, hypothesis: str, test: Test, command: list[str]) -> SubmissionResult:
+        """How it went then. The command is not run."""
+        del services, test, command
+        data = self._given("submission", hypothesis, f"handing in {hypothesis}")
+        return SubmissionResult(
+            data["status"],
+            data["reason"],
+            tuple(data["argv"]),
+            exit_status=data["exit_status"],
+            output=data["output"],
+        )
+
+    def _given(self, kind: str, subject: str, what: str) -> dict[str, Any]:
+        """The next recorded event of a kind, with its reason among the data."""
+        event = self._follower.before_the_decision(kind, subject)
+        if event is None:
+            if self._follower.part.killed and self._follower.decision() is None:
+                raise Stopped
+            raise asked_for(self._follower, what)
+        return {**event.data, "reason": event.reason}
+
+
+class RecordedSource:
+    """One source of papers with the answer it gave. Implements `tools.papers.PaperSource`."""
+
+    def __init__(self, follower: Follower, answer: dict[str, Any], papers: tuple[Paper, ...]) -> None:
+        self._follower, self._answer, self._papers = follower, answer, papers
+
+    @property
+    def name(self) -> str:
+        return str(self._answer["source"])
+
+    def find(self, query: PaperQuery) -> PaperBatch:
+        del query
+        bad = tuple(Unreadable(one["name"], one["why"]) for one in self._answer.get("unreadable", ()))
+        notes = tuple(self._answer.get("notes", ()))
+        return PaperBatch(self.name, self._papers, self._answer.get("status", "ok"), notes, unreadable=bad)
+
+    def text(self, paper: Paper) -> PdfText:
+        """The text that the paper was read from; empty in logs of older versions, whose readings are taken over."""
+        recording = self._follower.recording
+        for _, event in self._follower.ahead("paper_read", "paper_unreadable"):
+            if event.subject != paper.key:
+                continue
+            if event.kind == "paper_unreadable":
+                raise Retryable(event.reason)
+            if (digest := event.data.get("text")) is None:
+                return PdfText("", "", ())
+            return unpacked(recording.blob(digest, f"the text of {paper.key}"))
+        if self._follower.part.killed:
+            raise Stopped
+        raise asked_for(self._follower, f"the text of {paper.key}")
+
+
+class RecordedReader:
+    """A researcher that reads, proposes and patches as it does, but for papers whose text was not recorded."""
+
+    def __init__(self, usual: Researcher, follower: Follower) -> None:
+        self._usual, self._follower = usual, follower
+        self.taken_over: list[str] = []
+        """Papers whose recorded readings stand for readings of their own."""
+
+    @property
+    def name(self) -> str:
+        return self._usual.name
+
+    def read(self, paper: Paper, text: PdfText, situation: Situation) -> Reading:
+        """A reading of the recorded text; where that was not kept, the recorded reading itself."""
+        if text.pages or text.sha256:
+            return self._usual.read(paper, text, situation)
+        for _, event in self._follower.ahead("paper_read"):
+            if event.subject == paper.key:
+                self.taken_over.append(paper.key)
+                return Reading.model_validate(event.data["reading"])
+        raise asked_for(self._follower, f"a reading of {paper.key}")
+
+    def propose(self, situation: Situation) -> Proposals:
+        return self._usual.propose(situation)
+
+    def patch(self, request: PatchRequest) -> dict[str, bytes]:
+        return self._usual.patch(request)
+
+
+class RecordedSolution(Solution):
+    """The solution in a clone whose commits are those of the record, where what they hold is the same."""
+
+    def __init__(self, repository: SolutionRepository, target: Target, worktrees: Path, follower: Follower) -> None:
+        super().__init__(repository, target, worktrees)
+        self._follower = follower
+
+    def commit(
+        self,
+        hypothesis_id: str,
+        title: str,
+        production: str,
+        edits: dict[str, bytes],
+        message: str,
+        trailers: dict[str, str],
+        date: str,
+    ) -> Candidate:
+        """The recorded commit where it has these files; a new one where the record has others, for the comparison."""
+        made = super().commit(hypothesis_id, title, production, edits, message, trailers, date)
+        known = self._follower.decision()
+        event = known[1] if known is not None else None
+        if event is None or event.kind != "patch_committed" or event.subject != hypothesis_id or made.empty:
+            return made
+        commit = str(event.data["commit"])
+        same = event.data["tree"] == made.tree and self.repository.parents_of(commit) == (production,)
+        if not same:
+            return made
+        # The message names the log's head, which lies elsewhere in the replay's log.
+        self.repository.run("update-ref", "--no-deref", f"refs/heads/{made.branch}", commit)
+        return Candidate(made.branch, commit, made.tree, made.diff, empty=False)
+
+
+def missing_commits(repository: SolutionRepository, commits: list[str]) -> list[str]:
+    """Those of the commits that the repository has no more."""
+    return [commit for commit in dict.fromkeys(commits) if repository.attempt("cat-file", "-e", commit)[0] != 0]
+
+
+def refuse_missing(repository: SolutionRepository, commits: list[str]) -> None:
+    """Raise MissingInput that names them."""
+    if gone := missing_commits(repository, commits):
+        shown = ", ".join(commit[:12] for commit in gone[:5]) + (f" and {len(gone) - 5} more" if gone[5:] else "")
+        raise MissingInput(f"{repository.path}: commits of that night are not there any more: {shown}")
