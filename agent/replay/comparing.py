@@ -78,17 +78,17 @@ DECISIONS: dict[str, Callable[[Data], Data]] = {
 """Kind of an event that is a decision → what of its data has to be the same."""
 
 
-def differing(recorded: Data, replayed: Data, place: str = "") -> list[tuple[str, Any, Any]]:
+def differing(recorded: Any, replayed: Any, place: str = "") -> list[tuple[str, Any, Any]]:
     """Every place where two decisions differ, with both values; the same length of list is compared item by item."""
     if isinstance(recorded, dict) and isinstance(replayed, dict):
         names = [*recorded, *(name for name in replayed if name not in recorded)]
-        found = []
+        found: list[tuple[str, Any, Any]] = []
         for name in names:
             found += differing(recorded.get(name), replayed.get(name), f"{place}.{name}" if place else name)
         return found
     if isinstance(recorded, list) and isinstance(replayed, list) and len(recorded) == len(replayed):
-        found = []
+        several: list[tuple[str, Any, Any]] = []
         for number, (one, other) in enumerate(zip(recorded, replayed, strict=True)):
-            found += differing(one, other, f"{place}[{number}]")
-        return found
+            several += differing(one, other, f"{place}[{number}]")
+        return several
     return [] if recorded == replayed else [(place, recorded, replayed)]

@@ -60,9 +60,12 @@ class Follower:
     part: Part
     at: int
     """Index of the first recorded event that was not passed."""
-    now: datetime
+    now: datetime = field(init=False)
     same: dict[str, int] = field(default_factory=dict)
     """Kind of decision → how many were the same."""
+
+    def __post_init__(self) -> None:
+        self.now = _moment(self.recording.events[self.at])
 
     def enter(self, part: Part) -> None:
         """Begin a part at its start."""
@@ -83,7 +86,7 @@ class Follower:
         return next((pair for pair in self.ahead(*DECISIONS) if not by_hand(pair[1])), None)
 
     def window(self) -> tuple[int, int]:
-        """From the place to the next decision, whoever's process drew it: where the runs stand that are asked for now."""
+        """From the place to the next decision, whichever process drew it: the runs asked for now stand there."""
         events = self.recording.events
         following = (i for i in range(self.at, len(events)) if events[i].kind in DECISIONS and not by_hand(events[i]))
         return self.at, next(following, len(events))
@@ -143,7 +146,7 @@ class Follower:
     # -- comparing ------------------------------------------------------------------------------------------
 
     def comes(self, kind: str, subject: str, data: Data) -> None:
-        """Raises Diverged where this is not what the record has next, Stopped where the recorded process was stopped."""
+        """Diverged where this is not what the record has next, Stopped where the recorded process was stopped."""
         if kind.startswith("run_"):
             return
         if kind not in DECISIONS:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from experiments.building import Build, BuildFailed
 from experiments.environment import EnvironmentRecord
 from experiments.environments import Environments
 from experiments.items import Items
-from experiments.measuring import InfrastructureFailed, Measurer
+from experiments.measuring import InfrastructureFailed, Measurer, RunLedger
 from experiments.plans import Plan, Source
 from experiments.runner import Runner
 from experiments.trees import TreeCache
@@ -29,6 +29,11 @@ from registry.errors import BadInput
 from registry.runs import RunKey, RunRecord
 from registry.target import Target
 from sandbox.contract import Capabilities, Isolation, Outcome, RunSpec
+
+IDENTIFIED = (
+    "runs have another identity than then (by another version of the program, or by another target.yaml where it was"
+    " not recorded); they are known by commit, purpose and seed"
+)
 
 
 class NoSandbox:
@@ -73,7 +78,9 @@ class RecordedEnvironments(Environments):
         self.declared: Path | None = None
 
     def python(self, commit: str) -> Path | None:
+        """None: nothing is run."""
         del commit
+        return None
 
     def look(self, commit: str) -> EnvironmentRecord:
         facts = self._runner.recording.environment(self._runner.now(commit).environment)
@@ -124,10 +131,20 @@ class RecordedTrees(TreeCache):
 class RecordedRunner(Runner):
     """Answers each plan with the recorded outcome of the same run."""
 
-    def __init__(self, target: Target, source: Source, root: Path, follower: Follower, sandbox: NoSandbox) -> None:
+    def __init__(
+        self,
+        target: Target,
+        source: Source,
+        root: Path,
+        follower: Follower,
+        sandbox: NoSandbox,
+        notes: list[str],
+    ) -> None:
+        """`notes` gets what a person should know about how runs were found."""
         # Not the parent's: it looks for GPUs, interpreters and packages on this machine.
         self.target, self.source, self.sandbox, self.root = target, source, sandbox, root
         self.follower, self.recording = follower, follower.recording
+        self.notes = notes
         self.gpus = None
         self.python = None
         self.environments = RecordedEnvironments(self)
@@ -148,7 +165,7 @@ class RecordedRunner(Runner):
             seed=plan.seed,
         )
         start, end = self.follower.window()
-        known = self.recording.runs(of_the_world(asked))
+        known = self.recording.runs(of_the_world(asked)) or self._alike(plan)
         for index, record in known:
             if start <= index < end:
                 return record.key
@@ -156,6 +173,13 @@ class RecordedRunner(Runner):
         before = [record.key for index, record in known if index < start]
         same = [key for key in before if key.environment == now.environment]
         return (same or before or [asked.model_copy(update={"data": now.data, "environment": now.environment})])[-1]
+
+    def _alike(self, plan: Plan) -> list[tuple[int, RunRecord]]:
+        """Runs of the same plan under another identity: another version identified them, or other settings did."""
+        found = self.recording.alike(plan)
+        if found and IDENTIFIED not in self.notes:
+            self.notes.append(IDENTIFIED)
+        return found
 
     def _configuration(self, plan: Plan) -> str:
         from hashlib import sha256
@@ -177,7 +201,7 @@ class RecordedRunner(Runner):
             for first, last in places:
                 if (key := next(filter(fits, self.recording.keys(first, last)), None)) is not None:
                     return key
-        empty = {name: "" for name in RunKey.model_fields}
+        empty = dict.fromkeys(RunKey.model_fields, "")
         return RunKey.model_validate({**empty, "tree": tree, "seed": 0})
 
     # -- outcomes -------------------------------------------------------------------------------------------
@@ -197,6 +221,12 @@ class RecordedRunner(Runner):
         self.follower.reach(index)
         return record
 
+    def place(self, plan: Plan) -> int:
+        """Where the record has the end of a run that is made now; before all others where it was paid earlier."""
+        start, end = self.follower.window()
+        found = self.recording.runs(of_the_world(self.key(plan)))
+        return max((index for index, _ in found if start <= index < end), default=-1)
+
     def _not_recorded(self, plan: Plan, key: RunKey) -> Exception:
         known = self.follower.decision()
         if known is not None and known[1].kind == "night_ended" and known[1].data.get("failed"):
@@ -211,7 +241,18 @@ class RecordedRunner(Runner):
 
 
 class RecordedMeasurer(Measurer):
-    """One run after the other, in the order of the plans; nothing has to be quiet for it."""
+    """One run after the other, in the order in which they ended; nothing has to be quiet for it."""
+
+    def __init__(self, runner: RecordedRunner, ledger: RunLedger, cancel: threading.Event) -> None:
+        super().__init__(runner, ledger, cancel, slots=1)
+        self._places = runner.place
+
+    def measure(self, plans: Sequence[Plan], exclusive: bool = False) -> list[RunRecord]:
+        """As the night does. What is recorded first is seen first, since some readers take runs in that order."""
+        places = [self._places(plan) for plan in plans]
+        order = sorted(range(len(plans)), key=places.__getitem__)
+        records = super().measure([plans[index] for index in order], exclusive)
+        return [record for _, record in sorted(zip(order, records, strict=True), key=lambda pair: pair[0])]
 
     def _wait_until_quiet(self) -> None:
         return
@@ -226,7 +267,9 @@ def lay_out_items(recording: Recording, record: RunRecord, root: Path) -> None:
         return
     items = _items_in(recording.workspace.root / record.folder, record) or _items_of_a_look(recording, record)
     if items is None:
-        raise MissingInput(f"{record.folder}/{metrics.EXAMPLES}: the scores that run {record.run_id} left are not there")
+        raise MissingInput(
+            f"{record.folder}/{metrics.EXAMPLES}: the scores that run {record.run_id} left are not there"
+        )
     clusters = items.clusters or ("",) * len(items.ids)
     lines = [
         {"id": name, "score": score, **({"cluster": cluster} if cluster else {})}

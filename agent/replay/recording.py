@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from agent.night import Goal
+from experiments.plans import Plan
 from registry.audit_chain import verify_chain
 from registry.audit_events import Event, read_stored
 from registry.blobs import BlobDamaged, BlobMissing, Blobs
@@ -46,6 +47,10 @@ def by_hand(event: Event) -> bool:
     return event.actor == PERSON or (event.kind in _BY_HAND and event.key.startswith("by_hand:"))
 
 
+def _by_name(run: RunRecord | Plan, split: str, seed: int) -> tuple[object, ...]:
+    return (run.subject, run.arm, run.purpose, run.commit, split, seed)
+
+
 def of_the_world(key: RunKey) -> tuple[object, ...]:
     """What of a run's identity can be worked out from commit and target; the rest is the machine's on that day."""
     return (key.tree, key.configuration, key.evaluator, key.settings, key.split, key.seed)
@@ -66,6 +71,7 @@ class Recording:
         self.night = night
         self.parts = self._parts()
         self._runs: dict[tuple[object, ...], list[tuple[int, RunRecord]]] = defaultdict(list)
+        self._alike: dict[tuple[object, ...], list[tuple[int, RunRecord]]] = defaultdict(list)
         self._environments = {
             event.data["sha256"]: event.data for event in self.events if event.kind == "environment_recorded"
         }
@@ -73,6 +79,7 @@ class Recording:
             if event.kind in OUTCOMES:
                 record = RunRecord.model_validate(event.data)
                 self._runs[of_the_world(record.key)].append((index, record))
+                self._alike[_by_name(record, record.key.split, record.key.seed)].append((index, record))
 
     def _read(self, night: str) -> tuple[int, int]:
         """Index and place in the file of the night's first event; events are kept up to its end."""
@@ -139,6 +146,10 @@ class Recording:
     def runs(self, known: tuple[object, ...]) -> list[tuple[int, RunRecord]]:
         """Every attempt of the runs with this part of an identity (`of_the_world`), with its place."""
         return self._runs.get(known, [])
+
+    def alike(self, plan: Plan) -> list[tuple[int, RunRecord]]:
+        """Every attempt that was made for a plan like this one, however runs were identified then."""
+        return self._alike.get(_by_name(plan, plan.split, plan.seed), [])
 
     def keys(self, start: int, end: int) -> Iterator[RunKey]:
         """Identities of the runs that the events from `start` to `end` speak of; backwards where `end` is before."""

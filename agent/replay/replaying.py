@@ -9,7 +9,7 @@ from __future__ import annotations
 import tempfile
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,9 @@ from agent import graph, night
 from agent.ledger import LogLedger
 from agent.progress import Silent
 from agent.replay import stage
-from agent.replay.comparing import DECISIONS
-from agent.replay.following import Difference, Diverged, Follower, Stopped, asked_for
+from agent.replay.following import Difference, Diverged, Follower, Stopped
 from agent.replay.machine import NoSandbox, RecordedMeasurer, RecordedRunner, lay_out_items
-from agent.replay.recording import MissingInput, Part, Recording, by_hand
+from agent.replay.recording import Recording, by_hand
 from agent.replay.world import RecordedReader, RecordedSolution, RecordedWorld
 from agent.researcher.null import NullResearcher
 from agent.researcher.offline import OfflineResearcher
@@ -31,8 +30,11 @@ from registry.audit import AuditLog, Event
 from registry.documents import load_research, load_target
 from registry.facts import OpenCycle
 from registry.history import History
+from registry.target import Target
 from registry.workspace import Workspace
 from sandbox.contract import Isolation
+from sandbox.outputs import plain_text
+from tools.repository import SolutionRepository
 
 _ANOTHER = "another"
 """Stands for the shape of the graph of another version."""
@@ -58,12 +60,37 @@ class Replay:
         return self.difference is None
 
 
+def as_document(found: Replay) -> dict[str, Any]:
+    """For `--json`."""
+    return {
+        "night": found.night,
+        "same": found.same,
+        "cycles": found.cycles,
+        "verdicts": found.verdicts,
+        "decisions": found.decisions,
+        "ended": found.ended,
+        "difference": None if found.difference is None else asdict(found.difference),
+        "notes": list(found.notes),
+    }
+
+
+def as_text(found: Replay) -> str:
+    """For people: what was the same, or the first difference with both sides; then what the record did not have."""
+    counted = f"{found.cycles} cycles, {found.verdicts} verdicts"
+    open_end = "" if found.ended else " as far as it is recorded"
+    if found.difference is None:
+        lines = [f"{found.night} replayed{open_end}: {counted}, all the same"]
+    else:
+        lines = [f"{found.night} differs after {counted} that are the same, at {found.difference}"]
+    return plain_text("\n".join([*lines, *(f"note: {note}" for note in found.notes)]), 20_000)
+
+
 def replay(workspace: Workspace, night_id: str) -> Replay:
-    """Go through a night. Raises BadInput where there is no such night, MissingInput where the record lacks something."""
+    """Go through a night. BadInput where there is no such night, MissingInput where the record lacks something."""
     recording = Recording(workspace, night_id)
     notes: list[str] = []
     with tempfile.TemporaryDirectory(prefix="agent-replay-") as folder:
-        follower = Follower(recording, recording.parts[0], recording.first, _start(recording))
+        follower = Follower(recording, recording.parts[0], recording.first)
         difference = _all_parts(recording, follower, Path(folder), notes)
     return Replay(
         night=night_id,
@@ -76,12 +103,6 @@ def replay(workspace: Workspace, night_id: str) -> Replay:
     )
 
 
-def _start(recording: Recording) -> Any:
-    from datetime import datetime
-
-    return datetime.fromisoformat(recording.events[recording.first].time)
-
-
 def _all_parts(recording: Recording, follower: Follower, folder: Path, notes: list[str]) -> Difference | None:
     made = stage.workspace(recording, folder)
     repository = None
@@ -92,19 +113,21 @@ def _all_parts(recording: Recording, follower: Follower, folder: Path, notes: li
         if repository is None:
             repository = stage.repository(recording, target, folder)
         stage.set_base(recording, repository, target, part)
+        told: list[str] = []
         try:
             with FollowedLog.open(made.audit, follower.clock) as log:
                 left = range(follower.at, part.start) if part.start > recording.first else range(0)
                 follower.enter(part)
                 _take_over(log, [recording.events[index] for index in left])
-                services = _composed(recording, follower, made, target, log, repository)
+                services = _composed(recording, follower, made, target, log, repository, told)
                 log.follower = follower
                 night.run(services, recording.goal(part))
-                notes += services.told
         except Stopped:
             continue
         except Diverged as error:
             return error.difference
+        finally:
+            notes += told
         if not part.killed and (known := follower.decision()) is not None:
             return Difference(known[1].seq, known[1].kind, known[1].subject, "a decision less", "this one", "none")
     return None
@@ -147,7 +170,6 @@ class ReplayedServices(Services):
     """Services of a replay; what people did beside the night is folded in where the night looked for it."""
 
     follower: Follower = field(kw_only=True)
-    told: list[str] = field(default_factory=list)
 
     def record(self, kind: str, subject: str, data: dict[str, Any], reason: str = "", key: str | None = None) -> Event:
         """As the night does; only documents are as the record names them at that place."""
@@ -200,9 +222,10 @@ def _composed(
     recording: Recording,
     follower: Follower,
     made: Workspace,
-    target: Any,
+    target: Target,
     log: AuditLog,
-    repository: Any,
+    repository: SolutionRepository,
+    told: list[str],
 ) -> ReplayedServices:
     """As `agent.wiring` does, over the substitutes."""
     history = History()
@@ -212,13 +235,13 @@ def _composed(
     cancel = NoWaiting()
     solution = RecordedSolution(repository, target, made.worktrees, follower)
     sandbox = NoSandbox(_isolation(recording, follower))
-    runner = RecordedRunner(target, solution, made.root, follower, sandbox)
+    runner = RecordedRunner(target, solution, made.root, follower, sandbox, told)
     for test in history.tests.values():
         for record in test.runs.values():
             lay_out_items(recording, record, made.root)
     progress = Follows(lambda: services)
     words = tuple(load_research(made.research_config).domain_keywords)
-    reader = RecordedReader(OfflineResearcher(solution.edited, words), follower)
+    reader = RecordedReader(OfflineResearcher(solution.edited, words), follower, told)
     services = ReplayedServices(
         workspace=made,
         target=target,
@@ -229,12 +252,12 @@ def _composed(
         solution=solution,
         sandbox=sandbox,
         runner=runner,
-        measurer=RecordedMeasurer(runner, LogLedger(log, history, progress, runner.environments.known), cancel, 1),
+        measurer=RecordedMeasurer(runner, LogLedger(log, history, progress, runner.environments.known), cancel),
         researcher=NullResearcher(reader) if recording.goal(follower.part).null else reader,
         progress=progress,
         clock=follower.clock,
         cancel=cancel,
-        outside=RecordedWorld(follower),
+        outside=RecordedWorld(follower, told),
         follower=follower,
     )
     services.technical_log_pace = NeverDue(1.0)

@@ -15,6 +15,7 @@ from agent.replay.recording import MissingInput, Part, Recording
 from agent.replay.world import refuse_missing
 from registry.audit_events import Event
 from registry.blobs import Blobs
+from registry.competitive_text import with_current_score
 from registry.durable import write_atomically
 from registry.target import Target
 from registry.workspace import Workspace
@@ -61,8 +62,23 @@ def put_documents(recording: Recording, made: Workspace, part: Part) -> list[str
         else:
             as_they_are.append(path.name)
             content = now.read_bytes()
+            if path == made.competitive_registry:
+                content = _with_scores_of_then(recording, content.decode()).encode()
         write_atomically(path, content)
     return as_they_are
+
+
+def _with_scores_of_then(recording: Recording, text: str) -> str:
+    """The registry without the scores that the agent has written into it since the night began."""
+    scores: dict[str, float | None] = {}
+    for index, event in enumerate(recording.events):
+        if event.kind == "board_score" and (index < recording.first or event.key.endswith(":written")):
+            scores[event.subject] = float(event.data["score"])
+        elif event.kind == "board_score":
+            scores.setdefault(event.subject, None)
+    for board, score in scores.items():
+        text = with_current_score(text, board, None if score is None else round(score, 6))
+    return text
 
 
 def put_documents_of(recording: Recording, made: Workspace, event: Event) -> None:
@@ -77,8 +93,15 @@ def repository(recording: Recording, target: Target, folder: Path) -> SolutionRe
     base = target.solution.base
     users = open_repository(recording.workspace.repository(target.solution.repository), base)
     commits = [e.data["commit"] for e in recording.events if e.kind in {"production_at", "patch_committed"}]
-    refuse_missing(users, commits[-1:] + [e.data["commit"] for e in recording.events[recording.first :] if e.kind in
-                   {"production_at", "patch_committed"}])
+    refuse_missing(
+        users,
+        commits[-1:]
+        + [
+            e.data["commit"]
+            for e in recording.events[recording.first :]
+            if e.kind in {"production_at", "patch_committed"}
+        ],
+    )
     clone = folder / "solution"
     shape = users.text("rev-parse", "--show-object-format")
     subprocess.run(
@@ -123,7 +146,9 @@ def set_base(recording: Recording, made: SolutionRepository, target: Target, par
     if not commit:
         tip = open_base(recording, target)
         if tip is None:
-            raise MissingInput(f"no event names the commit that {target.solution.base} had, and there is no such branch")
+            raise MissingInput(
+                f"no event names the commit that {target.solution.base} had, and there is no such branch"
+            )
         commit = tip
     made.run("update-ref", f"refs/heads/{target.solution.base}", commit)
 

@@ -36,8 +36,9 @@ if TYPE_CHECKING:
 class RecordedWorld:
     """The world as the record has it."""
 
-    def __init__(self, follower: Follower) -> None:
-        self._follower = follower
+    def __init__(self, follower: Follower, notes: list[str]) -> None:
+        """`notes` gets what the record did not have."""
+        self._follower, self._notes = follower, notes
 
     def board(self, services: Services, board: Leaderboard, robots: Robots) -> Snapshot | None:
         """The board's recorded reading, or the reason why there was none."""
@@ -68,7 +69,10 @@ class RecordedWorld:
             yield RecordedSource(self._follower, answer, taken), PaperQuery()
 
     def evaluator_check(self, services: Services, plan: Plan) -> dict[str, Any]:
-        """The recorded check; its run of production was paid before it."""
+        """The recorded check; its run of production was paid before it. None, told, where the night made none."""
+        if self._follower.seen_before_the_decision("evaluator_checked") is None and not self._follower.part.killed:
+            self._notes.append("the evaluator was not checked then, by an older version of the program")
+            return {"rows": [], "leaks": []}
         services.measurer.measure([plan])
         data = self._given("evaluator_checked", "", "a check of the evaluator")
         reason = data.pop("reason")
@@ -132,14 +136,10 @@ class RecordedSource:
 class RecordedReader:
     """A researcher that reads, proposes and patches as it does, but for papers whose text was not recorded."""
 
-    def __init__(self, usual: Researcher, follower: Follower) -> None:
-        self._usual, self._follower = usual, follower
-        self.taken_over: list[str] = []
-        """Papers whose recorded readings stand for readings of their own."""
-
-    @property
-    def name(self) -> str:
-        return self._usual.name
+    def __init__(self, usual: Researcher, follower: Follower, notes: list[str]) -> None:
+        """`notes` gets which readings were taken over."""
+        self._usual, self._follower, self._notes = usual, follower, notes
+        self.name = usual.name
 
     def read(self, paper: Paper, text: PdfText, situation: Situation) -> Reading:
         """A reading of the recorded text; where that was not kept, the recorded reading itself."""
@@ -147,7 +147,7 @@ class RecordedReader:
             return self._usual.read(paper, text, situation)
         for _, event in self._follower.ahead("paper_read"):
             if event.subject == paper.key:
-                self.taken_over.append(paper.key)
+                self._notes.append(f"the text of {paper.key} was not recorded then; its recorded reading is taken over")
                 return Reading.model_validate(event.data["reading"])
         raise asked_for(self._follower, f"a reading of {paper.key}")
 
