@@ -139,7 +139,7 @@ def accounts(events: Iterable[Event]) -> dict[str, Account]:
 def proposed(event: Event) -> list[Account]:
     """Accounts that begin with this event, each with nothing in it but its hypothesis."""
     if event.kind == "hypotheses_proposed":
-        items, by = event.data["hypotheses"], event.data["researcher"]
+        items, by = event.data["hypotheses"], event.data.get("by") or event.data["researcher"]
     elif event.kind == "hypothesis_taken_in":
         items, by = [event.data["hypothesis"]], "a person"
     else:

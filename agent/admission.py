@@ -7,15 +7,47 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from agent.researcher import diversity, places
 from agent.researcher.history import Key, settings_key
 from registry.errors import Problem
 from registry.facts import Verdict
 from registry.history import History
-from registry.hypotheses import Scalar
+from registry.hypotheses import Implementation, Scalar
 from registry.target import Target
 
 PROMOTED = "promoted "
 """How the reason begins for which a promoted commit is production."""
+
+
+INFRASTRUCTURE = diversity.RETRIED
+"""Ends that say nothing of an idea, after which the same change of code may be proposed again."""
+
+
+def beyond(target: Target, change: Implementation, where: str) -> list[Problem]:
+    """Everything that a change asks for and the target does not allow: settings, values, files."""
+    return [*outside(target, change.settings, where), *places.outside(target, change.files, where)]
+
+
+def repeats(history: History, change: Implementation, own: str = "") -> str:
+    """Why a change is not worth a run, because it repeats something; else empty. `own` as for `objection`."""
+    return _repeated_code(history, change, own) if change.files else objection(history, change.settings, own)
+
+
+def _repeated_code(history: History, change: Implementation, own: str) -> str:
+    """The same words about the same files, open or decided: on whatever production, code that failed is let be."""
+    wanted = diversity.canonical(change.change, change.files)
+
+    def asks_for_it(name: str) -> bool:
+        other = history.hypotheses[name].implementation
+        return name != own and bool(other.files) and diversity.canonical(other.change, other.files) == wanted
+
+    for other in history.open_hypotheses():
+        if asks_for_it(other.id):
+            return f"{other.id} asks for the same change of the same files"
+    for verdict in history.verdicts:
+        if verdict.reason not in INFRASTRUCTURE and asks_for_it(verdict.hypothesis):
+            return f"{verdict.hypothesis} tried the same change of the same files: {verdict.reason}"
+    return ""
 
 
 def outside(target: Target, settings: Mapping[str, Scalar], where: str) -> list[Problem]:
@@ -52,7 +84,7 @@ def objection(history: History, settings: Mapping[str, Scalar], own: str = "") -
     if production is not None and all(production.configuration.get(path) == value for path, value in settings.items()):
         return "production has these settings already"
     for other in history.open_hypotheses():
-        if other.id != own and other.implementation.settings == settings:
+        if other.id != own and other.implementation.settings == settings and not other.implementation.files:
             return f"{other.id} asks for the same settings"
     if production is None:
         return ""
@@ -62,6 +94,8 @@ def objection(history: History, settings: Mapping[str, Scalar], own: str = "") -
         if settings_key(configuration) == whole:
             return f"that is production as it was at {commit[:12]}"
     for verdict in history.verdicts:
+        if history.hypotheses[verdict.hypothesis].implementation.files:
+            continue  # what code did is not what its settings did
         if verdict.settings == settings and verdict.production == production.commit:
             return f"{verdict.hypothesis} tried the same on this production: {verdict.reason}"
         if verdict.reason != "superseded" and _gave(verdict, configurations.get(verdict.production), whole):
@@ -70,10 +104,11 @@ def objection(history: History, settings: Mapping[str, Scalar], own: str = "") -
 
 
 def _of_this_code(history: History) -> dict[str, Mapping[str, Scalar]]:
-    """Commit → configuration of the productions since people last changed the code: promotions changed settings."""
+    """Commit → configuration of the productions since the code last changed, by people or by a promoted patch."""
     found: dict[str, Mapping[str, Scalar]] = {}
     for production in history.productions:
-        if not production.why.startswith(PROMOTED):
+        promoted = history.hypotheses.get(production.why.removeprefix(PROMOTED))
+        if promoted is None or promoted.implementation.files:
             found = {}
         found[production.commit] = production.configuration
     return found

@@ -71,7 +71,8 @@ def after_defend(state: State) -> str:
 
 
 def after_patch(state: State) -> str:
-    return "validate" if state.get("patch") == "committed" else "archive"
+    """Postponed: nothing speaks against it, and it is queued again."""
+    return {"committed": "validate", "postponed": "report"}.get(state.get("patch", ""), "archive")
 
 
 def after_validate(state: State) -> str:
@@ -98,7 +99,7 @@ CHOICES: list[tuple[str, Callable[[State], str], list[str]]] = [
     ("monitor", after_monitor, ["read_papers", "queue"]),
     ("queue", after_queue, ["patch", "defend", "report"]),
     ("defend", after_defend, ["patch", "report"]),
-    ("patch", after_patch, ["validate", "archive"]),
+    ("patch", after_patch, ["validate", "archive", "report"]),
     ("validate", after_validate, ["experiment", "archive"]),
     ("judge", after_judge, ["experiment", "promote", "archive", "park"]),
 ]

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.admission import objection, outside
+from agent.admission import beyond, repeats
 from agent.continuity import refuse_lost_log
 from registry.audit import AuditLog, Event, KeyReused
 from registry.errors import BadInput, Problem
@@ -35,6 +35,8 @@ class Idea:
     change: str = ""
     claim: str = ""
     source: str = "a person"
+    files: tuple[str, ...] = ()
+    """Files to write code in; empty where settings alone do it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +52,13 @@ class Admission:
 
 
 def add(workspace: Workspace, target: Target, idea: Idea | Hypothesis, where: str) -> Admission:
-    """Take an idea in, or record why not. BadInput where its settings are outside the target's search space."""
-    settings = idea.settings if isinstance(idea, Idea) else idea.implementation.settings
-    if problems := outside(target, settings, where):
+    """Take an idea in, or record why not. BadInput where it is outside the search space or the editable files."""
+    change = _implementation(idea) if isinstance(idea, Idea) else idea.implementation
+    if problems := beyond(target, change, where):
         raise BadInput(*problems)
-    if not settings:
-        raise BadInput(Problem(where, "no setting", "at least one setting of the search space to change"))
+    if not change.settings and not change.files:
+        expected = "at least one setting of the search space to change, or a file to write code in"
+        raise BadInput(Problem(where, "neither a setting nor a file", expected))
     refuse_lost_log(workspace)
     with AuditLog.open(workspace.audit) as log:
         history = History()
@@ -64,7 +67,7 @@ def add(workspace: Workspace, target: Target, idea: Idea | Hypothesis, where: st
                 history.apply(event)
             hypothesis = _numbered(idea, history, target)
             data = {"hypothesis": hypothesis.model_dump(mode="json")}
-            if why := objection(history, settings):
+            if why := repeats(history, change):
                 return Admission(hypothesis, log.append("hypothesis_refused", hypothesis.id, data, why, actor="person"))
             try:
                 key = f"by_hand:{hypothesis.id}"
@@ -82,19 +85,23 @@ def _numbered(idea: Idea | Hypothesis, history: History, target: Target) -> Hypo
         rank = priority(idea.estimated_gain, idea.implementation.effort, idea.urgency)
         return idea.model_copy(update={"id": name, "status": WAITING, "priority_score": rank})
     board = target.metrics.primary.leaderboard
-    change = idea.change or ", ".join(f"{path}: {value}" for path, value in idea.settings.items())
     return Hypothesis(
         id=name,
         title=idea.title,
         claim=idea.claim or f"{idea.title} improves {target.metrics.primary.name} by {idea.gain:+g}",
         source=idea.source,
         target_leaderboards=[board] if board is not None else [],
-        implementation=Implementation(change=change, effort=idea.effort, settings=idea.settings),
+        implementation=_implementation(idea),
         estimated_gain=idea.gain,
         priority_score=priority(idea.gain, idea.effort, "normal"),
         status="queued",
         family=_family(target, idea.settings),
     )
+
+
+def _implementation(idea: Idea) -> Implementation:
+    change = idea.change or ", ".join(f"{path}: {value}" for path, value in idea.settings.items())
+    return Implementation(change=change, effort=idea.effort, settings=idea.settings, files=list(idea.files))
 
 
 def _family(target: Target, settings: dict[str, Scalar]) -> str:

@@ -242,7 +242,7 @@ def _after(services: Services, goal: Goal, state: dict[str, Any]) -> str:
 
 def _nothing_moves(services: Services, why: str) -> str:
     """A cycle that found nothing to try is followed by another only where proposals may still come."""
-    return "" if queueing.waiting(services) else why or queueing.EXHAUSTED
+    return "" if queueing.ready(services) else why or queueing.EXHAUSTED
 
 
 def _one_cycle(services: Services, app: Any, saver: SqliteSaver) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from agent import paper_text, proposals
+from agent.researcher.offline import OfflineResearcher
 from agent.services import Services
 from registry.durable import write_atomically
 from registry.errors import BadInput, Retryable
@@ -138,7 +139,7 @@ def _record(services: Services, reading: Reading, text: PdfText) -> None:
         reading.paper.key,
         {
             "reading": reading.model_dump(mode="json"),
-            "researcher": services.researcher.name,
+            "researcher": read_by(reading),
             "text": services.blobs.put(paper_text.packed(text)),
         },
         reason=reading.why,
@@ -147,6 +148,11 @@ def _record(services: Services, reading: Reading, text: PdfText) -> None:
     techniques = ", ".join(technique.name for technique in reading.techniques) or "no technique for us"
     services.progress.say(f"  read “{reading.paper.title[:80]}”: {techniques if reading.relevant else reading.why}")
     reconcile_log(services)
+
+
+def read_by(reading: Reading) -> str:
+    """Who read it, for people: the model by its name, or the rules, whoever was asked to."""
+    return f"language model ({reading.by})" if reading.method == "model" else OfflineResearcher.name
 
 
 def reconcile_log(services: Services) -> None:

@@ -1,16 +1,18 @@
 """Asks the researcher for ideas and makes hypotheses of them: ids, ranks, tiers, and one event for the batch.
 
-The researcher proposes; what becomes a hypothesis is checked here against the target's search space, the queue and
-what was tried, whoever proposed it.
+The researcher proposes; what becomes a hypothesis is checked here against the target's search space and editable
+files, the queue and what was tried, whoever proposed it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from functools import cache, partial
 
-from agent import admission, boards, projections
-from agent.researcher.contract import NULL, Idea, Situation
+from agent import admission, boards, briefing, projections
+from agent.researcher.contract import NULL, Idea, Proposals, Refusal, Situation
+from agent.researcher.offline import OfflineResearcher
 from agent.services import Services
 from agent.trials import null_night, trials
 from registry.hypotheses import Hypothesis, Implementation, Scalar, Tier, Urgency, priority
@@ -47,6 +49,7 @@ def situation(
         techniques=techniques,
         seed=max(history.seasons, 1),
         limit=limit,
+        brief=cache(partial(briefing.brief, services, commit)),
     )
 
 
@@ -62,29 +65,23 @@ def of_cycle(services: Services, cycle: int) -> str | None:
 def propose(services: Services) -> str:
     """Fill the queue once per state of knowledge; says how many ideas came, or why none."""
     asked = situation(services)
-    basis = _basis(asked, null_night(services.history))
+    basis = _basis(services, asked)
     if basis in services.history.proposals:
         return "nothing new is known since the last proposals"
     answer = services.researcher.propose(asked)
     services.catch_up()
-    hypotheses: list[Hypothesis] = []
-    for idea in answer.ideas:
-        hypothesis = _hypothesis(services, idea, services.history.next_id(len(hypotheses)), asked)
-        refused = (
-            (not idea.settings and idea.strategy != NULL)
-            or admission.outside(services.target, idea.settings, services.researcher.name)
-            or admission.objection(services.history, idea.settings)
-        )
-        repeated = idea.settings and any(other.implementation.settings == idea.settings for other in hypotheses)
-        if not refused and not repeated:
-            hypotheses.append(hypothesis)
+    hypotheses, refused = _admitted(services, answer, asked)
     services.record(
         "hypotheses_proposed",
         "queue",
         {
             "basis": basis,
             "researcher": services.researcher.name,
+            "by": answer.by,
+            "calls": list(answer.calls),
+            "strategy": answer.mode,
             "hypotheses": [hypothesis.model_dump(mode="json") for hypothesis in hypotheses],
+            "refused": [{"title": one.title, "why": one.why} for one in refused],
             "exhausted": answer.exhausted and not hypotheses,
             "note": answer.note,
         },
@@ -99,13 +96,44 @@ def propose(services: Services) -> str:
     return _said(len(hypotheses), answer.note)
 
 
+def _admitted(services: Services, answer: Proposals, asked: Situation) -> tuple[list[Hypothesis], list[Refusal]]:
+    """Hypotheses of the ideas that nothing speaks against, and the other ideas with what does."""
+    hypotheses: list[Hypothesis] = []
+    refused = list(answer.refused)
+    for idea in answer.ideas:
+        hypothesis = _hypothesis(services, idea, services.history.next_id(len(hypotheses)), asked)
+        change = hypothesis.implementation
+        outside = admission.beyond(services.target, change, answer.by or services.researcher.name)
+        why = "; ".join(map(str, outside)) or admission.repeats(services.history, change)
+        if not change.settings and not change.files and idea.strategy != NULL:
+            why = "it names neither a setting nor a file"
+        if any(_same(change, other.implementation) for other in hypotheses):
+            why = why or "the same as another idea of the batch"
+        if why:
+            refused.append(Refusal(idea.title, why))
+        else:
+            hypotheses.append(hypothesis)
+    return hypotheses, refused
+
+
+def _same(one: Implementation, other: Implementation) -> bool:
+    if one.files or other.files:
+        return (one.change, one.files) == (other.change, other.files)
+    return bool(one.settings) and one.settings == other.settings
+
+
 def _said(count: int, note: str) -> str:
     return f"{count} proposed" if count else note
 
 
-def _basis(asked: Situation, null: bool) -> str:
-    """Digest of everything proposals depend on."""
-    facts: list[object] = [NULL] if null else []
+def _basis(services: Services, asked: Situation) -> str:
+    """Digest of everything proposals depend on.
+
+    A model that was silent when nothing else was left is asked again at the next occasion, so such a batch counts.
+    """
+    facts: list[object] = [NULL] if null_night(services.history) else []
+    if services.researcher.name != OfflineResearcher.name and not facts:
+        facts += [services.researcher.name, services.history.fruitless]
     facts += [
         asked.production_commit,
         [[dict(trial.settings), trial.verdict, trial.reason] for trial in asked.trials],
@@ -127,7 +155,9 @@ def _hypothesis(services: Services, idea: Idea, name: str, asked: Situation) -> 
         claim=idea.claim,
         source=idea.source,
         target_leaderboards=asked.boards,
-        implementation=Implementation(change=idea.change, effort=idea.effort, settings=idea.settings),
+        implementation=Implementation(
+            change=idea.change, effort=idea.effort, settings=idea.settings, files=list(idea.files)
+        ),
         estimated_gain=round(idea.estimated_gain, 6),
         priority_score=priority(idea.estimated_gain, idea.effort, urgency),
         status="queued",

@@ -19,7 +19,11 @@ MOVES = frozenset({"refine", "ablate"})
 """Strategies that go on within a family; ideas of papers and of people are tried whatever their family did."""
 MOST_BYTES = 1 << 20
 """Of a hypothesis's file."""
+PATIENCE = 4
+"""Cycles for which an idea rests in the night that failed it; twice as many after each further time."""
 EXHAUSTED = "out of ideas"
+RESTING = "what is queued waits"
+"""How the reason begins where everything that is left was put back tonight."""
 NOTHING_QUEUED = "nothing is queued"
 SEASON_OVER = "the season's end"
 
@@ -92,7 +96,7 @@ def _put_away(services: Services, path: Path, taken_in_as: str) -> None:
 def admit(services: Services, hypothesis: Hypothesis, key: str, why: str) -> None:
     """Put a person's hypothesis into the queue, unless it repeats what is queued, known or already so."""
     data = {"hypothesis": hypothesis.model_dump(mode="json")}
-    if objection := admission.objection(services.history, hypothesis.implementation.settings, hypothesis.id):
+    if objection := admission.repeats(services.history, hypothesis.implementation, hypothesis.id):
         services.record("hypothesis_refused", hypothesis.id, data, objection, key=key)
         services.progress.say(f"[STATUS] {hypothesis.id} refused: {objection}")
         return
@@ -119,7 +123,7 @@ def retire(services: Services) -> None:
     """Archive what production has overtaken, what has stopped paying, and what stands below the tenth place."""
     at_rest = families_at_rest(services.history, services.target.search_space)
     for hypothesis in services.history.with_status("queued"):
-        objection = admission.objection(services.history, hypothesis.implementation.settings, hypothesis.id)
+        objection = admission.repeats(services.history, hypothesis.implementation, hypothesis.id)
         if not objection and hypothesis.strategy in MOVES and hypothesis.family in at_rest:
             objection = f"the family {hypothesis.family} has stopped paying"
         if objection:
@@ -141,14 +145,29 @@ def pick(services: Services) -> tuple[str, str]:
         return "", left.reason
     if season_is_over(services):
         return "", SEASON_OVER
-    asked = [hypothesis for hypothesis in waiting(services) if only in {"", None, hypothesis.id}]
+    asked = [hypothesis for hypothesis in ready(services) if only in {"", None, hypothesis.id}]
     normal = [hypothesis for hypothesis in asked if hypothesis.tier == "normal"]
     low = [hypothesis for hypothesis in asked if hypothesis.tier == "low"] if _room_for_low(services, left) else []
     for hypothesis in (*normal, *low):
         return hypothesis.id, "best of the queue" if hypothesis.tier == "normal" else "low tier, within the budget"
     if asked:
         return "", "only low-priority ideas are left, and they start in the first half of the budget only"
+    if resting := [hypothesis.id for hypothesis in waiting(services) if only in {"", None, hypothesis.id}]:
+        return "", f"{RESTING}: {resting[0]}: {services.history.postponed[resting[0]].why}"
     return "", EXHAUSTED if services.history.exhausted else NOTHING_QUEUED
+
+
+def ready(services: Services) -> list[Hypothesis]:
+    """What waits and is not at rest after a fault, best first."""
+    return [hypothesis for hypothesis in waiting(services) if not rests(services, hypothesis.id)]
+
+
+def rests(services: Services, hypothesis: str) -> bool:
+    """Whether it was put back so short a time ago that another try tonight would meet the same fault."""
+    last, night = services.history.postponed.get(hypothesis), services.history.night
+    if last is None or night is None or last.night != night.id:
+        return False
+    return services.history.cycles - last.cycle < PATIENCE << min(last.tonight - 1, 20)
 
 
 def waiting(services: Services) -> list[Hypothesis]:

@@ -26,6 +26,7 @@ from registry.blobs import Blobs
 from registry.competitive import CompetitiveRegistry
 from registry.documents import load_competitive, load_research, load_target
 from registry.history import History
+from registry.model_config import ModelConfig
 from registry.research import ResearchConfig
 from registry.target import Target
 from registry.workspace import Workspace
@@ -63,6 +64,8 @@ class Services:
     clock: Clock
     cancel: threading.Event = field(default_factory=threading.Event)
     outside: Outside = field(default_factory=World)
+    models: ModelConfig | None = None
+    """Which language models the researcher asks; None where it is the offline one."""
     asking: bool = field(default=False, init=False)
     """Whether somebody outside is being asked, which a stop ends instead of waiting for the answer."""
     technical_log_pace: Pace = field(default_factory=lambda: Pace(LOG_SHARE), init=False)

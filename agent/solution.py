@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent.researcher.contract import Edits
 from registry.errors import BadInput, Problem
 from registry.hypotheses import Scalar
 from registry.target import Target
@@ -17,6 +18,9 @@ from registry.target import Target
 if TYPE_CHECKING:
     from tools.branches import Candidate, ProductionState
     from tools.repository import SolutionRepository
+
+
+REGULAR = "100644"
 
 
 class Solution:
@@ -112,24 +116,43 @@ class Solution:
 
         return branches.ensure_production(self.repository, self._target.solution.base)
 
-    def check(self, commit: str, edits: dict[str, bytes]) -> list[Problem]:
-        """What speaks against writing these files on top of a commit; empty where nothing does."""
+    def files(self, commit: str) -> dict[str, int]:
+        """Regular files of a commit with their sizes in bytes; no link, no submodule."""
+        from tools.repository import SUBMODULE, SYMLINK
+
+        entries = self.repository.entries(commit)
+        return {entry.path: entry.size or 0 for entry in entries if entry.mode not in (SYMLINK, SUBMODULE)}
+
+    def check(self, commit: str, edits: Edits, importable: frozenset[str] = frozenset()) -> list[Problem]:
+        """What speaks against writing these files on top of a commit; empty where nothing does.
+
+        `importable` has the modules that are installed where the solution runs.
+        """
         from tools import patches, trees
 
-        existing = frozenset(trees.list_paths(self.repository, commit))
-        sources = [self.read(commit, path).decode(errors="replace") for path in existing if path.endswith(".py")]
+        modes = {path: mode for path, (mode, _) in trees.content_ids(self.repository, commit, ["**"], []).items()}
+        existing = frozenset(modes)
+        regular = self.files(commit).keys()
+        sources = [self.read(commit, path).decode(errors="replace") for path in regular if path.endswith(".py")]
         solution = self._target.solution
         boundary = patches.Boundary(
             editable=tuple(solution.editable),
             protected=tuple(solution.protected),
             existing_paths=existing,
             modules_used=patches.imported_modules(sources),
+            importable=importable,
             builds=tuple(self._target.environment.build.files) if self._target.environment.build is not None else (),
             locks=(self._target.environment.lock,) if self._target.environment.lock is not None else (),
             parse_yaml=_load_yaml,
         )
         changes = [
-            patches.Edit(path, self.read(commit, path) if path in existing else None, new)
+            patches.Edit(
+                path,
+                (self.read(commit, path) if path in regular else b"") if path in existing else None,
+                new,
+                old_mode=modes.get(path, REGULAR),
+                new_mode=modes.get(path, REGULAR),
+            )
             for path, new in edits.items()
         ]
         return patches.check_edits(changes, boundary)
@@ -146,7 +169,7 @@ class Solution:
         hypothesis_id: str,
         title: str,
         production: str,
-        edits: dict[str, bytes],
+        edits: Edits,
         message: str,
         trailers: dict[str, str],
         date: str,

@@ -21,6 +21,7 @@ class State(TypedDict, total=False):
     hypothesis: str
     """Id of the hypothesis this cycle takes to its verdict; empty where there is none."""
     patch: str
+    """`committed`, `refused`, or `postponed`: a fault that is not the idea's own kept its patch from being written."""
     validation: str
     outcome: str
     """The gate's latest word: `extend` until a verdict."""

@@ -6,12 +6,14 @@ Called by `agent.proposals`, which tells the researcher, and by `agent.queueing`
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 
-from agent.researcher.contract import NULL, Trial
+from agent.researcher.contract import NULL, Outcome, Trial
 from agent.researcher.history import families_of, resting
 from registry.facts import Verdict
 from registry.history import History
+from registry.hypotheses import Hypothesis
 from registry.target import Parameter
 
 
@@ -29,11 +31,11 @@ def trials(history: History) -> list[Trial]:
     null = null_night(history)
     configurations = {production.commit: production.configuration for production in history.productions}
     decided = [
-        Trial(
-            settings=verdict.settings,
+        replace(
+            _of(history.hypotheses[verdict.hypothesis], verdict.outcome),
             gain=_gain(verdict),
-            verdict=verdict.outcome,
             reason=verdict.reason,
+            explanation=verdict.explanation,
             production=configurations.get(verdict.production),
         )
         for verdict in history.verdicts
@@ -41,11 +43,24 @@ def trials(history: History) -> list[Trial]:
         and (history.hypotheses[verdict.hypothesis].strategy == NULL) == null
     ]
     under_way = [
-        Trial(settings=hypothesis.implementation.settings, gain=None, verdict="open")
-        for hypothesis in history.open_hypotheses()
-        if (hypothesis.strategy == NULL) == null
+        _of(hypothesis, "open") for hypothesis in history.open_hypotheses() if (hypothesis.strategy == NULL) == null
     ]
     return decided + under_way
+
+
+def _of(hypothesis: Hypothesis, verdict: Outcome) -> Trial:
+    """What a change of code did to the score is not what its settings did."""
+    change = hypothesis.implementation
+    return Trial(
+        settings={} if change.files else change.settings,
+        gain=None,
+        verdict=verdict,
+        family=hypothesis.family if change.files else "",
+        hypothesis=hypothesis.id,
+        title=hypothesis.title,
+        change=change.change,
+        files=tuple(change.files),
+    )
 
 
 def _gain(verdict: Verdict) -> float | None:

@@ -54,6 +54,17 @@ def folders(prefix: Path, home: Path | None) -> tuple[Path, ...]:
     return tuple({os.path.realpath(place): place for place in found if place.is_dir()}.values())
 
 
+def modules(python: Path) -> frozenset[str]:
+    """Top-level modules and packages that are installed for an interpreter, by the names they are imported under."""
+    found: set[str] = set()
+    for place in folders(python.parent.parent, None):
+        for entry in place.iterdir():
+            name = entry.name.split(".")[0]
+            if name.isidentifier() and (entry.suffix in {"", ".py", ".so"}) and not name.startswith("__"):
+                found.add(name)
+    return frozenset(found)
+
+
 def outline(places: tuple[Path, ...]) -> tuple[tuple[str, State], ...]:
     """States of what every installer touches: the folders, each distribution's folder and its RECORD, loose files."""
     found: list[tuple[str, State]] = []

@@ -56,8 +56,15 @@ class TreeCache:
     def candidate(self, commit: str, production: str, again: bool = False) -> Path:
         """Code of `commit` without protected and held-out paths; `again` holds it against the commit once more."""
         del production  # the candidate's own tree decides; what it may not see is left out whatever the commit
-        hidden = [*self._target.solution.protected, *(f"{path}/**" for path in self._data_paths())]
-        return self._layout(commit, "code", ["**"], hidden, again)
+        return self._layout(commit, "code", ["**"], self.hidden(), again)
+
+    def hidden(self) -> list[str]:
+        """Globs of what a candidate's code never sees: protected paths and data, training data too."""
+        return [*self._target.solution.protected, *(f"{path}/**" for path in self._data_paths())]
+
+    def data_paths(self) -> list[str]:
+        """Folders of data of any kind: training data, inputs, labels."""
+        return self._data_paths()
 
     # -- what the evaluator sees ----------------------------------------------------------------------------
 

@@ -13,6 +13,8 @@ from registry.competitive import CompetitiveRegistry, cross_problems
 from registry.errors import BadInput, Problem
 from registry.evidence_file import EvidenceFile
 from registry.hypotheses import Hypothesis
+from registry.model_config import ModelConfig
+from registry.model_documents import checked_models, without_keys
 from registry.queue_file import dump_hypothesis, dump_queue
 from registry.research import ResearchConfig
 from registry.target import Target
@@ -26,6 +28,7 @@ __all__ = [
     "load_competitive",
     "load_evidence",
     "load_hypothesis",
+    "load_models",
     "load_queue",
     "load_research",
     "load_target",
@@ -53,6 +56,13 @@ def load_research(path: Path) -> ResearchConfig:
     """`research_config.yaml`. Raises BadInput."""
     located = read(path, keep_faults=True)
     return validated(located, ResearchConfig, located.data)
+
+
+def load_models(path: Path) -> ModelConfig:
+    """`models.yaml`. Raises BadInput, which never shows a key that somebody wrote into it."""
+    located = read(path, keep_faults=True)
+    data, known = without_keys(located)
+    return checked_models(located, validated(located, ModelConfig, data, known=known))
 
 
 def load_hypothesis(path: Path) -> Hypothesis:

@@ -59,6 +59,19 @@ class Test:
 
 
 @dataclass(slots=True)
+class Postponement:
+    """A hypothesis whose patch could not be written for a fault that is not its own, and that waits in the queue."""
+
+    cycle: int
+    night: str
+    times: int
+    """How often in all."""
+    tonight: int
+    """How often in that night."""
+    why: str
+
+
+@dataclass(slots=True)
 class Verdict:
     """A closed test in the few facts that later decisions read."""
 

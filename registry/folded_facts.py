@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from registry.facts import BoardState, Data, Night, OpenCycle, Production, Test, Verdict
+from registry.facts import BoardState, Data, Night, OpenCycle, Postponement, Production, Test, Verdict
 from registry.hypotheses import Hypothesis
+from registry.model_usage import ModelUsage
 from registry.papers import Reading
 from registry.runs import RunRecord
 
@@ -35,6 +36,8 @@ class FoldedFacts:
         self.hypotheses: dict[str, Hypothesis] = {}
         self.requeued: dict[str, int] = {}
         """Hypothesis → how often it went back to the queue for a test on another production."""
+        self.postponed: dict[str, Postponement] = {}
+        """Hypothesis → the last time it was put back because a model, a budget or a sandbox failed it."""
         self.why: dict[str, str] = {}
         """Hypothesis → why it has the status it has."""
         self.decided_at: dict[str, str] = {}
@@ -55,6 +58,8 @@ class FoldedFacts:
         self.proposals: dict[str, Data] = {}
         self.exhausted = ""
         """Why nothing is left to propose, for the facts of `exhausted_basis`; empty when there is."""
+        self.fruitless = 0
+        """Batches without an idea that were made by another than the researcher asked, whose model was silent."""
         self.season_events: list[tuple[str, Data]] = []
         """What happened in the open season, for `agent.seasons` to fold by the season's own rules."""
         self.seasons = 0
@@ -81,6 +86,7 @@ class FoldedFacts:
         """Tree of a committed patch → the hypothesis that had it, so that no content is paid for twice."""
         self.documents: Data = {}
         """Name of a document that people edit → content address, as it was last named."""
+        self.models = ModelUsage()
         self.night: Night | None = None
         self.nights = 0
         self.cycle: OpenCycle | None = None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from registry.facts import Production, Test, Verdict
+from registry.facts import Postponement, Production, Test, Verdict
 from registry.folded_facts import EventLike
 from registry.hypotheses import OPEN_STATUSES, Hypothesis, Status
 from registry.runs import RunRecord
@@ -66,6 +66,7 @@ class History(SurroundingsFold):
             self.hypotheses[hypothesis.id] = hypothesis
         self.proposals[event.data["basis"]] = {"note": event.data["note"], "exhausted": event.data["exhausted"]}
         self.exhausted = event.data["note"] if event.data["exhausted"] else ""
+        self.fruitless += bool(event.data.get("by")) and not event.data["hypotheses"]
 
     def _on_hypothesis_taken_in(self, event: EventLike) -> None:
         hypothesis = Hypothesis.model_validate(event.data["hypothesis"])
@@ -112,6 +113,14 @@ class History(SurroundingsFold):
         self._status(event, "queued")
         self.requeued[event.subject] = self.requeued.get(event.subject, 0) + 1
         self.tests.pop(event.subject, None)
+
+    def _on_hypothesis_postponed(self, event: EventLike) -> None:
+        self._status(event, "queued")
+        self.tests.pop(event.subject, None)
+        before, night = self.postponed.get(event.subject), event.data["night"]
+        tonight = before.tonight if before is not None and before.night == night else 0
+        times = before.times if before is not None else 0
+        self.postponed[event.subject] = Postponement(event.data["cycle"], night, times + 1, tonight + 1, event.reason)
 
     def _on_hypothesis_started(self, event: EventLike) -> None:
         self._status(event, "active")

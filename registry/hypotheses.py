@@ -33,7 +33,8 @@ class Quote(BaseModel):
     page: int = Field(ge=1)
     text: str = Field(max_length=2000)
     verified: bool
-    """Whether the text stands on that page of that file, compared exactly after canonical folding."""
+    """Whether the text stands on that page of that file, compared exactly after canonical folding, and holds every
+    number of what it supports."""
 
 
 class Implementation(BaseModel):

@@ -41,11 +41,15 @@ class Technique(Frozen):
     change: str = Field(default="", max_length=1000)
     """What would have to be written, where no setting does it: a stranger's or a model's words, for people and
     prompts."""
+    files: list[str] = Field(default_factory=list, max_length=20)
+    """Files of the solution that the change would be in, where a model named any that there are."""
     effort: Effort
     impact: Impact
     claimed_gain: float | None = None
     """Gain the quote states, as a difference in [0, 1]; None where it states no number."""
     quote: Quote
+    doubt: str = Field(default="", max_length=300)
+    """Why it does not count, where its evidence was checked and does not hold; its quote is then unverified."""
 
 
 class Reading(Frozen):
@@ -57,3 +61,9 @@ class Reading(Frozen):
     boards: list[str]
     techniques: list[Technique]
     method: Literal["rules", "model"] = "rules"
+    by: str = Field(default="", max_length=300)
+    """Model and endpoint, where a model read it."""
+    calls: list[str] = Field(default_factory=list, max_length=100)
+    """Identities of the calls to the model that it rests on."""
+    instead: str = Field(default="", max_length=500)
+    """Why rules read it, where a model was asked to."""

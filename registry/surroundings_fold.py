@@ -1,4 +1,4 @@
-"""The part of the fold that is about everything but candidates: checks, boards, papers, reports, nights, cycles.
+"""The part of the fold that is about everything but candidates: checks, boards, papers, models, reports, nights.
 
 A base of `registry.history.History`, which applies the events.
 """
@@ -62,6 +62,17 @@ class SurroundingsFold(FoldedFacts):
 
     def _on_documents_recorded(self, event: EventLike) -> None:
         self.documents = event.data
+
+    # -- language models ------------------------------------------------------------------------------------
+
+    def _on_model_asked(self, event: EventLike) -> None:
+        self.models.asked(event.subject, event.data)
+
+    def _on_model_answered(self, event: EventLike) -> None:
+        self.models.settled(event.data)
+
+    def _on_model_failed(self, event: EventLike) -> None:
+        self.models.settled(event.data)
 
     # -- nights and cycles ----------------------------------------------------------------------------------
 

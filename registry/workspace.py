@@ -125,6 +125,11 @@ class Workspace:
         return self.root / "research_config.yaml"
 
     @property
+    def models(self) -> Path:
+        """Optional: without it no language model is asked."""
+        return self.root / "models.yaml"
+
+    @property
     def target(self) -> Path:
         return self.root / TARGET_FILE
 

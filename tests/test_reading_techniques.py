@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from reportlab.lib.styles import getSampleStyleSheet
 from reportlab.platypus import Paragraph, SimpleDocTemplate
 
+from agent.researcher.evidence import impact_of
 from agent.researcher.quotes import MIN_WORDS, fold, quote_stands
-from agent.researcher.reading import extract, impact_of, screen, technique_priority
+from agent.researcher.reading import extract, screen, technique_priority
 from agent.researcher.research_log import escaped, research_log_entry
 from registry.hypotheses import Quote, Scalar
 from registry.papers import Paper, Reading, Technique

@@ -25,7 +25,10 @@ MAX_FILE_BYTES = 1 << 20
 MAX_PATH_LENGTH = 240
 IMPORT_HOOKS = ("sitecustomize.py", "usercustomize.py", "conftest.py", "*.pth", "*.egg-link", "pyvenv.cfg")
 """Files that Python or pytest runs or obeys without anybody naming them."""
-COMPILED = ("*.pyc", "*.pyo", "*.pyd", "*.so", "*.dylib", "*.dll")
+COMPILED = (
+    *("*.pyc", "*.pyo", "*.pyd", "*.so", "*.so.*", "*.dylib", "*.dll", "*.o", "*.obj", "*.a", "*.lib", "*.exe"),
+    *("*.rlib", "*.rmeta", "*.class", "*.jar", "*.wasm", "*.whl", "*.egg"),
+)
 BUILD_FILES = (
     *DEPENDENCY_FILES,
     *("tox.ini", "noxfile.py", "pytest.ini", "makefile", "gnumakefile", "*.mk"),
@@ -45,6 +48,8 @@ class Boundary:
     protected: tuple[str, ...]
     existing_paths: frozenset[str]
     modules_used: frozenset[str] = frozenset()
+    importable: frozenset[str] = frozenset()
+    """Top-level modules that are installed where the solution runs, used or not."""
     builds: tuple[str, ...] = ()
     """Globs of the files that an environment is built from (`environment.build.files`)."""
     locks: tuple[str, ...] = ()
@@ -76,15 +81,17 @@ class FileChange:
 def check_edits(edits: Iterable[Edit], boundary: Boundary) -> list[Problem]:
     """Every problem of a patch: of each edit alone, and of new files that collide with each other."""
     problems = []
+    edits = list(edits)
     paths = set(boundary.existing_paths)
     seen: set[str] = set()
-    for edit in edits:
+    # Deletions first: a module that becomes a package of its name is no other's shadow.
+    for edit in sorted(edits, key=lambda each: each.new is not None):
         if edit.path in seen:
             problems.append(_problem(edit.path, "two edits of one file", "one"))
         seen.add(edit.path)
         within = replace(boundary, existing_paths=frozenset(paths))
         problems += check_edit(edit, within)
-        paths.add(edit.path)
+        (paths.discard if edit.new is None else paths.add)(edit.path)
     return problems
 
 
@@ -227,11 +234,18 @@ def _shadows(path: str, boundary: Boundary) -> list[Problem]:
     parts = path.split("/")
     if not parts[-1].endswith(".py"):
         return []
-    module = parts[-2] if parts[-1] == "__init__.py" and len(parts) > 1 else parts[-1].removesuffix(".py")
+    package = len(parts) > 1 and parts[-1] == "__init__.py"
+    module = parts[-2] if package else parts[-1].removesuffix(".py")
     if module in sys.stdlib_module_names:
         return [_problem(path, f"a new file that hides Python's own module {module}", "another name")]
-    package = len(parts) > 1 and parts[-1] == "__init__.py"
     folder = "/".join(parts[: -2 if package else -1])
+    here = f"{folder}/{module}" if folder else module
+    rival = f"{here}.py" if package else f"{here}/__init__.py"
+    if rival in boundary.existing_paths:
+        return [_problem(path, f"a new file beside {rival}, of which only one is imported", "another name")]
+    inside = f"{folder}/__init__.py" in boundary.existing_paths  # there it is imported as a part of its package
+    if module in boundary.importable and not inside and not _is_there(module, folder, boundary.existing_paths):
+        return [_problem(path, f"a new file that hides the installed module {module}", "another name")]
     if module in boundary.modules_used and not _is_there(module, folder, boundary.existing_paths):
         return [_problem(path, f"a new file that hides the module {module}, which is imported", "another name")]
     return []

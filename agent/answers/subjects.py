@@ -87,7 +87,9 @@ def _read(event: Event, known: Chronicle) -> list[Sentence]:
     reading = Reading.model_validate(event.data["reading"])
     paper = reading.paper
     relevant = "relevant" if reading.relevant else "not relevant"
-    by = safe(str(event.data.get("researcher", "")), 80)
+    by = safe(str(event.data.get("researcher", "")), 160)
+    if reading.instead:
+        by += f", because {safe(reading.instead, 200)}"
     text = f"“{safe(paper.title, 200)}” ({safe(paper.key, 80)}), {relevant}: {safe(reading.why)}; read by {by}."
     sentences = [fact(text, event)]
     for technique in reading.techniques:
@@ -95,10 +97,14 @@ def _read(event: Event, known: Chronicle) -> list[Sentence]:
             f"{safe(p, 100)} ∈ {{{', '.join(safe(str(v), 40) for v in vs)}}}" for p, vs in technique.settings.items()
         )
         quote = technique.quote
-        standing = "verified" if quote.verified else "NOT verified"
+        why = f" ({safe(technique.doubt)})" if technique.doubt else ""
+        standing = "verified" if quote.verified else f"NOT verified{why}"
         standing = f"p. {quote.page}, {standing}: “{safe(quote.text)}”"
         rating = f"effort {technique.effort}, impact {technique.impact}"
-        line = f"- {safe(technique.name, 80)} ({rating}): try {values}; {standing}."
+        tried = "; ".join(
+            [f"try {values}"] * bool(values) + [f"write: {safe(technique.change)}"] * bool(technique.change)
+        )
+        line = f"- {safe(technique.name, 80)} ({rating}): {tried or 'nothing to try'}; {standing}."
         sentences.append(fact(line, event))
     from_it = [
         a for a in known.accounts.values() if any(q.file_sha256 == paper.file_sha256 for q in a.hypothesis.quotes)

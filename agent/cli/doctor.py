@@ -79,7 +79,9 @@ def _noise(workspace: Workspace, seeds: int | None, allow_weak: bool, as_json: b
 
     with (
         progress_on(as_json) as progress,
-        open_services(workspace, progress, "agent doctor --noise", allow_weak=allow_weak) as services,
+        open_services(
+            workspace, progress, "agent doctor --noise", allow_weak=allow_weak, researcher="offline"
+        ) as services,
     ):
         warn_of_weak(services.sandbox, as_json, places=False)
         with stopping(services):
@@ -103,7 +105,7 @@ def _evaluator(workspace: Workspace, allow_weak: bool, as_json: bool) -> int:
     name = "agent doctor --evaluator"
     with (
         progress_on(as_json) as progress,
-        open_services(workspace, progress, name, allow_weak=allow_weak) as services,
+        open_services(workspace, progress, name, allow_weak=allow_weak, researcher="offline") as services,
         stopping(services),
     ):
         findings, table = evaluator.examine(services, progress.say)

@@ -18,7 +18,10 @@ def command(workspace_dir: Path | None, as_json: bool) -> int:
     from agent.wiring import open_services
 
     workspace = find_workspace(workspace_dir)
-    with progress_on(as_json) as progress, open_services(workspace, progress, "agent monitor") as services:
+    with (
+        progress_on(as_json) as progress,
+        open_services(workspace, progress, "agent monitor", researcher="offline") as services,
+    ):
         registry = services.competitive()
         slot = f"asked {services.clock().isoformat()}"
         statuses = boards.read_all(services, registry, slot)

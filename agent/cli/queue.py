@@ -59,16 +59,20 @@ def _print_table(hypotheses: list[Hypothesis]) -> None:
     "--gain",
     type=click.FloatRange(0.0, 1e9),
     default=None,
-    help="Expected gain in the primary metric's unit; needed with --set.",
+    help="Expected gain in the primary metric's unit; needed with --set and --code.",
 )
+@click.option("--code", default="", metavar="WHAT", help="What a language model is to write, in words.")
+@click.option("--file", "paths", multiple=True, metavar="PATH", help="A file to write it in; may be repeated.")
 @click.option("--effort", type=click.Choice(["Low", "Medium", "High"]), default="Low", show_default=True)
 @click.option("--source", default="a person", show_default=True, help="Where the idea comes from.")
 @common
 def add(
-    file: Path | None, settings: tuple[str, ...], title: str, gain: float | None, effort: str, source: str,
-    workspace_dir: Path | None, as_json: bool,
+    file: Path | None, settings: tuple[str, ...], title: str, gain: float | None, code: str, paths: tuple[str, ...],
+    effort: str, source: str, workspace_dir: Path | None, as_json: bool,
 ) -> int:  # fmt: skip
-    """Add an idea: a YAML file in the documents' form, or settings with a title and a gain.
+    """Add an idea: a YAML file in the documents' form, or settings or code with a title and a gain.
+
+    What --code says is written as a patch by the model of `agent run --researcher llm`; it waits in other nights.
 
     Exit status 1: it repeats what waits, what was tried or what production has; the refusal is recorded.
     """
@@ -77,11 +81,14 @@ def add(
 
     workspace = find_workspace(workspace_dir)
     target = load_target(workspace.target)
-    if (file is None) == (not settings):
-        raise click.UsageError("either FILE or --set with --title and --gain")
+    if (file is None) == (not settings and not code and not paths):
+        raise click.UsageError("either FILE, or --set or --code and --file, with --title and --gain")
     idea: Idea | Hypothesis
-    idea = handwork.from_file(workspace, file) if file is not None else _idea(settings, title, gain, effort, source)
-    done = handwork.add(workspace, target, idea, file.name if file is not None else "--set")
+    if file is not None:
+        idea = handwork.from_file(workspace, file)
+    else:
+        idea = _coded(_idea(settings, title, gain, effort, source), code, paths)
+    done = handwork.add(workspace, target, idea, file.name if file is not None else "--file" if paths else "--set")
     hypothesis = done.hypothesis
     if as_json:
         print_json(
@@ -99,6 +106,18 @@ def add(
     return 0 if done.taken else 1
 
 
+def _coded(idea: Idea, code: str, paths: tuple[str, ...]) -> Idea:
+    """The idea with what is to be written, where that is asked for."""
+    from dataclasses import replace
+
+    from sandbox.outputs import plain_text
+
+    words = " ".join(plain_text(code, 2000).split())
+    if bool(words) != bool(paths):
+        raise click.UsageError("--code says what to write and --file where: one needs the other")
+    return replace(idea, change=words, files=tuple(dict.fromkeys(paths))) if words else idea
+
+
 def _idea(settings: tuple[str, ...], title: str, gain: float | None, effort: str, source: str) -> Idea:
     import math
 
@@ -107,7 +126,7 @@ def _idea(settings: tuple[str, ...], title: str, gain: float | None, effort: str
 
     words = " ".join(plain_text(title, 200).split())
     if not words or gain is None or not math.isfinite(gain):
-        raise click.UsageError("--set needs --title and --gain (a number), which rank the idea")
+        raise click.UsageError("--set and --code need --title and --gain (a number), which rank the idea")
     chosen = cast("Literal['Low', 'Medium', 'High']", effort)
     return handwork.Idea(words, dict(map(handwork.setting, settings)), gain, chosen, source=plain_text(source, 200))
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from agent.night import Goal, NightResult
     from agent.progress import Progress
     from agent.services import Services
+    from agent.wiring import ResearcherName
     from registry.workspace import Workspace
 
 REFUSED = 2
@@ -55,6 +56,13 @@ INTERRUPTED = 130
     help="Go through a night (N-0002) again from its record and compare every decision. Nothing is run, asked or"
     " written; no other option of a night goes with it.",
 )
+@click.option(
+    "--researcher",
+    type=click.Choice(["llm", "offline"]),
+    default=None,
+    help="Who reads, proposes and writes patches: language models, or rules and search. As models.yaml says if left"
+    " out, and offline without that file.",
+)
 @allows_weak_sandbox
 @common
 def command(
@@ -63,6 +71,7 @@ def command(
     forever: bool,
     null: bool,
     accept: str | None,
+    researcher: ResearcherName | None,
     replayed: str | None,
     allow_weak: bool,
     workspace_dir: Path | None,
@@ -91,7 +100,7 @@ def command(
     moment = _moment(until) if until else None
     goal = Goal(cycles=cycles, until=moment, forever=forever, null=null, accept_evaluator=accept or "")
     workspace = find_workspace(workspace_dir)
-    result = a_night(workspace, goal, silent=as_json, allow_weak=allow_weak)
+    result = a_night(workspace, goal, silent=as_json, allow_weak=allow_weak, researcher=researcher)
     report(workspace, result, as_json, null)
     return REFUSED if result.refused else 1 if result.failed else 0
 
@@ -108,16 +117,23 @@ def _replay(workspace: Workspace, night: str, as_json: bool) -> int:
     return 0 if found.same else 1
 
 
-def a_night(workspace: Workspace, goal: Goal, silent: bool, name: str = "run", allow_weak: bool = False) -> NightResult:
+def a_night(
+    workspace: Workspace,
+    goal: Goal,
+    silent: bool,
+    name: str = "run",
+    allow_weak: bool = False,
+    researcher: ResearcherName | None = None,
+) -> NightResult:
     """Run a night with live progress, Ctrl-C and all."""
     from agent import night
-    from agent.wiring import open_services
+    from agent.wiring import open_services, utc_now
     from experiments.plans import Interrupted
 
     with ExitStack() as stack:
         progress = stack.enter_context(progress_on(silent))
         services = stack.enter_context(
-            open_services(workspace, progress, f"agent {name}", null=goal.null, allow_weak=allow_weak)
+            open_services(workspace, progress, f"agent {name}", utc_now, goal.null, allow_weak, researcher)
         )
         warn_of_weak(services.sandbox, silent)
         stack.enter_context(stopping(services))
@@ -127,7 +143,8 @@ def a_night(workspace: Workspace, goal: Goal, silent: bool, name: str = "run", a
             how = "at a safe point" if isinstance(error, Interrupted) else "at once"
             null = " --null" if goal.null and not goal.only else ""
             weak = " --allow-weak-sandbox" if allow_weak else ""
-            _interrupted(services, workspace, how, f"agent {name}{null}{weak}", silent)
+            asks = f" --researcher {researcher}" if researcher else ""
+            _interrupted(services, workspace, how, f"agent {name}{null}{weak}{asks}", silent)
             raise click.exceptions.Exit(INTERRUPTED) from error
 
 

@@ -14,7 +14,7 @@ def run(services: Services, state: State) -> State:
     """Propose a batch of hypotheses as one event, so that a crash leaves all of it or none; once a cycle."""
     if (known := proposals.of_cycle(services, state["cycle"])) is not None:
         return {"proposed": known}
-    waiting = len(queueing.waiting(services))
+    waiting = len(queueing.ready(services))
     if waiting >= REFILL_BELOW:
         return {"proposed": f"not_due: {waiting} wait"}
     return {"proposed": proposals.propose(services)}

@@ -242,10 +242,14 @@ def _paper(event: Event, known: Chronicle, statuses: Mapping[str, str]) -> str:
         values = "; ".join(
             f"`{_code(path)}` {', '.join(_code(v) for v in found)}" for path, found in technique.settings.items()
         )
+        what = f"try {values}" if values else escaped(safe(technique.change, 300))
         lines.append(
-            f"- **{escaped(technique.name)}:** effort {technique.effort}, impact {technique.impact}; try {values}; "
+            f"- **{escaped(technique.name)}:** effort {technique.effort}, impact {technique.impact}; {what}; "
             f"{_disposition(known, statuses, technique, reading.paper.file_sha256)}"
         )
+    by = escaped(safe(str(event.data.get("researcher", "")), 160))
+    instead = f", because {escaped(safe(reading.instead, 300))}" if reading.instead else ""
+    lines.append(f"- **Read by:** {by or 'unknown'}{instead}")
     if not reading.techniques:
         lines.append("- **Techniques:** none for us")
     return "\n".join([*lines, ""])

@@ -55,7 +55,9 @@ class Known:
         self._changes = {settings_key(trial.settings) for trial in since_promotion(tried) if trial.settings}
         self._configurations = {self._whole({}, production)}
         for trial in tried:
-            if trial.production is not None and trial.settings.keys() <= paths:
+            if trial.files and trial.verdict == "promote":  # the code is another one: what it makes of settings too
+                self._configurations = {self._whole({}, production)}
+            elif trial.production is not None and trial.settings.keys() <= paths:
                 self._configurations.add(self._whole({}, trial.production))
                 self._configurations.add(self._whole(trial.settings, trial.production))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from agent.researcher.contract import NULL, Idea, PatchRequest, Proposals, Researcher, Situation
+from agent.researcher.contract import NULL, Edits, Idea, PatchRequest, Proposals, Researcher, Situation
 from registry.papers import Paper, Reading
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class NullResearcher:
         ideas = tuple(_idea(number, config) for number in range(first, first + situation.limit))
         return Proposals(ideas, exhausted=False, note="candidates that change nothing that counts", mode=NULL)
 
-    def patch(self, request: PatchRequest) -> dict[str, bytes]:
+    def patch(self, request: PatchRequest) -> Edits:
         """The configuration with a comment at its end that names the hypothesis, or as it is."""
         if request.hypothesis.strategy != NULL:
             return self._usual.patch(request)

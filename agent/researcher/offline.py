@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from agent.researcher import reading, search
-from agent.researcher.contract import PatchRequest, Proposals, Situation
+from agent.researcher.contract import NotNow, PatchRequest, Proposals, Situation
 from registry.errors import BadInput, Problem
 from registry.hypotheses import Scalar
 from registry.papers import Paper, Reading
@@ -28,11 +28,11 @@ class OfflineResearcher:
     def __init__(self, edit: Edit, domain_terms: tuple[str, ...]) -> None:
         """`edit` puts settings into the text of the configuration file."""
         self._edit = edit
-        self._domain_terms = domain_terms
+        self.domain_terms = domain_terms
 
     def read(self, paper: Paper, text: PdfText, situation: Situation) -> Reading:
         """Screen by names of boards and words of the domain; take techniques that name what this solution can set."""
-        answer = reading.screen(paper, text, situation.boards, self._domain_terms)
+        answer = reading.screen(paper, text, situation.boards, self.domain_terms)
         techniques = (
             reading.extract(paper, text, situation.target.search_space, situation.production) if answer.relevant else []
         )
@@ -58,6 +58,8 @@ class OfflineResearcher:
     def patch(self, request: PatchRequest) -> dict[str, bytes]:
         """The configuration file with the hypothesis's settings in place."""
         settings = request.hypothesis.implementation.settings
+        if request.hypothesis.implementation.files:
+            raise NotNow("it asks for code, which only a language model writes; see `agent run --researcher llm`")
         if not settings:
             raise BadInput(
                 Problem(

@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
 
+from agent.researcher.cues import NUMBER_WORDS
 from registry.hypotheses import Quote
 from tools.pdf_text import PdfText, plain
 
@@ -20,7 +21,9 @@ MIN_WORDS = 3
 
 _DASHES = re.compile("[\u2010-\u2015\u2212\ufe58\ufe63\uff0d]")
 _WORD_HYPHEN = re.compile(r"(?<=[^\W\d_])-\s?(?=[^\W\d_])")
-_NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:[.,]\d+)*(?:[eE][-+]?\d+)?")
+_NUMBER = re.compile(r"(?:(?<![\w.])|(?<=\b[xX]))[-+]?(?:\d+(?:[.,]\d+)*|\.\d+)(?:[eE][-+]?\d+)?")
+_NUMBER_WORD = re.compile(r"\b(?:" + "|".join(word for word in NUMBER_WORDS if word != "one") + r")\b")
+"""`one` is hardly ever a number."""
 _CUT_BEFORE = re.compile(r"(?:\w|[.,^+/-])$")
 _CUT_AFTER = re.compile(r"^(?:\w|[.,:/-]\d|\s?[%‰°]|[\^×])")
 
@@ -56,13 +59,18 @@ def verified(quote: Quote, document: PdfText) -> Quote:
 
 
 def numbers(text: str) -> tuple[str, ...]:
-    """Every number as written, without a leading plus sign."""
-    return tuple(token.removeprefix("+") for token in _NUMBER.findall(fold(text)))
+    """Every number as written, without a leading plus sign; `.95` is written `0.95`."""
+    tokens = (token.removeprefix("+") for token in _NUMBER.findall(fold(text)))
+    return tuple(re.sub(r"^(-?)\.", r"\g<1>0.", token) for token in tokens)
 
 
 def numbers_stand(claim: str, quote: str) -> bool:
-    """Whether every number of the claim stands, digit for digit, in the quote."""
-    return set(numbers(claim)) <= set(numbers(quote))
+    """Whether every number of the claim stands, digit for digit, in the quote; `four` and `4` are the same."""
+    return set(numbers(claim)) | _spelled(claim) <= set(numbers(quote)) | _spelled(quote)
+
+
+def _spelled(text: str) -> set[str]:
+    return {f"{NUMBER_WORDS[word]:g}" for word in _NUMBER_WORD.findall(fold(text).lower())}
 
 
 def _compatible(text: str) -> str:

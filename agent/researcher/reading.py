@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from agent.researcher.claims import Clause, ends_at_references, normalised, praised, praising, sentences
 from agent.researcher.cues import CONCEPTS, DOWN_WORDS, NUMBER_WORDS, UP_WORDS, Concept, Direction
-from agent.researcher.quotes import verified
+from agent.researcher.evidence import check, impact_of, quoted
 from registry.hypotheses import EFFORT_SCORES, Impact, Quote, Scalar
 from registry.papers import Paper, Technique
 from registry.target import Parameter
@@ -93,8 +93,9 @@ def extract(
                     parameter = space[mention.parameter]
                     values = _values(parameter, clause, mention, (production or {}).get(parameter.path))
                     if values:
-                        quote = _quote(paper, text, number, sentence)
-                        technique = _technique(paper, mention.parameter, parameter, values, clause.gain, quote)
+                        quote = quoted(paper, text, number, sentence)
+                        claimed = _technique(paper, mention.parameter, parameter, values, clause.gain, quote)
+                        technique = check(claimed, text)
                         best[mention.parameter] = max(best.get(mention.parameter, technique), technique, key=_worth)
         if ends_at_references(page):
             break
@@ -111,12 +112,6 @@ def technique_priority(technique: Technique) -> float:
 def by_priority(technique: Technique) -> tuple[float, float, str]:
     """Sorting key, best first: priority, then the claimed gain, then the name."""
     return (-technique_priority(technique), -(technique.claimed_gain or 0.0), technique.name)
-
-
-def impact_of(gain: float | None) -> Impact:
-    """Low below one point, Medium to three, High above; a claim without a number is Low."""
-    points = 0.0 if gain is None else round(gain * 100.0, 6)
-    return "High" if points > 3.0 else "Medium" if points >= 1.0 else "Low"
 
 
 def _vocabulary(space: Mapping[str, Parameter]) -> dict[str, list[Concept]]:
@@ -229,14 +224,6 @@ def _distance(value: float, wanted: float) -> float:
     if value > 0 and wanted > 0:
         return abs(math.log(value / wanted))
     return abs(value - wanted)
-
-
-def _quote(paper: Paper, text: PdfText, page: int, sentence: str) -> Quote:
-    document = paper.key + paper.version if paper.key.startswith("arxiv:") else paper.title
-    return verified(
-        Quote(document=document, file_sha256=text.sha256, page=page, text=sentence, verified=False),
-        text,
-    )
 
 
 def _technique(

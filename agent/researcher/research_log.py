@@ -14,7 +14,6 @@ from tools.pdf_text import plain
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$&])")
 _QUOTED = 400
-_METHODS = {"rules": "rules (no model)", "model": "a language model; quotes checked by rules"}
 
 
 def research_log_entry(reading: Reading, date: str) -> str:
@@ -30,13 +29,19 @@ def research_log_entry(reading: Reading, date: str) -> str:
     lines.append("**Techniques extracted:**" if ranked else "**Techniques extracted:** none")
     for position, technique in enumerate(ranked):
         lines += _technique_lines(technique, prioritised=position == 0 and technique_priority(technique) > 0)
-    lines += [f"**Action:** {_action(reading, ranked)}", f"**Read by:** {_METHODS[reading.method]}", ""]
+    lines += [f"**Action:** {_action(reading, ranked)}", f"**Read by:** {_read_by(reading)}", ""]
     return "\n".join(lines)
 
 
 def escaped(text: str) -> str:
     """A stranger's text as one line of Markdown that shows as it is."""
     return _SPECIAL.sub(r"\\\1", " ".join(plain(text).split()))
+
+
+def _read_by(reading: Reading) -> str:
+    if reading.method == "model":
+        return f"a language model ({escaped(reading.by)}); quotes checked by rules"
+    return "rules (no model)" + (f", because {escaped(plain(reading.instead, _QUOTED))}" if reading.instead else "")
 
 
 def _source(reading: Reading) -> str:
@@ -58,10 +63,14 @@ def _technique_lines(technique: Technique, *, prioritised: bool) -> list[str]:
         for path, values in technique.settings.items()
     )
     quote = technique.quote
-    standing = "verified" if quote.verified else "NOT verified, adds nothing to priority"
+    why = f" ({escaped(technique.doubt)})" if technique.doubt else ""
+    standing = "verified" if quote.verified else f"NOT verified{why}, adds nothing to priority"
+    told = [f"  - try {values}"] if values else []
+    where = f" (in {escaped(', '.join(technique.files))})" if technique.files else ""
+    told += [f"  - write: {escaped(technique.change)}{where}"] if technique.change else []
     return [
         f"- {escaped(technique.name)} (effort: {technique.effort}, impact: {technique.impact}){mark}",
-        f"  - try {values}",
+        *told,
         f'  - p. {quote.page}, {standing}: "{escaped(plain(quote.text, _QUOTED))}"',
     ]
 

@@ -1,0 +1,246 @@
+"""Asks language models at OpenAI-compatible endpoints: ladder, retries, one repair, budgets, the record.
+
+Made by `agent.llm.wiring`. Everything that comes back is data from a stranger: it becomes a record that fits its
+schema, or a reason why there is none.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import prompts
+from agent.llm import budgets, replies, rungs, schemas
+from agent.llm.contract import BudgetSpent, EndpointDown, NoReply, Question, Record, Reply, Role
+from agent.llm.journal import Call, Journal, Parts, call_of
+from agent.llm.keys import Redaction, find_key
+from experiments.plans import Interrupted
+from registry.model_config import ModelChoice, ModelConfig, Price
+from registry.model_usage import Manner
+
+if TYPE_CHECKING:
+    from agent.llm.wire import Completion, NoCompletion, Wire
+
+_TOO_LONG = ("context_length", "context length", "context window", "context size", "maximum context", "too long")
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to wait before a request is sent again."""
+
+    first_s: float = 1.0
+    """Doubled with each further try, and drawn from the upper half."""
+    longest_s: float = 60.0
+    """Of one wait. A server that asks for more is taken for down."""
+
+
+@dataclass(slots=True)
+class _Asking:
+    """One question on its way."""
+
+    call: Call
+    choice: ModelChoice
+    price: Price
+    wire: Wire
+    rung: str
+    limit: str
+
+
+class EndpointModel:
+    """Implements `agent.llm.contract.LanguageModel`."""
+
+    def __init__(self, parts: Parts, config: ModelConfig, patience: Patience = Patience()) -> None:
+        self._parts, self._config, self._patience = parts, config, patience
+        self._journal = Journal(parts)
+        self._redaction = Redaction()
+        self._wires: dict[str, Wire] = {}
+        self._down: dict[str, tuple[int, int]] = {}
+        """Endpoint → the night and cycle in which it was found down; it is asked again in the next one."""
+        for name, endpoint in config.endpoints.items():
+            if (key := find_key(parts.workspace, name, endpoint.key)) is not None:
+                self._redaction.add(key)
+
+    def name(self, role: Role) -> str:
+        """Model and endpoint of a role, for people."""
+        choice = self._config.choice(role)
+        return f"{choice.model} at {choice.endpoint}"
+
+    def ask(self, question: Question[Record]) -> Reply[Record]:
+        """A reply that fits the schema. Raises NoReply, BudgetSpent or EndpointDown."""
+        choice = self._config.choice(question.role)
+        schema = schemas.strict(question.schema)
+        messages, digest = self._messages(question)
+        call = call_of(question, choice, self._config.endpoints[choice.endpoint].base_url, messages, schema, digest)
+        if (ended := self._journal.ended(call.id)) is not None:
+            if ended.text is None:
+                raise NoReply(ended.why)
+            return self._reply(question, call, replies.read(ended.text, question.schema), ended.text)
+        self._refuse_if_down(call, choice)
+        manner = self._parts.history.models.manners.get(call.facts["server"], Manner(rungs.RUNGS[0], rungs.LIMITS[0]))
+        price = self._config.prices.models[choice.model]
+        asking = _Asking(call, choice, price, self._wire(choice.endpoint), manner.rung, manner.limit)
+        said = rungs.Conversation(messages, question.schema.__name__, schema)
+        return self._converse(question, asking, said)
+
+    def _converse(self, question: Question[Record], asking: _Asking, said: rungs.Conversation) -> Reply[Record]:
+        """Ask, and once more where the reply does not fit."""
+        while True:
+            completion, number = self._down_the_ladder(asking, said)
+            misfit: replies.NoFit | None = None
+            record = None
+            final = _unusable(completion, asking.choice)
+            if not final:
+                try:
+                    record = replies.read(completion.text, question.schema)
+                except replies.NoFit as error:
+                    misfit = error
+            why = final or str(misfit or "")
+            self._answered(asking, number, completion, why)
+            if record is not None:
+                return self._reply(question, asking.call, record, completion.text)
+            if misfit is None or said.repair is not None:
+                self._journal.gave_up(asking.call, "no_reply", why)
+                raise NoReply(f"{self.name(question.role)}: {why}")
+            said = replace(said, repair=(completion.text, why))
+            asking.rung = _after_misfit(asking.rung, misfit)
+
+    def _down_the_ladder(self, asking: _Asking, said: rungs.Conversation) -> tuple[Completion, int]:
+        """A completion on the highest rung from the known one on that the server takes."""
+        from agent.llm.wire import NoCompletion
+
+        while True:
+            try:
+                return self._sent(asking, rungs.request(said, asking.rung))
+            except NoCompletion as error:
+                why = str(error)
+                if error.code != "refused":
+                    raise self._endpoint_down(asking, why) from None
+            if rungs.LIMITS[1] in why and asking.limit != rungs.LIMITS[1]:
+                asking.limit = rungs.LIMITS[1]
+                continue
+            lower = rungs.below(asking.rung)
+            if lower is None or any(mark in why.lower() for mark in _TOO_LONG):
+                self._journal.gave_up(asking.call, "refused", why)
+                raise NoReply(f"{asking.choice.model} at {asking.choice.endpoint} refuses the request: {why}")
+            asking.rung = lower
+
+    def _sent(self, asking: _Asking, request: rungs.Request) -> tuple[Completion, int]:
+        """One request, sent again while that may help. Raises NoCompletion or BudgetSpent."""
+        from agent.llm.wire import NoCompletion
+
+        endpoint = self._config.endpoints[asking.choice.endpoint]
+        most = budgets.most(request, asking.choice.max_output_tokens)
+        estimate = budgets.usage(most, asking.price, estimated=True)
+        tries = 0
+        while True:
+            self._check_budget(asking.call, estimate)
+            number = self._journal.asked(asking.call, request, asking.rung, asking.limit, estimate)
+            with self._parts.ask_outside():
+                try:
+                    return asking.wire.send(asking.choice, request, asking.limit), number
+                except NoCompletion as error:
+                    failure = error
+            usage = estimate if failure.maybe_charged else budgets.NOTHING
+            self._journal.failed(asking.call, number, failure.code, failure.body, usage, str(failure))
+            if not failure.again or tries >= endpoint.retries:
+                raise failure
+            self._wait(tries, failure)
+            tries += 1
+
+    def _wait(self, tries: int, failure: NoCompletion) -> None:
+        """Until the request may be sent again; raises the failure where that is too long, Interrupted at a stop."""
+        longest = min(self._patience.first_s * 2.0**tries, self._patience.longest_s)
+        seconds = longest * random.uniform(0.5, 1.0)  # noqa: S311  (spreads the load; no secret)
+        if failure.retry_after_s is not None:
+            if failure.retry_after_s > self._patience.longest_s:
+                raise failure
+            seconds = max(seconds, failure.retry_after_s)
+        with self._parts.ask_outside():
+            if self._parts.cancel.wait(seconds):
+                raise Interrupted("stopped while a language model's endpoint was waited for")
+
+    def _answered(self, asking: _Asking, number: int, completion: Completion, why: str) -> None:
+        estimated = completion.usage is None
+        if completion.usage is None:
+            event = self._parts.log.find(f"model:{asking.call.id}:asked:{number}")
+            known = event.data["estimate"] if event is not None else budgets.NOTHING
+            tokens = (known["input_tokens"], min(known["output_tokens"], len(completion.text.encode()) + 64))
+        else:
+            tokens = completion.usage
+        usage = budgets.usage(tokens, asking.price, estimated=estimated)
+        self._journal.answered(
+            asking.call, number, asking.rung, asking.limit, completion.text, completion.body, usage, why,
+            completion.finish_reason,
+        )  # fmt: skip
+
+    def _check_budget(self, call: Call, estimate: Mapping[str, object]) -> None:
+        try:
+            budgets.check(
+                self._config.budget, self._parts.history.models, self._journal.night(), call.subject, dict(estimate)
+            )
+        except BudgetSpent as error:
+            self._journal.gave_up(call, "budget_of_night" if error.of_night else "budget_of_hypothesis", str(error))
+            raise
+
+    # -- an endpoint that is down ---------------------------------------------------------------------------
+
+    def _moment(self) -> tuple[int, int]:
+        return self._parts.history.nights, self._parts.history.cycles
+
+    def _refuse_if_down(self, call: Call, choice: ModelChoice) -> None:
+        if self._down.get(choice.endpoint) == self._moment():
+            why = f"{choice.endpoint} was found down in this cycle and is asked again in the next"
+            self._journal.gave_up(call, "endpoint_down", why)
+            raise EndpointDown(why)
+
+    def _endpoint_down(self, asking: _Asking, why: str) -> EndpointDown:
+        self._down[asking.choice.endpoint] = self._moment()
+        self._journal.gave_up(asking.call, "endpoint_down", why)
+        return EndpointDown(f"{asking.choice.model} at {asking.choice.endpoint}: {why}")
+
+    # -- parts of a call ------------------------------------------------------------------------------------
+
+    def _messages(self, question: Question[Record]) -> tuple[tuple[rungs.Message, ...], str]:
+        """What is said, without keys, and the hash of the prompt's file."""
+        text = prompts.text(question.prompt)
+        text.fill(**question.values)  # complains about missing and superfluous values
+        filled = []
+        for part in prompts.parts(text.template):  # parted before strangers' text is in it
+            piece = replace(text, template=part)
+            filled.append(piece.fill(**{name: question.values[name] for name in piece.slots}))
+        said = [("system", filled[0]), ("user", filled[1])]
+        said += [("assistant" if turn.speaker == "model" else "user", turn.text) for turn in question.earlier]
+        clean = [(who, self._redaction.text(what).encode("utf-8", "replace").decode()) for who, what in said]
+        return tuple({"role": who, "content": what} for who, what in clean), text.sha256
+
+    def _reply(self, question: Question[Record], call: Call, record: Record, text: str) -> Reply[Record]:
+        return Reply(record, text, call.id, self.name(question.role))
+
+    def _wire(self, name: str) -> Wire:
+        if name not in self._wires:
+            from agent.llm.wire import Wire
+
+            endpoint = self._config.endpoints[name]
+            key = find_key(self._parts.workspace, name, endpoint.key)
+            self._wires[name] = Wire(endpoint, key, self._redaction)
+        return self._wires[name]
+
+
+def _unusable(completion: Completion, choice: ModelChoice) -> str:
+    """Why a completion is no answer, whatever its text; empty where it may be one."""
+    if completion.refusal or completion.finish_reason == "content_filter":
+        return f"the model refused: {completion.refusal[:300] or 'its filter stopped the answer'}"
+    if completion.finish_reason in {"length", "max_tokens"}:
+        return f"the answer was cut off at {choice.max_output_tokens} tokens; max_output_tokens in models.yaml says so"
+    return ""
+
+
+def _after_misfit(rung: str, misfit: replies.NoFit) -> str:
+    """The rung of the second try: a lower one where the server does not keep to this one."""
+    if misfit.form and rung in {"json_schema", "json_schema_bare"}:
+        return "json_object"
+    if misfit.no_object and rung in {"json_object", "tool"}:
+        return rungs.below(rung) or rung
+    return rung
