@@ -141,6 +141,7 @@ def _open(services: Services, goal: Goal) -> None:
         "forever": goal.forever,
         "only": goal.only,
         "null": goal.null,
+        "models": services.models is not None,
     }
     if night is not None and not night.ended:
         services.record("night_resumed", night.id, {"goal": asked, "cycles": night.cycles})

@@ -10,9 +10,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from agent.researcher.contract import Edits
     from agent.services import Services
+    from experiments.import_check import ImportCheck
     from experiments.plans import Plan
     from registry.competitive import Leaderboard
+    from registry.errors import Problem
     from registry.facts import Test
     from registry.standings import Snapshot
     from tools.leaderboards.robots import Robots
@@ -38,6 +41,14 @@ class Outside(Protocol):
         """What the evaluator gives for answers that nobody worked for; recorded as `evaluator_checked`."""
         ...
 
+    def boundary(self, services: Services, test: Test, edits: Edits) -> list[Problem]:
+        """What speaks against changing these files, by their paths and by what the interpreter can import."""
+        ...
+
+    def import_check(self, services: Services, test: Test, edits: Edits) -> ImportCheck:
+        """Whether the changed files can be imported, tried in the sandbox."""
+        ...
+
     def submit(self, services: Services, hypothesis: str, test: Test, command: list[str]) -> SubmissionResult:
         """Hand a promotion to the leaderboard by the user's command."""
         ...
@@ -60,6 +71,18 @@ class World:
         from agent import evaluator
 
         return evaluator.check(services, plan, whole=False)
+
+    def boundary(self, services: Services, test: Test, edits: Edits) -> list[Problem]:
+        from experiments import installed
+
+        python = services.runner.python
+        modules = installed.modules(python) if python is not None else frozenset()
+        return services.solution.check(test.production, edits, modules)
+
+    def import_check(self, services: Services, test: Test, edits: Edits) -> ImportCheck:
+        from experiments import import_check
+
+        return import_check.check(services.runner, test.production, edits, services.cancel)
 
     def submit(self, services: Services, hypothesis: str, test: Test, command: list[str]) -> SubmissionResult:
         from tools import submissions

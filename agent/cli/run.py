@@ -86,7 +86,7 @@ def command(
     fooled, or the record lacks what a replay needs.
     """
     if replayed is not None:
-        if cycles is not None or until is not None or forever or null or accept is not None or allow_weak:
+        if any((cycles, until, forever, null, accept is not None, researcher, allow_weak)):
             raise click.UsageError("--replay takes what the night was asked for from its record; leave the others out")
         return _replay(find_workspace(workspace_dir), replayed, as_json)
 

@@ -61,6 +61,8 @@ class Follower:
     at: int
     """Index of the first recorded event that was not passed."""
     now: datetime = field(init=False)
+    request: str = ""
+    """The request to a language model whose intent was recorded last."""
     same: dict[str, int] = field(default_factory=dict)
     """Kind of decision → how many were the same."""
 
@@ -149,6 +151,8 @@ class Follower:
         """Diverged where this is not what the record has next, Stopped where the recorded process was stopped."""
         if kind.startswith("run_"):
             return
+        if kind == "model_asked":
+            self.request = data["request"]
         if kind not in DECISIONS:
             self.before_the_decision(kind, subject)
             return

@@ -126,6 +126,11 @@ class Recording:
             resumed -= 1
         return resumed
 
+    def models(self, part: Part) -> bool:
+        """Whether the process asked language models."""
+        event = self.events[part.start]
+        return bool((event.data if event.kind == "night_started" else event.data["goal"]).get("models"))
+
     def goal(self, part: Part) -> Goal:
         """What the process was asked for."""
         event = self.events[part.start]

@@ -19,15 +19,18 @@ from agent.progress import Silent
 from agent.replay import stage
 from agent.replay.following import Difference, Diverged, Follower, Stopped
 from agent.replay.machine import NoSandbox, RecordedMeasurer, RecordedRunner, lay_out_items
+from agent.replay.models import recorded_model
 from agent.replay.recording import Recording, by_hand
 from agent.replay.world import RecordedReader, RecordedSolution, RecordedWorld
+from agent.researcher.contract import Researcher
+from agent.researcher.llm import LlmResearcher
 from agent.researcher.null import NullResearcher
 from agent.researcher.offline import OfflineResearcher
 from agent.schedule import Pace
 from agent.services import Services
 from agent.state import State
 from registry.audit import AuditLog, Event
-from registry.documents import load_research, load_target
+from registry.documents import load_models, load_research, load_target
 from registry.facts import OpenCycle
 from registry.history import History
 from registry.target import Target
@@ -241,7 +244,7 @@ def _composed(
             lay_out_items(recording, record, made.root)
     progress = Follows(lambda: services)
     words = tuple(load_research(made.research_config).domain_keywords)
-    reader = RecordedReader(OfflineResearcher(solution.edited, words), follower, told)
+    offline = OfflineResearcher(solution.edited, words)
     services = ReplayedServices(
         workspace=made,
         target=target,
@@ -253,13 +256,20 @@ def _composed(
         sandbox=sandbox,
         runner=runner,
         measurer=RecordedMeasurer(runner, LogLedger(log, history, progress, runner.environments.known), cancel),
-        researcher=NullResearcher(reader) if recording.goal(follower.part).null else reader,
+        researcher=offline,
         progress=progress,
         clock=follower.clock,
         cancel=cancel,
         outside=RecordedWorld(follower, told),
         follower=follower,
     )
+    usual: Researcher = offline
+    if recording.models(follower.part):
+        services.models = load_models(made.models)
+        model = recorded_model(services, services.models, follower)
+        usual = LlmResearcher(model, offline, lambda: services.history.cycles, progress.say)
+    reader = RecordedReader(usual, follower, told)
+    services.researcher = NullResearcher(reader) if recording.goal(follower.part).null else reader
     services.technical_log_pace = NeverDue(1.0)
     return services
 

@@ -58,13 +58,13 @@ def put_documents(recording: Recording, made: Workspace, part: Part) -> list[str
     as_they_are = []
     for path, now in zip(documents(made), documents(recording.workspace), strict=True):
         if path.name in named:
-            content = recording.blob(named[path.name], path.name)
-        else:
+            write_atomically(path, recording.blob(named[path.name], path.name))
+        elif path != made.models:
             as_they_are.append(path.name)
             content = now.read_bytes()
             if path == made.competitive_registry:
                 content = _with_scores_of_then(recording, content.decode()).encode()
-        write_atomically(path, content)
+            write_atomically(path, content)
     return as_they_are
 
 

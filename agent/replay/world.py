@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from agent.paper_text import unpacked
 from agent.replay.following import Follower, Stopped, asked_for
 from agent.replay.recording import MissingInput
-from agent.researcher.contract import PatchRequest, Proposals, Researcher, Situation
+from agent.researcher.contract import Edits, PatchRequest, Proposals, Researcher, Situation
 from agent.services import Services
 from agent.solution import Solution
+from experiments.import_check import ImportCheck
 from experiments.plans import Plan
 from registry.competitive import Leaderboard
 from registry.errors import BadInput, Problem, RateLimited, Retryable
@@ -79,6 +80,33 @@ class RecordedWorld:
         services.record("evaluator_checked", data["evaluator"][:16], data, reason)
         return data
 
+    def boundary(self, services: Services, test: Test, edits: Edits) -> list[Problem]:
+        """By paths as ever; what the interpreter of then could import is known from the recorded refusal alone."""
+        found = services.solution.check(test.production, edits, frozenset())
+        recorded = self._attempt(test.hypothesis)
+        refused = recorded is not None and recorded["checks"].get("boundary") == "refused"
+        return found if found or recorded is None or not refused else _problems(recorded)
+
+    def import_check(self, services: Services, test: Test, edits: Edits) -> ImportCheck:
+        """As it was recorded; nothing is imported."""
+        del services, edits
+        recorded = self._attempt(test.hypothesis)
+        if recorded is None:
+            if self._follower.part.killed and self._follower.decision() is None:
+                raise Stopped
+            raise asked_for(self._follower, f"an import check of a patch of {test.hypothesis}")
+        said = recorded["checks"].get("imports", "")
+        if said == "refused":
+            return ImportCheck(tuple(_problems(recorded)), "")
+        return ImportCheck((), "" if said == "passed" else said)
+
+    def _attempt(self, hypothesis: str) -> dict[str, Any] | None:
+        """The next recorded attempt at a patch, where that is the next decision."""
+        known = self._follower.decision()
+        if known is None or (known[1].kind, known[1].subject) != ("patch_attempted", hypothesis):
+            return None
+        return known[1].data
+
     def submit(self, services: Services, hypothesis: str, test: Test, command: list[str]) -> SubmissionResult:
         """How it went then. The command is not run."""
         del services, test, command
@@ -99,6 +127,10 @@ class RecordedWorld:
                 raise Stopped
             raise asked_for(self._follower, what)
         return {**event.data, "reason": event.reason}
+
+
+def _problems(attempt: dict[str, Any]) -> list[Problem]:
+    return [Problem(**problem) for problem in attempt["refusals"]]
 
 
 class RecordedSource:
@@ -154,7 +186,7 @@ class RecordedReader:
     def propose(self, situation: Situation) -> Proposals:
         return self._usual.propose(situation)
 
-    def patch(self, request: PatchRequest) -> dict[str, bytes]:
+    def patch(self, request: PatchRequest) -> Edits:
         return self._usual.patch(request)
 
 
@@ -170,7 +202,7 @@ class RecordedSolution(Solution):
         hypothesis_id: str,
         title: str,
         production: str,
-        edits: dict[str, bytes],
+        edits: Edits,
         message: str,
         trailers: dict[str, str],
         date: str,
