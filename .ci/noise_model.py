@@ -2,8 +2,9 @@
 
     .venv-llm/bin/python .ci/noise_model.py FILE.gguf
 
-For `make test-llm`. The llama architecture at its smallest, over bytes, pairs of letters and frequent words, so that long
-prompts are read fast; the seed is fixed, so that the file is the same on every machine. Runs in an environment of its own, because `gguf` is no dependency of the program.
+For `make test-llm`. The llama architecture at its smallest, over bytes, pairs of letters and frequent words, so that
+long prompts are read fast; the seed is fixed, so that the file is the same on every machine. Runs in an environment of
+its own, because `gguf` is no dependency of the program.
 """
 
 from __future__ import annotations
@@ -28,11 +29,13 @@ import return self def class float int str true false none null string object ar
 
 
 def pieces() -> list[str]:
-    """What the tokenizer knows besides bytes: letters, every pair of small ones, and words with all their beginnings."""
+    """What the tokenizer knows besides bytes: letters, pairs of small ones, and words with all their beginnings."""
     letters = [chr(code) for code in range(33, 127)] + ["\u2581", "\n"]  # a space is written as U+2581
     small = "abcdefghijklmnopqrstuvwxyz"
     pairs = [one + other for one in "\u2581" + small for other in small] + ["\u2581\u2581", "\u2581\u2581\u2581\u2581"]
-    words = [form[:end] for word in WORDS.split() for form in (word, "\u2581" + word) for end in range(2, len(form) + 1)]
+    words = [
+        form[:end] for word in WORDS.split() for form in (word, "\u2581" + word) for end in range(2, len(form) + 1)
+    ]
     return list(dict.fromkeys([*letters, *pairs, *words]))
 
 
