@@ -166,7 +166,7 @@ def test_what_people_do_beside_a_night_is_handed_in_where_they_did_it(tmp_path: 
     tiny = quiet(tmp_path, "width", "harm", "mode")
 
     def by_hand() -> None:
-        tiny.put_into_queue("H-500", settings={"model.harm": 2, "model.mode": "crash"})
+        tiny.put_into_queue("H-500", settings={"model.harm": 3})
         settings = {"model.width": 2, "model.harm": 2, "model.mode": "crash"}
         idea = handwork.Idea("all at once", dict(settings), 0.5, "Low")
         handwork.add(tiny.workspace, load_target(tiny.workspace.target), idea, "a test")

@@ -8,8 +8,19 @@ from pathlib import Path
 from model_nights import SENTENCE, paper, with_models, with_papers
 from night_processes import leftovers
 from tiny_solution import SPACE, Tiny, build, real_sandbox
+from tiny_target import TinyTarget
+
+from registry.workspace import Workspace
 
 CYCLES = 5
+
+
+class Left(TinyTarget):
+    """The folders of the solution as `leftovers` looks for them."""
+
+    @property
+    def workspace(self) -> Workspace:
+        return Workspace(self.root / "solution-agent")
 
 
 def noisy(root: Path, address: str) -> Tiny:
@@ -45,7 +56,7 @@ def test_a_night_on_noise_promotes_nothing_and_leaves_a_clean_log_that_replays_t
         assert not [t for t in event.data["reading"]["techniques"] if t["quote"]["verified"]]
     verified = tiny.agent("audit", "verify")
     assert verified.returncode == 0, verified.stdout
-    assert leftovers(TinyTarget(tiny.root), []) == []
+    assert leftovers(Left(tiny.root), []) == []
     replayed = tiny.agent("run", "--replay", "N-0001")
     assert (replayed.returncode, replayed.stderr) == (0, "")
     assert replayed.stdout.startswith(f"N-0001 replayed: {document['cycles']} cycles, ")

@@ -76,8 +76,8 @@ class RecordedWorld:
             return {"rows": [], "leaks": []}
         services.measurer.measure([plan])
         data = self._given("evaluator_checked", "", "a check of the evaluator")
-        reason = data.pop("reason")
-        services.record("evaluator_checked", data["evaluator"][:16], data, reason)
+        reason, key = data.pop("reason"), data.pop("key")
+        services.record("evaluator_checked", data["evaluator"][:16], data, reason, key=key)
         return data
 
     def boundary(self, services: Services, test: Test, edits: Edits) -> list[Problem]:
@@ -120,13 +120,13 @@ class RecordedWorld:
         )
 
     def _given(self, kind: str, subject: str, what: str) -> dict[str, Any]:
-        """The next recorded event of a kind, with its reason among the data."""
+        """The next recorded event of a kind, with its reason and its key among the data."""
         event = self._follower.before_the_decision(kind, subject)
         if event is None:
             if self._follower.part.killed and self._follower.decision() is None:
                 raise Stopped
             raise asked_for(self._follower, what)
-        return {**event.data, "reason": event.reason}
+        return {**event.data, "reason": event.reason, "key": event.key}
 
 
 def _problems(attempt: dict[str, Any]) -> list[Problem]:
