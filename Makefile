@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 JOBS ?= auto
 DEMO_FOLDER ?= .
 
-.PHONY: help demo test check lint types imports clean lock system
+.PHONY: help demo test test-llm check lint types imports clean lock system
 
 help:  ## Show these targets.
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /: /'
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /: /'
 
 demo: $(VENV)/.installed system  ## Run the whole loop on the bundled solution, in a new folder.
 	@"$(BIN)/agent" demo --folder "$(DEMO_FOLDER)" --environments .venv-digits
@@ -17,6 +17,9 @@ demo: $(VENV)/.installed system  ## Run the whole loop on the bundled solution, 
 test: check  ## Run every check: lint, types, import contracts, tests, documentation.
 	@sh .ci/test-packages
 	@"$(BIN)/python" -m pytest -n $(JOBS) --dist loadgroup
+
+test-llm: $(VENV)/.installed system  ## The tests against a real server of language models, which is built once (6 minutes of CPU time).
+	@sh .ci/test-llm "$(PYTHON)" "$(VENV)"
 
 check: lint types imports  ## Everything of `test` that needs no run: lint, types, import contracts.
 
@@ -40,4 +43,4 @@ lock:  ## Write requirements.lock anew from pyproject.toml.
 	@sh .ci/lock "$(PYTHON)"
 
 clean:  ## Remove what was installed; demonstrations and your workspaces stay.
-	rm -rf $(VENV) .venv-digits .venv-charlm .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
+	rm -rf $(VENV) .venv-digits .venv-charlm .venv-llm .llama .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from agent.researcher.contract import ROUNDS, Attempt, Edits
 from agent.services import Services
-from experiments import import_check, installed
 from experiments.building import BuildFailed
 from registry.errors import BadInput, Problem
 from registry.facts import Test
@@ -80,10 +79,8 @@ class Attempts:
         return [], ""
 
     def _boundary(self, made: Attempt) -> tuple[list[Problem], str]:
-        edits, production = made.edits or {}, self._test.production
-        python = self._services.runner.python
-        modules = installed.modules(python) if python is not None else frozenset()
-        problems = self._services.solution.check(production, edits, modules)
+        edits = made.edits or {}
+        problems = self._services.outside.boundary(self._services, self._test, edits)
         config = self._services.target.solution.config
         if config in edits and edits[config] is None:
             problems.append(Problem(config, "a deletion of the configuration", "the file that holds every setting"))
@@ -108,7 +105,7 @@ class Attempts:
             runner.prepare([self._test.production], self._services.cancel)
         except BuildFailed:
             return [], "left to the fast run: production's environment is not built"
-        done = import_check.check(runner, self._test.production, edits, self._services.cancel)
+        done = self._services.outside.import_check(self._services, self._test, edits)
         return list(done.problems), "" if done.problems else done.note
 
     def _before(self, edits: Edits) -> dict[str, bytes | None]:
@@ -140,6 +137,7 @@ class Attempts:
             "files": paths[:SHOWN_REASONS],
             "checks": found.checks,
             "problems": reasons,
+            "refusals": [asdict(problem) for problem in found.problems],
             "call": made.call,
             "by": plain_text(made.by, 200),
         }

@@ -79,25 +79,32 @@ def _read(
     services: Services, registry: CompetitiveRegistry, board: Leaderboard, robots: Robots
 ) -> tuple[str, Data, str]:
     """(status, facts for the event, why). A page that cannot be read keeps the old snapshot and says what it saw."""
-    from tools.leaderboards import fetching, reading
-    from tools.web.fetch_cache import FetchCache
-
-    spec = spec_of(board)
-    cache = FetchCache(services.workspace.cache / "fetch")
     try:
-        with services.ask_outside():
-            fetched = fetching.obtain(spec, cache, put=services.blobs.put, base=services.workspace.root, robots=robots)
-        if fetched.status == "rate_limited":
-            return "rate_limited", {}, "the board asked for patience; it is asked again when that time is over"
-        taken_at = services.clock().isoformat()
-        snapshot = reading.read_board(spec, fetched.body, fetched.content_type, taken_at, fetched.sha256)
+        snapshot = services.outside.board(services, board, robots)
     except RateLimited as error:
         return "rate_limited", {}, str(error)
     except Retryable as error:
         return "unreachable", {}, str(error)
     except BadInput as error:
         return "unreadable", {}, str(error)
+    if snapshot is None:
+        return "rate_limited", {}, "the board asked for patience; it is asked again when that time is over"
     return "read", _facts(services, registry, board, snapshot), ""
+
+
+def fetch(services: Services, board: Leaderboard, robots: Robots) -> Snapshot | None:
+    """Ask one board and read its page; None where it asked for patience earlier. See `agent.outside`."""
+    from tools.leaderboards import fetching, reading
+    from tools.web.fetch_cache import FetchCache
+
+    spec = spec_of(board)
+    cache = FetchCache(services.workspace.cache / "fetch")
+    with services.ask_outside():
+        fetched = fetching.obtain(spec, cache, put=services.blobs.put, base=services.workspace.root, robots=robots)
+    if fetched.status == "rate_limited":
+        return None
+    taken_at = services.clock().isoformat()
+    return reading.read_board(spec, fetched.body, fetched.content_type, taken_at, fetched.sha256)
 
 
 def _facts(services: Services, registry: CompetitiveRegistry, board: Leaderboard, snapshot: Snapshot) -> Data:

@@ -49,7 +49,7 @@ def before_a_night(services: Services, accepted: str = "") -> None:
     known = services.history.evaluator_checks.get(name)
     if known is None or (complaints(known) and known["tree"] != current.tree):
         services.progress.say("[STATUS] trying what the evaluator gives for answers that nobody worked for")
-        known = check(services, production.first_plan(services), whole=False)
+        known = services.outside.evaluator_check(services, production.first_plan(services))
     found = complaints(known)
     if not found:
         return

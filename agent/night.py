@@ -18,6 +18,7 @@ from agent import (
     boards,
     checkpoints,
     closing,
+    documents_record,
     evaluator,
     graph,
     production,
@@ -101,6 +102,7 @@ def _no_room(services: Services, said: str) -> str:
 def _night(services: Services, goal: Goal) -> NightResult:
     recovery.recover(services)
     _open(services, goal)
+    documents_record.record(services)
     try:
         # First, because merging the base moves production, and a decided promotion is the next commit on the old one.
         promotion.finish_interrupted(services)
@@ -139,6 +141,7 @@ def _open(services: Services, goal: Goal) -> None:
         "forever": goal.forever,
         "only": goal.only,
         "null": goal.null,
+        "models": services.models is not None,
     }
     if night is not None and not night.ended:
         services.record("night_resumed", night.id, {"goal": asked, "cycles": night.cycles})
@@ -262,6 +265,7 @@ def _one_cycle(services: Services, app: Any, saver: SqliteSaver) -> dict[str, An
     night = services.history.night
     data = {"cycle": number, "thread": thread, "fingerprint": shape, "night": night.id if night else ""}
     if opened is None:  # an open one may have been started by an earlier night, which ended in failure
+        documents_record.record(services)
         services.record("cycle_started", f"C-{number:06d}", data, key=f"cycle:{number}:started")
     config = {"configurable": {"thread_id": thread}, "recursion_limit": STEPS_PER_CYCLE}
     known = app.get_state(config)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from agent import competitors, proposals
+from agent import competitors, paper_text, proposals
 from agent.claim_ledger import PRIOR_TRUST, claim_ledger
 from agent.paper_sources import Configured, configured
 from agent.researcher.offline import OfflineResearcher
@@ -54,7 +54,7 @@ def list_new(services: Services, slot: str, only: Collection[str] | None = None,
     statuses: list[dict[str, object]] = []
     soft: list[tuple[str, str]] = []
     trust = claim_ledger(services.history).source_trust()
-    for one in sources(services, lambda asked: -trust.get(asked.name, PRIOR_TRUST), code):
+    for one in services.outside.paper_sources(services, lambda asked: -trust.get(asked.name, PRIOR_TRUST), code):
         if only is not None and one.name not in only:
             continue
         batch = _ask(services, one, known)
@@ -174,7 +174,8 @@ def read_listed(services: Services, code: Sequence[str] = ()) -> int:
     if not waiting:
         return 0
     by_name: dict[str, PaperSource] = {}
-    for one in [*sources(services), *(sources(services, code=code) if code else ())]:
+    named = services.outside.paper_sources(services, code=code) if code else []
+    for one in [*services.outside.paper_sources(services), *named]:
         by_name.setdefault(one.name, one.source)
         by_name.setdefault(one.source.name, one.source)
         by_name.setdefault(one.name.partition(":")[0], one.source)  # as logs of earlier versions name it
@@ -265,7 +266,13 @@ def _record(services: Services, reading: Reading, text: PdfText, why: str) -> No
         {
             "reading": reading.model_dump(mode="json"),
             "researcher": read_by(reading),
-            "text": {"extent": text.extent, "sha256": text.sha256, "blob": kept, "instead": why},
+            "text": {
+                "extent": text.extent,
+                "sha256": text.sha256,
+                "blob": kept,
+                "instead": why,
+                "pages": services.blobs.put(paper_text.packed(text)),
+            },
         },
         reason=reading.why,
         key=_key(reading),

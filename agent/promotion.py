@@ -83,8 +83,6 @@ def _submit(services: Services, hypothesis: str, test: Test) -> None:
     command = services.target.submission.command
     if command is None or services.log.find(f"submission:{hypothesis}:{test.commit}") is not None:
         return
-    from tools import submissions
-
     announced = f"submission_started:{hypothesis}:{test.commit}"
     if services.log.find(announced) is not None:
         # Handing in twice may cost one of few attempts, and nobody can tell whether the first one arrived.
@@ -99,12 +97,7 @@ def _submit(services: Services, hypothesis: str, test: Test) -> None:
     if services.cancel.is_set():
         raise Interrupted("stopped before it was handed in; the same command goes on with that")
     services.record("submission_started", hypothesis, {"argv": command}, key=announced)
-    code = services.runner.trees.candidate(test.commit, test.production)
-    results = services.workspace.results_of(hypothesis).root
-    asked = submissions.Promotion(hypothesis, test.branch, test.commit, code, results)
-    result = submissions.submit(
-        command, asked, services.target.submission.timeout, services.workspace.root, cancel=services.cancel
-    )
+    result = services.outside.submit(services, hypothesis, test, command)
     data = {
         "status": result.status,
         "exit_status": result.exit_status,

@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+from agent.outside import Outside, World
 from agent.progress import Progress
 from agent.researcher.contract import Researcher
 from agent.schedule import Pace
@@ -62,6 +63,7 @@ class Services:
     progress: Progress
     clock: Clock
     cancel: threading.Event = field(default_factory=threading.Event)
+    outside: Outside = field(default_factory=World)
     models: ModelConfig | None = None
     """Which language models the researcher asks; None where it is the offline one."""
     asking: bool = field(default=False, init=False)

@@ -92,7 +92,7 @@ class AuditLog:
         self._repairs: list[Repair] = []
 
     @classmethod
-    def open(cls, path: Path, clock: Clock = system_clock) -> AuditLog:
+    def open(cls, path: Path, clock: Clock = system_clock) -> Self:
         """Open or create the log and check its chain; BadInput names the line where it is broken."""
         existed = path.exists()
         handle = durable.open_to_write(path, os.O_RDWR | os.O_APPEND)

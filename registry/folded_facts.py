@@ -88,6 +88,8 @@ class FoldedFacts:
         """The latest measurement of production's noise (event `noise_measured`)."""
         self.tried_trees: dict[str, str] = {}
         """Tree of a committed patch → the hypothesis that had it, so that no content is paid for twice."""
+        self.documents: Data = {}
+        """Name of a document that people edit → content address, as it was last named."""
         self.models = ModelUsage()
         self.night: Night | None = None
         self.nights = 0

@@ -72,6 +72,9 @@ class SurroundingsFold(FoldedFacts):
     def _on_report_written(self, event: EventLike) -> None:
         self.report_slot = event.data["slot"]
 
+    def _on_documents_recorded(self, event: EventLike) -> None:
+        self.documents = event.data
+
     # -- language models ------------------------------------------------------------------------------------
 
     def _on_model_asked(self, event: EventLike) -> None:

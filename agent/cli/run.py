@@ -49,6 +49,14 @@ INTERRUPTED = 130
     help="Start although the evaluator can be fooled; the reason is recorded, and later nights start too.",
 )
 @click.option(
+    "--replay",
+    "replayed",
+    default=None,
+    metavar="NIGHT",
+    help="Go through a night (N-0002) again from its record and compare every decision. Nothing is run, asked or"
+    " written; no other option of a night goes with it.",
+)
+@click.option(
     "--researcher",
     type=click.Choice(["llm", "offline"]),
     default=None,
@@ -64,6 +72,7 @@ def command(
     null: bool,
     accept: str | None,
     researcher: ResearcherName | None,
+    replayed: str | None,
     allow_weak: bool,
     workspace_dir: Path | None,
     as_json: bool,
@@ -73,8 +82,14 @@ def command(
     Started again after a crash or Ctrl-C, it goes on where it was. Before the first night on an evaluator it is tried
     with answers that nobody worked for (`agent doctor --evaluator`).
 
-    Exit status 1: the night failed; 2: it does not start, because the evaluator can be fooled.
+    Exit status 1: the night failed, or its replay decides otherwise; 2: it does not start, because the evaluator can be
+    fooled, or the record lacks what a replay needs.
     """
+    if replayed is not None:
+        if any((cycles, until, forever, null, accept is not None, researcher, allow_weak)):
+            raise click.UsageError("--replay takes what the night was asked for from its record; leave the others out")
+        return _replay(find_workspace(workspace_dir), replayed, as_json)
+
     from agent.night import Goal
     from sandbox.outputs import plain_text
 
@@ -88,6 +103,18 @@ def command(
     result = a_night(workspace, goal, silent=as_json, allow_weak=allow_weak, researcher=researcher)
     report(workspace, result, as_json, null)
     return REFUSED if result.refused else 1 if result.failed else 0
+
+
+def _replay(workspace: Workspace, night: str, as_json: bool) -> int:
+    """Go through a recorded night; exit status 1 where it decides otherwise."""
+    from agent.replay.replaying import as_document, as_text, replay
+
+    found = replay(workspace, night)
+    if as_json:
+        print_json(as_document(found))
+    else:
+        click.echo(as_text(found))
+    return 0 if found.same else 1
 
 
 def a_night(
