@@ -210,7 +210,7 @@ def test_a_night_that_failed_is_replayed_to_its_failure(tmp_path: Path) -> None:
 def test_a_night_with_a_model_is_replayed_without_its_endpoint(tmp_path: Path) -> None:
     tiny = quiet(tmp_path, "width", "harm")
     code = {**setting_idea("Wider", "width", "2")}
-    answers = {"propose": {"ideas": [code]}, "patch": patch("x", "y")}
+    answers = {"propose": {"ideas": [code]}, "patch": patch(("x", "y"))}
     with serving(by_role(answers)) as endpoint:
         with_models(tiny, endpoint.base_url)
         result = model_night(tiny, Goal(cycles=2))

@@ -17,6 +17,7 @@ from agent.replay.following import Follower, Stopped, asked_for
 from agent.replay.recording import MissingInput, Recording, of_the_world
 from experiments import metrics
 from experiments.building import Build, BuildFailed
+from experiments.code_builds import CodeBuilds
 from experiments.environment import EnvironmentRecord
 from experiments.environments import Environments
 from experiments.items import Items
@@ -128,6 +129,16 @@ class RecordedTrees(TreeCache):
         return self.data_files(production)
 
 
+class NoBuilds(CodeBuilds):
+    """Nothing is built, so there is nothing to let go of."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def discard(self, commit: str, kept: str) -> None:
+        del commit, kept
+
+
 class RecordedRunner(Runner):
     """Answers each plan with the recorded outcome of the same run."""
 
@@ -149,6 +160,7 @@ class RecordedRunner(Runner):
         self.python = None
         self.environments = RecordedEnvironments(self)
         self.trees = RecordedTrees(root / ".agent" / "cache" / "trees", target, self, source)
+        self.builds = NoBuilds()
 
     # -- identity -------------------------------------------------------------------------------------------
 
