@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tiny_solution import target
 
-from agent.claim_ledger import PRIOR_TRUST
+from agent.claim_ledger import PRIOR_TRUST, PRIOR_WEIGHT
 from agent.researcher import diversity, places
 from agent.researcher.contract import Idea, Outcome, Trial
 from agent.researcher.direction import PLATEAU, direction, kind_of
@@ -224,13 +224,15 @@ def test_an_outline_has_signatures_and_first_lines_and_breaks_on_nothing() -> No
 
 
 def test_the_documentation_states_the_rules_as_the_code_has_them() -> None:
-    text = (Path(__file__).resolve().parent.parent / "docs" / "researcher.md").read_text()
+    text = " ".join((Path(__file__).resolve().parent.parent / "docs" / "researcher.md").read_text().split())
     assert (PLATEAU, STRUCTURAL_GAP, diversity.SIMILAR) == (5, 5.0, 0.5)
     assert "Five measured ideas in a row" in text
     assert "above 5 points" in text
     assert "half its words" in text
     assert (PRIOR_TRUST, PREFERRED_PRIOR, OTHER_PRIOR) == (0.5, 0.5, 0.25)
-    assert "half the smallest gain that they claim" in text
+    assert "have not kept (half, before any was tried)" in text
+    assert (PRIOR_TRUST, PRIOR_WEIGHT) == (0.5, 2.0)
+    assert "drawn to one half by two claims' weight" in text
     assert "half the promotion threshold, or a quarter where" in text
     assert FAILURES_TO_REST == 2
     assert "failed twice in a row" in text
