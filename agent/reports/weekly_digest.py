@@ -15,7 +15,7 @@ from agent.answers.sentences import duration, plural, safe, score_unknown, signe
 from agent.chronicle import Chronicle
 from agent.claim_ledger import claim_ledger
 from agent.experience import escaped
-from agent.reports import claims, needs_a_person
+from agent.reports import claims, needs_a_person, season_lines
 from registry.audit_events import Event
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def digest(known: Chronicle, now: datetime, schedule: Schedule | None = None) ->
         _section("Experiments Run This Week", _experiments(known, week), "No experiment was run."),
         "## Promotions: Gain on Test Against Gain on Dev\n\n" + _promotions(known, week),
         "## Claims: Promised Against Measured\n\n" + claims.tables(claim_ledger(known.history)),
-        _section("Season", _season(known), "No season has been opened."),
+        _section("Season", season_lines.lines(known), "No season has been opened."),
         _section("Needs a Person", needs_a_person.lines(known, week.holds), "Nothing."),
         _colophon(known, now),
     ]
@@ -260,42 +260,6 @@ def _test_score(known: Chronicle, commit: str, promotion: Event) -> float | None
     ]
     value = own[0] if own else earlier[-1].data["score"] if earlier else None
     return None if value is None else float(value)
-
-
-def _season(known: Chronicle) -> Iterator[str]:
-    from agent.answers import season
-
-    found = season.facts(known.history)
-    if found is not None:
-        state = "closed" if found.closed else f"open until {found.closes_on}"
-        numbers = f"t = {found.started} started, R = {found.promotions} promoted"
-        yield f"Season {found.id}: N = {found.planned} candidates planned, {numbers} ({state})"
-        yield f"What it means: {found.meaning()}"
-        if found.parked:
-            held = [name for name in found.parked if name in known.history.held]
-            waiting = [name for name in found.parked if name not in held]
-            if waiting:
-                yield f"Parked, waiting for the bar to fall: {', '.join(waiting)}"
-            if held:
-                yield f"Held for a person: {', '.join(held)}"
-    if (noise := _noise(known)) is not None:
-        yield noise
-
-
-def _noise(known: Chronicle) -> str | None:
-    """Spread of production over seeds, where it was measured often enough to say."""
-    from statistics import stdev
-
-    production = known.history.production
-    metric = next((a.last_look["evidence"]["metric"] for a in known.accounts.values() if a.last_look), None)
-    if production is None or metric is None:
-        return None
-    runs = known.history.baseline.get(production.commit, {}).values()
-    values = [run.metrics[metric] for run in runs if run.purpose == "baseline" and metric in run.metrics]
-    if len(values) < 3:
-        return None
-    spread = f"{stdev(values):.4f} in {escaped(safe(metric, 60))} (sd over {len(values)} seeds)"
-    return f"Noise: one run of production varies by {spread}"
 
 
 def _colophon(known: Chronicle, now: datetime) -> str:

@@ -20,6 +20,7 @@ from agent.claim_ledger import PRIOR_TRUST
 from agent.researcher.combinations import combinations
 from agent.researcher.contract import Idea, Proposals, Strategy, Trial
 from agent.researcher.history import COMBINATION, Known, expected_gain, families_of, family_of, resting, settings_key
+from agent.researcher.moves import Move, measured_moves, sense
 from agent.researcher.reading import by_priority, technique_priority
 from agent.researcher.wording import claim
 from registry.hypotheses import EFFORT_SCORES, Scalar, priority
@@ -52,15 +53,6 @@ class _Draft:
     technique: Technique | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Move:
-    """What moving one parameter from one value to another was measured to gain."""
-
-    before: Scalar | None
-    after: Scalar
-    gain: float
-
-
 @dataclass(frozen=True)
 class _Situation:
     """The arguments of `propose` and what follows from them."""
@@ -74,7 +66,7 @@ class _Situation:
     """Families that have stopped paying."""
     gains: Mapping[str, list[float]]
     """Measured gains by family, and by `path:<path>` for changes of one parameter."""
-    moves: Mapping[str, list[_Move]]
+    moves: Mapping[str, list[Move]]
     """Measured moves of one parameter alone, by its path."""
     trust: Mapping[tuple[str, str], float]
     """(paper, technique) → share of its promise to expect."""
@@ -103,20 +95,7 @@ class _Situation:
             family.remove(move.gain)
         prior = expected_gain(family, self.threshold * (PREFERRED_PRIOR if preferred else OTHER_PRIOR))
         now = self.production.get(parameter.path)
-        return expected_gain([_sense(parameter, now, value, move) * move.gain for move in known], prior)
-
-
-def _sense(parameter: Parameter, now: Scalar | None, value: Scalar, move: _Move) -> int:
-    """1 where a move goes the way of one that was measured, -1 where it goes the other way, 0 where neither."""
-    listed = parameter.values
-    ordered = all(isinstance(each, (int, float)) and not isinstance(each, bool) for each in listed)
-    if ordered and now in listed and move.before in listed:
-        ahead = listed.index(value) - listed.index(now)
-        measured = listed.index(move.after) - listed.index(move.before)
-        return 1 if ahead * measured > 0 else -1 if ahead * measured < 0 else 0
-    if value == move.after:
-        return 1
-    return -1 if value == move.before else 0
+        return expected_gain([sense(parameter, now, value, move) * move.gain for move in known], prior)
 
 
 def propose(
@@ -176,23 +155,12 @@ def _situation(
             for label in [*families(trial), *paths]:
                 gains.setdefault(label, []).append(trial.gain)
     mode = mode_for(gap_points)
-    moves = _measured_moves(tried, production)
+    moves = measured_moves(tried, production)
     situation = _Situation(space, production, tried, threshold, mode, left, gains, moves, trust)
     stopped = any(p.tags[0] in left and situation.preferred(p) for p in space.values())
     if mode == "restructure" or not stopped:
         return situation
     return replace(situation, mode="restructure")
-
-
-def _measured_moves(tried: Sequence[Trial], production: Mapping[str, Scalar]) -> dict[str, list[_Move]]:
-    """Every measured change of one parameter alone, by path; from today's value where no other is known."""
-    moves: dict[str, list[_Move]] = {}
-    for trial in tried:
-        if trial.gain is not None and len(trial.settings) == 1:
-            ((path, value),) = trial.settings.items()
-            before = (trial.production if trial.production is not None else production).get(path)
-            moves.setdefault(path, []).append(_Move(before, value, trial.gain))
-    return moves
 
 
 def _drafts(situation: _Situation, techniques: Sequence[Technique], known: Known, seed: int) -> Iterator[_Draft]:
