@@ -38,6 +38,8 @@ def test_a_git_of_a_board_has_a_session_of_its_own(tmp_path: Path, monkeypatch: 
 
 
 def test_the_reader_of_a_paper_has_a_session_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    reader = _program(tmp_path / "python", f'echo "{{\\"title\\": $({SESSION}), \\"pages\\": [\\"text\\"]}}"')
+    reader = _program(
+        tmp_path / "python", f'echo "{{\\"title\\": $({SESSION}), \\"pages\\": [\\"text\\"], \\"hidden\\": []}}"'
+    )
     monkeypatch.setattr("sys.executable", str(reader))
     assert int(pdf_text.pages(b"%PDF-1.4\n%%EOF\n").title) != os.getsid(0)
