@@ -10,10 +10,13 @@ from pathlib import Path
 
 import pytest
 from model_nights import by_role, model_night, patch, setting_idea, with_models
-from scripted_endpoint import serving
+from scripted_endpoint import Asked, Step, serving
 from tiny_solution import SPACE, Recorded, Tiny, build
 
 from agent import handwork
+from agent.answers.explained import explained
+from agent.answers.sentences import fact
+from agent.asking import open_model
 from agent.night import Goal
 from agent.replay.recording import MissingInput
 from agent.replay.replaying import as_text, replay
@@ -220,3 +223,34 @@ def test_a_night_with_a_model_is_replayed_without_its_endpoint(tmp_path: Path) -
     found = replay(tiny.workspace, "N-0001")
     assert found.same, as_text(found)
     assert found.decisions["model_asked"] == len(tiny.events("model_asked"))
+
+
+def test_a_question_that_a_person_asked_the_model_meanwhile_is_handed_in(tmp_path: Path) -> None:
+    tiny = quiet(tmp_path, "width", "harm")
+    proposing = by_role({"propose": {"ideas": [setting_idea("Wider", "width", "2")]}})
+    said: list[str] = []
+
+    def ask() -> None:
+        with open_model(tiny.workspace) as model:
+            explained(model, "what is production?", [fact("Production is what it was.", 1)])
+
+    def script(asked: Asked) -> Step | str:
+        said.append(first := str(asked.messages[0]["content"]))
+        if not first.startswith("You propose"):
+            return json.dumps({"statements": []})
+        if len(said) > 1:
+            return proposing(asked)
+        ask()  # between the night's request and the one that follows its failure
+        return Step(status=503)
+
+    with serving(script) as endpoint:
+        with_models(tiny, endpoint.base_url)
+        models = json.loads(tiny.workspace.models.read_text())
+        models["endpoints"]["main"]["retries"] = 1
+        tiny.workspace.models.write_text(json.dumps(models))
+        model_night(tiny, Goal(cycles=1))
+    (answered,) = [event for event in tiny.events("model_answered") if event.subject == "ask"]
+    assert (answered.actor, answered.data["night"]) == ("person", "N-0001")
+    found = replay(tiny.workspace, "N-0001")
+    assert found.same, as_text(found)
+    assert found.decisions["model_asked"] == len(said) - 1

@@ -67,9 +67,10 @@ class RecordedWire(Wire):
     def _failure_of(self, event: Event) -> Completion:
         data = event.data
         body = self._follower.recording.blob(data["body"], "an answer that was no completion") if data["body"] else b""
-        # Whether it was sent again is what the record has next of this call.
-        following = next((e for _, e in self._follower.ahead("model_asked", "model_gave_up")), None)
-        again = following is not None and following.kind == "model_asked" and following.data["call"] == data["call"]
+        # Whether it was sent again is what the record has next of this call; a person may have asked in between.
+        later = (e for _, e in self._follower.ahead("model_asked", "model_gave_up"))
+        following = next((event for event in later if event.data["call"] == data["call"]), None)
+        again = following is not None and following.kind == "model_asked"
         refused = data["code"] == "refused"
         charged = data["usage"]["input_tokens"] + data["usage"]["output_tokens"] > 0
         raise NoCompletion(
