@@ -1,4 +1,4 @@
-"""What language models were paid, and how often they gave no answer, in a line. For the digest and `agent ask`. Pure."""
+"""What language models were paid, and where they gave no answer, in a line. For the digest and `agent ask`. Pure."""
 
 from __future__ import annotations
 
