@@ -276,3 +276,22 @@ def test_a_night_stopped_between_a_patchs_attempt_and_its_commit_is_replayed(tmp
     found = replay(tiny.workspace, "N-0001")
     assert found.same, as_text(found)
     assert found.decisions["patch_attempted"] == 3
+
+
+def test_what_a_command_records_before_a_stopped_night_goes_on_is_not_looked_for_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    tiny = quiet(tmp_path, "width", "harm")
+    with_models(tiny, "http://127.0.0.1:9/v1")
+    monkeypatch.setattr("agent.llm.wire.Wire.send", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        model_night(tiny, Goal(cycles=1))
+    assert tiny.events()[-1].kind == "model_asked"
+    tiny.write_board(Rival=0.99, Other=0.5)
+    assert tiny.agent("monitor").returncode == 0
+    assert tiny.events()[-1].kind == "standing"
+    found = replay(tiny.workspace, "N-0001")
+    assert (found.same, found.ended) == (True, False), as_text(found)

@@ -52,7 +52,7 @@ class RecordedWire(Wire):
         for _, event in self._follower.ahead("model_answered", "model_failed"):
             if event.data["request"] == asked:
                 return self._answer_of(event) if event.kind == "model_answered" else self._failure_of(event)
-        if self._follower.part.killed and self._follower.decision() is None:
+        if self._follower.is_over():
             raise Stopped
         raise asked_for(self._follower, f"an answer to request {asked}")
 

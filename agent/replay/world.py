@@ -108,7 +108,7 @@ class RecordedWorld:
         """As it was recorded; nothing is imported."""
         recorded = self._attempt(services, test, edits)
         if recorded is None:
-            if self._follower.part.killed and self._follower.decision() is None:
+            if self._follower.is_over():
                 raise Stopped
             raise asked_for(self._follower, f"an import check of a patch of {test.hypothesis}")
         said = recorded["checks"].get("imports", "")
@@ -144,7 +144,7 @@ class RecordedWorld:
         """The next recorded event of a kind, with its reason and its key among the data."""
         event = self._follower.before_the_decision(kind, subject)
         if event is None:
-            if self._follower.part.killed and self._follower.decision() is None:
+            if self._follower.is_over():
                 raise Stopped
             raise asked_for(self._follower, what)
         return {**event.data, "reason": event.reason, "key": event.key}
