@@ -1,7 +1,8 @@
 """A workspace's language model for a command that runs beside a night: `agent ask --explain`.
 
-It holds no lock of the workspace. Its calls are events like any other: recorded, charged to the day, answered from
-the record when they come again.
+It holds no lock of the workspace. Its calls are events like any other: recorded, charged to the open night or else to
+the day, answered from the record when they come again. They are a person's, so that a replay of the night that was
+open hands them in and does not look for them among what the night itself asked.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from registry.errors import BadInput, Problem
 from registry.history import History
 from registry.workspace import Workspace
 
+PERSON = "person"
+
 
 class Asker:
     """What a model needs of a workspace (`agent.llm.journal.Parts`), for one question."""
@@ -35,7 +38,7 @@ class Asker:
 
     def record(self, kind: str, subject: str, data: dict[str, Any], reason: str = "", key: str | None = None) -> Event:
         """Append an event and fold it in; the same key again gives the event that is already there."""
-        event = self.log.append(kind, subject, data, reason=reason, key=key)
+        event = self.log.append(kind, subject, data, reason=reason, actor=PERSON, key=key)
         self._catch_up()
         return event
 

@@ -47,6 +47,8 @@ class NightSpan:
     weak_runs: int = 0
     decided: dict[str, None] = field(default_factory=dict)
     """Hypotheses that got a verdict or were archived in it, in that order."""
+    silences: Counter[str] = field(default_factory=Counter)
+    """Why language models gave no answer (`code` of `model_gave_up`) → how often."""
 
     @property
     def id(self) -> str:
@@ -167,6 +169,8 @@ class Chronicle:
             night.cycles += 1
         elif event.kind in {"verdict", "hypothesis_archived", "promoted"}:
             night.decided.setdefault(event.subject)
+        elif event.kind == "model_gave_up" and event.data["night"] == night.id:
+            night.silences[event.data["code"]] += 1
 
     def looks_at_production(self) -> list[Event]:
         """Looks at the test split of today's production, or of an earlier one with the same files."""

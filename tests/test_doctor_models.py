@@ -66,6 +66,13 @@ def test_a_model_that_does_not_answer_as_wanted_is_told(tmp_path: Path, step: St
     assert finding.fix
 
 
+def test_a_page_in_the_place_of_an_answer_is_told_as_one(tmp_path: Path) -> None:
+    with serving([Step(body=b"<html>Log in</html>")] * 20) as server:
+        finding = found(write(tmp_path, document(server.base_url)))["model small"]
+    assert "an answer that is no chat completion (" in finding.found
+    assert "up to and with /v1" in finding.fix
+
+
 def test_an_endpoint_where_nobody_listens_is_told(tmp_path: Path) -> None:
     with serving([]) as server:
         gone = server.base_url

@@ -47,6 +47,7 @@ def test_a_key_and_a_price_are_written(tmp_path: Path) -> None:
         ((f"https://u:{SECRET}@models.example.org/v1", "large", None, "1/1"), "--endpoint"),
         (("models.example.org", "large", None, "1/1"), "--endpoint"),
         (("http://models.example.org/v1", "large", None, "1/1"), "--endpoint"),
+        (("127.0.0.1:8080", "large", None, None), "--endpoint"),
     ],
 )
 def test_the_option_that_is_wrong_is_named_and_no_key_is_shown(

@@ -9,18 +9,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from model_nights import by_role, model_night, patch, setting_idea, with_models
-from scripted_endpoint import serving
+from model_nights import CALIBRATE, WORTH, by_role, idea, model_night, patch, setting_idea, with_models
+from scripted_endpoint import Asked, Step, serving
 from tiny_solution import SPACE, Recorded, Tiny, build
 
-from agent import handwork
+from agent import handwork, night
+from agent.answers.explained import explained
+from agent.answers.sentences import fact
+from agent.asking import open_model
 from agent.night import Goal
 from agent.replay.recording import MissingInput
 from agent.replay.replaying import as_text, replay
 from agent.state import State
+from agent.wiring import ask_models
 from experiments.plans import Interrupted
 from registry.audit_events import fields_of, seal
-from registry.documents import load_target
+from registry.documents import load_models, load_target
 from registry.errors import BadInput
 
 
@@ -183,8 +187,6 @@ def test_what_people_do_beside_a_night_is_handed_in_where_they_did_it(tmp_path: 
 def test_a_night_that_was_stopped_and_went_on_is_replayed_over_the_stop(tmp_path: Path, node: str) -> None:
     tiny = quiet(tmp_path, "width", "harm")
     with pytest.raises(Interrupted), tiny.services() as services:
-        from agent import night
-
         services.progress = Watched(node, services.cancel.set)
         night.run(services, Goal(cycles=1))
     unfinished = replay(tiny.workspace, "N-0001")
@@ -220,3 +222,76 @@ def test_a_night_with_a_model_is_replayed_without_its_endpoint(tmp_path: Path) -
     found = replay(tiny.workspace, "N-0001")
     assert found.same, as_text(found)
     assert found.decisions["model_asked"] == len(tiny.events("model_asked"))
+
+
+def test_a_question_that_a_person_asked_the_model_meanwhile_is_handed_in(tmp_path: Path) -> None:
+    tiny = quiet(tmp_path, "width", "harm")
+    proposing = by_role({"propose": {"ideas": [setting_idea("Wider", "width", "2")]}})
+    said: list[str] = []
+
+    def ask() -> None:
+        with open_model(tiny.workspace) as model:
+            explained(model, "what is production?", [fact("Production is what it was.", 1)])
+
+    def script(asked: Asked) -> Step | str:
+        said.append(first := str(asked.messages[0]["content"]))
+        if not first.startswith("You propose"):
+            return json.dumps({"statements": []})
+        if len(said) > 1:
+            return proposing(asked)
+        ask()  # between the night's request and the one that follows its failure
+        return Step(status=503)
+
+    with serving(script) as endpoint:
+        with_models(tiny, endpoint.base_url)
+        models = json.loads(tiny.workspace.models.read_text())
+        models["endpoints"]["main"]["retries"] = 1
+        tiny.workspace.models.write_text(json.dumps(models))
+        model_night(tiny, Goal(cycles=1))
+    (answered,) = [event for event in tiny.events("model_answered") if event.subject == "ask"]
+    assert (answered.actor, answered.data["night"]) == ("person", "N-0001")
+    found = replay(tiny.workspace, "N-0001")
+    assert found.same, as_text(found)
+    assert found.decisions["model_asked"] == len(said) - 1
+
+
+def test_a_night_stopped_between_a_patchs_attempt_and_its_commit_is_replayed(tmp_path: Path) -> None:
+    tiny = quiet(tmp_path, "width", "harm")
+    wrong = patch(("no such line", "x"))
+    undefined = patch((WORTH, WORTH + "\n    nowhere_defined"))
+    replies = iter([wrong, undefined, CALIBRATE])
+    roles = {"propose": lambda: {"ideas": [idea("Calibrate")]}, "patch": lambda: next(replies)}
+    with serving(by_role(lambda role, _: roles[role]())) as endpoint:
+        with_models(tiny, endpoint.base_url)
+        with tiny.services() as services, pytest.raises(KeyboardInterrupt):
+            ask_models(services, load_models(tiny.workspace.models))
+
+            def stopped(*words: object, **more: object) -> None:
+                raise KeyboardInterrupt
+
+            services.solution.commit = stopped  # type: ignore[assignment, method-assign]
+            night.run(services, Goal(cycles=1))
+        model_night(tiny, Goal(cycles=1))
+    assert [event.data["number"] for event in tiny.events("patch_attempted")] == [1, 2, 3]
+    found = replay(tiny.workspace, "N-0001")
+    assert found.same, as_text(found)
+    assert found.decisions["patch_attempted"] == 3
+
+
+def test_what_a_command_records_before_a_stopped_night_goes_on_is_not_looked_for_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    tiny = quiet(tmp_path, "width", "harm")
+    with_models(tiny, "http://127.0.0.1:9/v1")
+    monkeypatch.setattr("agent.llm.wire.Wire.send", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        model_night(tiny, Goal(cycles=1))
+    assert tiny.events()[-1].kind == "model_asked"
+    tiny.write_board(Rival=0.99, Other=0.5)
+    assert tiny.agent("monitor").returncode == 0
+    assert tiny.events()[-1].kind == "standing"
+    found = replay(tiny.workspace, "N-0001")
+    assert (found.same, found.ended) == (True, False), as_text(found)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from agent.account import Account
+from agent.answers import spending
 from agent.answers.sentences import (
     SHOWN_SEEDS,
     Sentence,
@@ -206,6 +207,8 @@ def _night(span: NightSpan, known: Chronicle) -> list[Sentence]:
         f"{plural(span.cycles, 'cycle')}, {plural(span.runs, 'run')}, {duration(span.run_seconds)} of run time{again}."
     )
     sentences.append(fact(used, *span.events))
+    if models := spending.told(known.history.models.of_night(span.id), span.silences):
+        sentences.append(fact(f"{models[0].upper()}{models[1:]}.", *span.events))
     if span.weak_runs:
         text = f"{plural(span.weak_runs, 'run')} of it in a weak sandbox: nothing is promoted on them."
         sentences.append(fact(text, *span.events))

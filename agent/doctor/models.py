@@ -112,7 +112,10 @@ def _asked(
         try:
             language_model(parts, alone).ask(question)
         except EndpointDown as error:
-            fix = "look at base_url, the key and the model's name; without it nights go on with the offline researcher"
+            fix = (
+                "look at base_url (up to and with /v1), the key and the model's name; without it nights go on with the"
+                " offline researcher"
+            )
             return fail(name, str(error), fix)
         except NoReply as error:
             return warn(name, str(error), "another model, or a larger max_output_tokens")

@@ -155,7 +155,8 @@ class Wire:
             not_sent = code == "connection" and not http.sent
             return NoCompletion(code, said, again=code != "not_allowed", maybe_charged=not not_sent, body=http.body)
         if http.status is None or http.status < 300:
-            return NoCompletion(code or "not_a_completion", shown, again=True, maybe_charged=True, body=http.body)
+            what = f"an answer that is no chat completion ({shown})"
+            return NoCompletion(code or "not_a_completion", what, again=True, maybe_charged=True, body=http.body)
         said = f"HTTP {http.status}: {shown}"
         again = http.status in _AGAIN and "insufficient_quota" not in message
         code = "rate_limited" if http.status == 429 else "unavailable" if http.status >= 500 else "refused"

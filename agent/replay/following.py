@@ -158,12 +158,12 @@ class Follower:
             return
         known = self.decision()
         if known is None:
-            if self.part.killed:
+            if self.is_over():
                 raise Stopped
             raise Diverged(Difference(0, kind, subject, "a decision more", "nothing", _short(DECISIONS[kind](data))))
         index, event = known
         if (event.kind, event.subject) != (kind, subject):
-            if self.part.killed and self._commands_only():
+            if self.is_over():
                 raise Stopped
             replayed = f"{kind} {subject} {_short(DECISIONS[kind](data))}"
             recorded = f"{event.kind} {event.subject} {_short(DECISIONS[event.kind](event.data))}"
@@ -178,10 +178,11 @@ class Follower:
         self.same[kind] = self.same.get(kind, 0) + 1
         self.pass_(index)
 
-    def _commands_only(self) -> bool:
-        """Whether all that is left of this part was recorded by commands, after the night's process had stopped."""
+    def is_over(self) -> bool:
+        """Whether the recorded process was stopped before this: what is left of its part is of commands and people."""
         left = self.recording.events[self.at : self.part.end]
-        return not any(event.kind in DECISIONS and event.kind not in _OF_COMMANDS for event in left)
+        own = (event for event in left if event.kind in DECISIONS and not by_hand(event))
+        return self.part.killed and all(event.kind in _OF_COMMANDS for event in own)
 
 
 _OF_COMMANDS = frozenset({"standing", "paper_read", "season_opened", "season_closed", "hypothesis_archived"})

@@ -243,7 +243,7 @@ class RecordedRunner(Runner):
         known = self.follower.decision()
         if known is not None and known[1].kind == "night_ended" and known[1].data.get("failed"):
             return InfrastructureFailed(known[1].reason)
-        if self.follower.part.killed and known is None:
+        if self.follower.is_over():
             return Stopped()
         what = f"{plan.subject}: a run ({plan.arm}, {plan.purpose}, {plan.split}, seed {plan.seed}, {key.run_id})"
         return asked_for(self.follower, what)

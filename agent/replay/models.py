@@ -52,7 +52,7 @@ class RecordedWire(Wire):
         for _, event in self._follower.ahead("model_answered", "model_failed"):
             if event.data["request"] == asked:
                 return self._answer_of(event) if event.kind == "model_answered" else self._failure_of(event)
-        if self._follower.part.killed and self._follower.decision() is None:
+        if self._follower.is_over():
             raise Stopped
         raise asked_for(self._follower, f"an answer to request {asked}")
 
@@ -67,9 +67,10 @@ class RecordedWire(Wire):
     def _failure_of(self, event: Event) -> Completion:
         data = event.data
         body = self._follower.recording.blob(data["body"], "an answer that was no completion") if data["body"] else b""
-        # Whether it was sent again is what the record has next of this call.
-        following = next((e for _, e in self._follower.ahead("model_asked", "model_gave_up")), None)
-        again = following is not None and following.kind == "model_asked" and following.data["call"] == data["call"]
+        # Whether it was sent again is what the record has next of this call; a person may have asked in between.
+        later = (e for _, e in self._follower.ahead("model_asked", "model_gave_up"))
+        following = next((event for event in later if event.data["call"] == data["call"]), None)
+        again = following is not None and following.kind == "model_asked"
         refused = data["code"] == "refused"
         charged = data["usage"]["input_tokens"] + data["usage"]["output_tokens"] > 0
         raise NoCompletion(

@@ -6,6 +6,7 @@ answer to at that place ends the replay; nothing is asked, fetched or handed in.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -31,6 +32,7 @@ from tools.papers import PaperBatch, PaperQuery, Unreadable
 from tools.pdf_text import PdfText
 from tools.repository import SolutionRepository
 from tools.submissions import SubmissionResult
+from tools.unified_diff import unified
 
 if TYPE_CHECKING:
     from tools.web.robots import Robots
@@ -98,16 +100,15 @@ class RecordedWorld:
     def boundary(self, services: Services, test: Test, edits: Edits) -> list[Problem]:
         """By paths as ever; what the interpreter of then could import is known from the recorded refusal alone."""
         found = services.solution.check(test.production, edits, frozenset())
-        recorded = self._attempt(test.hypothesis)
+        recorded = self._attempt(services, test, edits)
         refused = recorded is not None and recorded["checks"].get("boundary") == "refused"
         return found if found or recorded is None or not refused else _problems(recorded)
 
     def import_check(self, services: Services, test: Test, edits: Edits) -> ImportCheck:
         """As it was recorded; nothing is imported."""
-        del services, edits
-        recorded = self._attempt(test.hypothesis)
+        recorded = self._attempt(services, test, edits)
         if recorded is None:
-            if self._follower.part.killed and self._follower.decision() is None:
+            if self._follower.is_over():
                 raise Stopped
             raise asked_for(self._follower, f"an import check of a patch of {test.hypothesis}")
         said = recorded["checks"].get("imports", "")
@@ -115,10 +116,15 @@ class RecordedWorld:
             return ImportCheck(tuple(_problems(recorded)), "")
         return ImportCheck((), "" if said == "passed" else said)
 
-    def _attempt(self, hypothesis: str) -> dict[str, Any] | None:
-        """The next recorded attempt at a patch, where that is the next decision."""
+    def _attempt(self, services: Services, test: Test, edits: Edits) -> dict[str, Any] | None:
+        """The recorded attempt at a patch: after a crash the same ones again, otherwise the next decision."""
+        before = services.history.postponed.get(test.hypothesis)
+        prefix = f"attempt:{test.hypothesis}:{test.production}:{before.times if before is not None else 0}:"
+        for event in services.log.events("patch_attempted"):  # the replay's own, so those that are behind it
+            if event.key.startswith(prefix) and event.data["diff"] == _diff(services, test, edits):
+                return event.data
         known = self._follower.decision()
-        if known is None or (known[1].kind, known[1].subject) != ("patch_attempted", hypothesis):
+        if known is None or (known[1].kind, known[1].subject) != ("patch_attempted", test.hypothesis):
             return None
         return known[1].data
 
@@ -138,10 +144,17 @@ class RecordedWorld:
         """The next recorded event of a kind, with its reason and its key among the data."""
         event = self._follower.before_the_decision(kind, subject)
         if event is None:
-            if self._follower.part.killed and self._follower.decision() is None:
+            if self._follower.is_over():
                 raise Stopped
             raise asked_for(self._follower, what)
         return {**event.data, "reason": event.reason, "key": event.key}
+
+
+def _diff(services: Services, test: Test, edits: Edits) -> str:
+    """Hash of the patch as `agent.attempts` records it."""
+    known = services.solution.files(test.production)
+    before = {path: services.solution.read(test.production, path) if path in known else None for path in edits}
+    return hashlib.sha256(unified(before, edits).encode()).hexdigest()
 
 
 def _problems(attempt: dict[str, Any]) -> list[Problem]:

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 from agent import experience
 from agent.account import Account
-from agent.answers import submissions
+from agent.answers import spending, submissions
 from agent.answers.sentences import duration, plural, safe, score_unknown, signed
-from agent.chronicle import Chronicle
+from agent.chronicle import Chronicle, NightSpan
 from agent.claim_ledger import claim_ledger
 from agent.experience import escaped
 from agent.reports import claims, needs_a_person, season_lines
 from registry.audit_events import Event
+from registry.model_usage import Spent
 
 if TYPE_CHECKING:
     from registry.competitive import Schedule
@@ -212,8 +213,22 @@ def _experiments(known: Chronicle, week: Week) -> Iterator[str]:
     if nights:
         runs, seconds = sum(night.runs for night in nights), sum(night.run_seconds for night in nights)
         yield f"{plural(len(nights), 'night')}: {plural(runs, 'run')}, {duration(seconds)} of run time"
+    if models := _models(known, week, nights):
+        yield models
     if weak := sum(night.weak_runs for night in nights):
         yield f"⚠️ {plural(weak, 'run')} in a weak sandbox: the gate promotes nothing on them"
+
+
+def _models(known: Chronicle, week: Week, nights: list[NightSpan]) -> str:
+    """What language models took in these nights, and between nights on days of the week."""
+    silences = sum((night.silences for night in nights), Counter[str]())
+    spent = sum((known.history.models.of_night(night.id) for night in nights), Spent())
+    for day, of_day in known.history.models.nights.items():
+        date = day.removeprefix("day:")
+        if date != day and week.start.date().isoformat() <= date <= week.now.astimezone(UTC).date().isoformat():
+            spent += of_day
+    line = spending.told(spent, silences)
+    return f"{line[:1].upper()}{line[1:]}"
 
 
 def _ended(account: Account) -> str:

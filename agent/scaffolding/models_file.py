@@ -29,18 +29,23 @@ def text(endpoint: str, model: str | None, key_env: str | None, price: str | Non
     if price is not None and tokens is None:
         raise BadInput(Problem("--price", json.dumps(price), "INPUT/OUTPUT for a million tokens, such as 2.5/10"))
     if tokens is None and not is_nearby(endpoint):
+        _check(_made(endpoint, model, key_env, ("0", "0")))  # a wrong address is told before a missing price
         fix = "--price INPUT/OUTPUT in USD for a million tokens; 0/0 where it costs nothing"
         raise BadInput(Problem("--price", "nothing", "what the model costs", fix=fix))
     costs = (tokens[1], tokens[2]) if tokens else ("0", "0")
-    made = _TEMPLATE.format(
+    made = _made(endpoint, model, key_env, costs)
+    _check(made)
+    return made
+
+
+def _made(endpoint: str, model: str, key_env: str | None, costs: tuple[str, str]) -> str:
+    return _TEMPLATE.format(
         url=json.dumps(endpoint),
         model=json.dumps(model),
         key=f"    key: {{env: {key_env}}}\n" if key_env else "",
         input=costs[0],
         output=costs[1],
     )
-    _check(made)
-    return made
 
 
 def _check(made: str) -> None:
