@@ -111,10 +111,17 @@ class ClaimLedger:
 
     def technique_trust(self) -> dict[tuple[str, str], float]:
         """(paper, technique) → share of that promise to expect: what its source and its technique have kept, pooled."""
+        kept: dict[tuple[str | None, str | None], tuple[float, int]] = {}
+        for claim in self.claims:
+            if (share := claim.kept) is not None:
+                for kin in _kin(claim):
+                    total, count = kept.get(kin, (0.0, 0))
+                    kept[kin] = total + share, count + 1
         trust = {}
         for claim in self.claims:
-            kin = [other for other in self.claims if claim.source == other.source or claim.technique == other.technique]
-            trust[claim.paper, claim.technique] = _trust(kin)
+            source, technique, both = (kept.get(kin, (0.0, 0)) for kin in _kin(claim))
+            pooled = source[0] + technique[0] - both[0], source[1] + technique[1] - both[1]
+            trust[claim.paper, claim.technique] = _expected(*pooled)
         return trust
 
     def lines(self, limit: int = 20) -> list[str]:
@@ -175,7 +182,16 @@ def _share(promised: float | None, test: Measured) -> float:
 
 def _trust(claims: Iterable[Claim]) -> float:
     kept = [claim.kept for claim in claims if claim.kept is not None]
-    return (sum(kept) + PRIOR_WEIGHT * PRIOR_TRUST) / (len(kept) + PRIOR_WEIGHT)
+    return _expected(sum(kept), len(kept))
+
+
+def _expected(kept: float, count: int) -> float:
+    return (kept + PRIOR_WEIGHT * PRIOR_TRUST) / (count + PRIOR_WEIGHT)
+
+
+def _kin(claim: Claim) -> tuple[tuple[str | None, str | None], ...]:
+    """Keys of what a claim is pooled with: its source, its technique, and both at once, which stand in either."""
+    return (claim.source, None), (None, claim.technique), (claim.source, claim.technique)
 
 
 def _standing(name: str, claims: Sequence[Claim], papers: int) -> Standing:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -100,6 +102,28 @@ def test_trust_is_always_a_share_between_nothing_and_all(
     for standing in (*ledger.by_source(), *ledger.by_technique()):
         assert 0.0 < standing.trust < 1.0
         assert standing.tested <= standing.claims
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from("xy"), st.floats(0, 0.02)), max_size=12))
+def test_a_promise_is_pooled_with_those_of_its_source_and_of_its_technique_each_once(
+    facts: list[tuple[str, str, float]],
+) -> None:
+    found = [
+        replace(one_claim(0.01, gain, source=source), technique=technique, paper=f"p{number}")
+        for number, (source, technique, gain) in enumerate(facts)
+    ]
+    trust = ClaimLedger(tuple(found), {}).technique_trust()
+    for claim in found:
+        kin = [one.kept or 0.0 for one in found if one.source == claim.source or one.technique == claim.technique]
+        assert trust[claim.paper, claim.technique] == pytest.approx((sum(kin) + 1.0) / (len(kin) + 2.0))
+
+
+def test_the_trust_of_thousands_of_claims_is_known_at_once() -> None:
+    claim = one_claim(0.01, 0.005)
+    found = tuple(replace(claim, paper=f"p{number}", technique=f"t{number % 50}") for number in range(5000))
+    began = time.process_time()
+    assert len(ClaimLedger(found, {}).technique_trust()) == 5000
+    assert time.process_time() - began < 1.0
 
 
 @given(st.integers(1, 30), st.floats(-1, 0.0099))

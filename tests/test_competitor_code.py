@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import socket
+import subprocess
+import threading
 from pathlib import Path
 
 import git_repositories as repositories
@@ -18,6 +21,7 @@ from registry.target import Parameter
 from tools import competitor_code
 from tools.competitor_code import CodeSource
 from tools.papers import PaperQuery
+from tools.web import addresses
 
 SPACE = {
     "hidden": Parameter(path="model.hidden", values=[32, 64, 128, 256], tags=["width"], effort="Medium"),
@@ -161,6 +165,52 @@ def test_a_clone_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.setattr(competitor_code, "CLONE_S", 0.0)
     batch = CodeSource(f"file://{repositories.make(tmp_path / 'home')}", tmp_path).find(PaperQuery())
     assert "nothing within 0 s" in batch.unreadable[0].why
+
+
+def test_a_tree_that_holds_itself_over_and_over_is_left(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(competitor_code, "GIT_OUTPUT_BYTES", 1 << 20)
+    home = repositories.make(tmp_path / "home", {"a.yaml": "x: 1\n"})
+    tree = repositories.git(home, "write-tree").strip()
+    for _ in range(9):
+        listing = "".join(f"040000 tree {tree}\t{name}\n" for name in "abcdefghij")
+        made = subprocess.run(["git", "mktree"], cwd=home, input=listing, text=True, capture_output=True, check=True)
+        tree = made.stdout.strip()
+    commit = repositories.git(home, "commit-tree", tree, "-m", "ten to the nine").strip()
+    repositories.git(home, "update-ref", "HEAD", commit)
+    batch = CodeSource(f"file://{home}", tmp_path).find(PaperQuery())
+    assert "more than 1 MiB" in batch.unreadable[0].why
+
+
+def test_two_places_that_end_alike_have_two_names_and_a_place_has_one(tmp_path: Path) -> None:
+    names = {CodeSource(place, tmp_path).name for place in ("a/src/model", "b/src/model", f"{tmp_path}/a/src/model")}
+    assert len(names) == 2
+    assert CodeSource("a/src/model", tmp_path).name in names
+
+
+def test_a_public_name_that_leads_to_this_machine_is_not_cloned(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("AGENT_PROXY", raising=False)
+    monkeypatch.setattr(addresses, "_resolved", lambda *_: ["127.0.0.1"])
+    batch = CodeSource("https://code.example.com/x.git", tmp_path).find(PaperQuery())
+    assert "a name that leads to 127.0.0.1 (loopback)" in batch.unreadable[0].why
+
+
+def test_git_connects_to_the_address_that_was_looked_at(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("AGENT_PROXY", raising=False)
+    monkeypatch.setattr(addresses, "_resolved", lambda *_: ["127.0.0.1"])
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(10)
+
+        def hang_up() -> None:
+            server.accept()[0].close()
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        batch = CodeSource(f"https://rival.internal:{server.getsockname()[1]}/x.git", tmp_path).find(PaperQuery())
+        thread.join(10)
+        assert not thread.is_alive()  # nobody but our option knows this name
+    assert batch.status == "incomplete"
 
 
 @given(st.text(max_size=200))

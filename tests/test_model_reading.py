@@ -67,9 +67,10 @@ def test_a_number_that_is_not_in_the_quote_or_a_quote_that_does_not_stand_counts
         technique(name="two", quote=SENTENCE.replace("2.0", "3.0"), gain=3.0),
         technique(name="three", change="Calibrate with a temperature of 7."),
         technique(name="four", gain=2.0, gain_unit="fraction"),
+        technique(name="Width 512", settings=[{"setting": "width", "values": ["2"]}]),
     ]
     reading, _ = read(pages, *wrong)
-    assert [(each.quote.verified, bool(each.doubt)) for each in reading.techniques] == [(False, True)] * 4
+    assert [(each.quote.verified, bool(each.doubt)) for each in reading.techniques] == [(False, True)] * 5
 
 
 def test_settings_are_ours_and_new_and_files_are_those_that_may_be_changed() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import html
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -78,7 +79,8 @@ def test_entries_are_papers_and_those_on_arxiv_are_the_papers_there(web: SmallWe
     assert post.key == f"web:{hashlib.sha256(post.url.encode()).hexdigest()[:16]}"
     assert (paper.key, paper.version) == ("arxiv:2602.00001", "v2")
     assert (journal.key, journal.doi) == ("doi:10.1000/abc.1", "10.1000/abc.1")
-    assert len(batch.notes) == 2
+    assert batch.notes[0] == "the feed's entries: 2 word(s) hidden by style removed"
+    assert len(batch.notes) == 3
     assert source.name == f"feed:{web.url.removeprefix('http://')}/feed.xml"
     again = source.find(PaperQuery(skip={post.key}, limit=1))
     assert [one.key for one in again.papers] == [paper.key]
@@ -220,8 +222,27 @@ HIDDEN = {
     "script": "<script>SECRET</script>",
     "template": "<template><p>SECRET</p></template>",
     "noscript": "<noscript>SECRET</noscript>",
+    "white on white": '<div style="background:#fff none"><p style="color:rgb(254 255 255)">SECRET</p></div>',
+    "one colour": '<p style="color:#123; background-color:#112233">SECRET</p>',
+    "font": "<font color=white>SECRET</font>",
+    "white by a class": "<style>.w{color:hsl(0,0%,100%)}</style><p class=w>SECRET</p>",
+    "no opacity of a colour": '<p style="color:#0000">SECRET</p>',
+    "comment in a style": r'<p style="disp\6c ay:/**/none">SECRET</p>',
+    "one within another": "<style>p > .a .b{visibility:hidden}</style><p><i class=a><b class=b>SECRET</b></i></p>",
+    "two classes": "<style>p.a.b{display:none}</style><p class='b a'>SECRET</p>",
+    "data attribute": "<style>[data-x='1']{display:none}</style><p data-x=1>SECRET</p>",
+    "for screens": "<style>@import url(a.css); @media screen{.x{display:none}}</style><p class=x>SECRET</p>",
+    "nested rules": "<style>.a{color:red; & .b{display:none}}</style><div class=a><p class=b>SECRET</p></div>",
+    "no height": '<p style="max-height:0; overflow:hidden">SECRET</p>',
+    "moved": '<p style="transform:translate(-9999px, 0)">SECRET</p>',
+    "short font": '<p style="font:700 0/0 a">SECRET</p>',
+    "dialog": "<dialog>SECRET</dialog>",
+    "popover": "<div popover>SECRET</div>",
+    "frames": "<noframes>SECRET</noframes>",
+    "annotation": "<math><semantics><annotation>SECRET</annotation></semantics></math>",
     "nested": '<div style="display:none"><p>SECRET <b>SECRET</b></p></div>',
 }
+NEVER_SHOWN = {"comment", "script", "template", "noscript", "frames", "annotation"}
 
 
 @pytest.mark.parametrize("way", HIDDEN)
@@ -229,7 +250,16 @@ def test_what_a_reader_does_not_see_is_not_read(way: str) -> None:
     body = f"<html><body><p>Before.</p>{HIDDEN[way]}<p>After.</p></body></html>"
     text = page_text.read_page(body.encode(), "https://example.com/", "text/html").text
     assert text.pages == ("Before.\nAfter.",)
-    assert bool(text.hidden) == (way not in {"comment", "script", "template", "noscript"})
+    assert bool(text.hidden) == (way not in NEVER_SHOWN)
+
+
+def test_what_an_entry_of_a_feed_hides_is_not_read() -> None:
+    texts = [html.escape(f"<p>Before.</p>{way}<p>After.</p>") for way in HIDDEN.values()]
+    items = (f"<item><title>{text}</title><description>{text}</description></item>" for text in texts)
+    body = f"<rss version='2.0'><channel>{''.join(items)}</channel></rss>"
+    feed = page_text.read_feed(body.encode(), "https://example.com/", "application/rss+xml")
+    assert {(one.title, one.summary) for one in feed.entries} == {("Before. After.", "Before.\nAfter.")}
+    assert len(feed.entries) == len(HIDDEN)
 
 
 SEEN = [
@@ -239,6 +269,14 @@ SEEN = [
     '<p style="font-size:0.9em; margin-left:-1px">White on black.</p>',
     "<style>@media print { .z { display:none } }</style><p class=z>White on black.</p>",
     '<p style="font-size:10px">White on black.</p>',
+    "<style>body{background:#111;color:#eee}</style><p>White on black.</p>",
+    "<style>.a{color:#fff} .b .a{color:#000}</style><div class=b><p class=a>White on black.</p></div>",
+    '<p style="background:linear-gradient(red,blue);background-clip:text;color:transparent">White on black.</p>',
+    '<div style="color:white"><p style="color:black">White on black.</p></div>',
+    "<link rel=stylesheet href=a.css><style>.w{color:#fff}</style><p class=w>White on black.</p>",
+    "<style>@media (max-width:600px){.z{display:none}}</style><p class=z>White on black.</p>",
+    '<p style="display:block; color:var(--x)">White on black.</p>',
+    "<table><tr bgcolor=navy><td><font color=white>White on black.</font></td></tr></table>",
 ]
 
 

@@ -107,6 +107,12 @@ def test_a_folder_gives_each_readable_pdf_once_and_says_what_it_left_out(tmp_pat
     assert "Shifted copies" in FolderSource(tmp_path).text(first).pages[0]
 
 
+def test_a_paper_whose_program_called_it_untitled_is_called_by_its_first_line(tmp_path: Path) -> None:
+    pdf(tmp_path / "a.pdf", "Shifted copies raise accuracy.", title="(Untitled)")
+    (paper,) = FolderSource(tmp_path).find(PaperQuery()).papers
+    assert paper.title == "Shifted copies raise accuracy."
+
+
 def test_a_folder_that_is_not_there_is_bad_input_with_a_remedy(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"No such file.*research_config.yaml"):
         FolderSource(tmp_path / "none").find(PaperQuery())

@@ -70,6 +70,7 @@ def test_ingest_and_list_name_every_file_that_is_no_paper_with_its_reason(tiny: 
             assert f"{_shown(name)}: found {reason}" in said.stdout + said.stderr
     for said in (ingested, listed):
         assert "A whole paper" in said.stdout + said.stderr
+    assert "from folder:papers (whole.pdf), full text read" in listed.stdout
     assert "folder:papers: incomplete — 11 that cannot be read" in ingested.stdout + ingested.stderr
     missing = [line for line in (ingested.stdout + ingested.stderr).splitlines() if "folder:nosuchfolder" in line]
     assert "No such file or directory" in missing[0]

@@ -8,6 +8,7 @@ stranger's; `agent.researcher.rival_code` looks for settings in it.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -16,10 +17,11 @@ import signal
 import stat
 import subprocess
 import tempfile
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
-from registry.errors import BadInput, Problem
+from registry.errors import BadInput, Problem, Retryable
 from registry.papers import Paper
 from tools.papers import FolderSource, PaperBatch, PaperQuery, Unreadable
 from tools.pdf_text import PdfText, plain
@@ -29,6 +31,12 @@ MAX_FILE_BYTES = 200_000
 MAX_TOTAL_BYTES = 4_000_000
 MAX_WALKED = 20_000
 CLONE_S = 120.0
+GIT_OUTPUT_BYTES = 32 << 20
+"""What git may answer; the listing of a tree that names itself over and over has no end."""
+GIT_MEMORY_KIB = 4_000_000
+GIT_OUTPUT_BYTES = 32 << 20
+"""What git may answer: the listing of a tree that holds itself over and over has no end."""
+CLONE_MEMORY_KIB = 4_000_000
 CLONE_BLOCKS = 400_000
 """Blocks of 512 bytes that one file of a clone may take: some 200 MB."""
 
@@ -51,7 +59,9 @@ _OPTIONS = {
     "gc.auto": "0",
     "maintenance.auto": "false",
 }
-_KEPT_ENVIRONMENT = ("PATH", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR")
+_KEPT_ENVIRONMENT = ("PATH", "SSL_CERT_FILE", "SSL_CERT_DIR")
+PROXY = "AGENT_PROXY"
+"""The variable that names a proxy, as for `tools.web.transfer`."""
 
 Files = dict[str, bytes]
 
@@ -66,7 +76,7 @@ class CodeSource:
 
     @property
     def name(self) -> str:
-        return f"code:{_slug(self._place)}"
+        return f"code:{_slug(self._place if '://' in self._place else str((self._root / self._place).resolve()))}"
 
     def find(self, query: PaperQuery) -> PaperBatch:
         """The code as one document; where it cannot be read, why: then its architecture is not public."""
@@ -179,7 +189,8 @@ def _cloned(address: str) -> Files:
         raise _bad(address, "an address of another kind", "https://… or file://… without user name and password")
     with tempfile.TemporaryDirectory(prefix="agent-code-") as folder:
         bare = str(Path(folder) / "code.git")
-        _git(folder, "clone", "--quiet", "--bare", "--depth=1", "--single-branch", "--no-tags", "--", address, bare)
+        shallow = ("--quiet", "--bare", "--depth=1", "--single-branch", "--no-tags")
+        _git(folder, "clone", *shallow, "--", address, bare, options=_where_it_leads(address))
         sizes, blobs = {}, {}
         for record in _git(bare, "ls-tree", "-r", "-l", "-z", "--full-tree", "HEAD").split(b"\0"):
             head, _, name = record.partition(b"\t")
@@ -190,13 +201,16 @@ def _cloned(address: str) -> Files:
         return {path: _git(bare, "cat-file", "blob", blobs[path]) for path in _chosen(sizes)}
 
 
-def _git(folder: str, *arguments: str) -> bytes:
-    """What git answers, run with no configuration but ours, no prompt, and bounds on time and on the size of files."""
-    options = [word for name, value in _OPTIONS.items() for word in ("-c", f"{name}={value}")]
-    # Words pass through the shell as its arguments; it only sets the limit.
-    command = ["/bin/sh", "-c", f'ulimit -f {CLONE_BLOCKS}; exec git "$@"', "git", *options, *arguments]
+def _git(folder: str, *arguments: str, options: Mapping[str, str] | None = None) -> bytes:
+    """What git answers, run with no configuration but ours, no prompt, and bounds on time, memory, files and words."""
+    wanted = {**_OPTIONS, **(options or {})}
+    words = [word for name, value in wanted.items() for word in ("-c", f"{name}={value}")]
+    # Words pass through the shell as its arguments; it only sets the limits.
+    limits = f"ulimit -f {CLONE_BLOCKS}; ulimit -v {CLONE_MEMORY_KIB}"
+    command = ["/bin/sh", "-c", f'{limits}; exec git "$@"', "git", *words, *arguments]
     environment = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
     environment |= {
+        "https_proxy": os.environ.get(PROXY, ""),
         "HOME": folder,
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_CONFIG_GLOBAL": os.devnull,
@@ -205,35 +219,79 @@ def _git(folder: str, *arguments: str) -> bytes:
         "GIT_LFS_SKIP_SMUDGE": "1",
         "LC_ALL": "C",
     }
-    child = subprocess.Popen(
-        command,
-        cwd=folder,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
-    try:
-        out, err = child.communicate(timeout=CLONE_S)
-    except subprocess.TimeoutExpired:
-        os.killpg(child.pid, signal.SIGKILL)
-        child.communicate()
-        raise _bad(
-            arguments[0], f"nothing within {CLONE_S:g} s", "a repository that can be cloned in that time"
-        ) from None
+    with tempfile.TemporaryFile() as said:
+        child = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=said,
+            start_new_session=True,
+        )
+        out, late = _answer(child)
+        said.seek(0)
+        err = said.read(GIT_OUTPUT_BYTES)
+    if late:
+        raise _bad(arguments[0], f"nothing within {CLONE_S:g} s", "a repository that can be cloned in that time")
+    if len(out) > GIT_OUTPUT_BYTES:
+        raise _bad(f"git {arguments[0]}", f"more than {GIT_OUTPUT_BYTES >> 20} MiB", "a listing and files below that")
     if child.returncode != 0:
-        said = " ".join(plain(err.decode("utf-8", "replace")).split())[-300:] or f"status {child.returncode}"
-        raise _bad(f"git {arguments[0]}", said, "a public git repository")
+        saying = " ".join(plain(err.decode("utf-8", "replace")).split())[-300:] or f"status {child.returncode}"
+        raise _bad(f"git {arguments[0]}", saying, "a public git repository")
     return out
+
+
+def _answer(child: subprocess.Popen[bytes]) -> tuple[bytes, bool]:
+    """What a child says, up to the bound and a byte, and whether its time ran out; it is gone afterwards."""
+    ended = threading.Event()
+    late = threading.Event()
+
+    def end() -> None:
+        if not ended.is_set():
+            late.set()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+
+    timer = threading.Timer(CLONE_S, end)
+    timer.start()
+    try:
+        stream = child.stdout
+        out = stream.read(GIT_OUTPUT_BYTES + 1) if stream is not None else b""
+        if len(out) <= GIT_OUTPUT_BYTES:
+            child.wait()
+        return out, late.is_set()
+    finally:
+        ended.set()
+        timer.cancel()
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, signal.SIGKILL)  # whatever it started, and itself where it said too much
+        child.communicate()
+
+
+def _where_it_leads(address: str) -> dict[str, str]:
+    """Options that make git connect to the address that the host's name has now, where it may be asked at all.
+
+    A name that leads to this machine or to a link-local address was not meant by whoever wrote it down, and a name may
+    answer differently the second time. Behind a proxy the name is the proxy's to find.
+    """
+    if not address.startswith("https:") or os.environ.get(PROXY):
+        return {}
+    from tools.web import addresses
+
+    try:
+        found = addresses.place(address)
+    except Retryable as error:
+        raise _bad(address, str(error), "a public git repository") from None
+    allowed = ",".join(f"[{one}]" if one.version == 6 else str(one) for one in addresses.allowed_start(address, found))
+    return {} if found.literal else {"http.curloptResolve": f"{found.host}:{found.port}:{allowed}"}
 
 
 def _slug(place: str) -> str:
     """A name for a folder or an address: its last two parts, and a digest that tells it from others."""
     parts = [part for part in re.split(r"[/\\]", place.partition("://")[2] or place) if part not in {"", ".", ".."}]
-    return (
-        re.sub(r"[^\w.-]+", "-", "/".join(parts[-2:]).removesuffix(".git").replace("/", "-")).strip("-")[:80] or "code"
-    )
+    words = re.sub(r"[^\w.-]+", "-", "/".join(parts[-2:]).removesuffix(".git").replace("/", "-")).strip("-")[:80]
+    return f"{words or 'code'}-{hashlib.sha256(place.encode('utf-8', 'surrogateescape')).hexdigest()[:6]}"
 
 
 def _bad(where: str, found: str, expected: str, fix: str = "") -> BadInput:

@@ -143,6 +143,7 @@ class FeedSource:
     def _of_feed(feed: Feed, notes: list[str]) -> tuple[tuple[Entry, ...], str]:
         if feed.left_out:
             notes.append(f"{feed.left_out} older entries left out")
+        notes += [f"the feed's entries: {line}" for line in feed.hidden]
         return feed.entries, f"the feed is damaged, some entries may be missing ({feed.damage})" if feed.damage else ""
 
 

@@ -12,6 +12,7 @@ import io
 import json
 import resource
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -32,29 +33,32 @@ def _feed(data: bytes, url: str, content_type: str) -> dict[str, Any]:
     if b"<!ENTITY" in data[:65536].upper():
         return {"problem": "a feed that declares entities"}
     headers = {"content-location": url, **({"content-type": content_type} if content_type else {})}
-    # Bytes in a stream: a string would be taken for an address or a file's name.
-    parsed = feedparser.parse(io.BytesIO(data), response_headers=headers)
+    # Bytes in a stream: a string would be taken for an address or a file's name. The markup of entries stays as it is
+    # written: feedparser's own cleaning takes the attributes and style sheets that hide words and leaves the words.
+    parsed = feedparser.parse(io.BytesIO(data), response_headers=headers, sanitize_html=False)
     if not parsed.get("version") and not parsed.entries:
         return {"problem": "no RSS or Atom feed"}
     broken = parsed.get("bozo_exception") if parsed.get("bozo") else None
     damage = type(broken).__name__ if broken is not None else ""
     if damage in {"CharacterEncodingOverride", "NonXMLContentType"}:
         damage = ""  # how it was labelled, not how it was written
+    hidden: Counter[str] = Counter()
     return {
-        "title": _field(parsed.feed.get("title")),
+        "title": _words(str(parsed.feed.get("title", "")), hidden),
         "damage": f"{damage}: {broken}"[:300] if damage else "",
         "left_out": max(0, len(parsed.entries) - MAX_ENTRIES),
-        "entries": [_entry(entry) for entry in parsed.entries[:MAX_ENTRIES]],
+        "entries": [_entry(entry, hidden) for entry in parsed.entries[:MAX_ENTRIES]],
+        "hidden": hidden,
     }
 
 
-def _entry(entry: Any) -> dict[str, Any]:
+def _entry(entry: Any, hidden: Counter[str]) -> dict[str, Any]:
     bodies = [str(part.get("value", "")) for part in entry.get("content", [])] + [str(entry.get("summary", ""))]
     date = entry.get("published_parsed") or entry.get("updated_parsed")
     return {
-        "title": _words(str(entry.get("title", ""))),
+        "title": _words(str(entry.get("title", "")), hidden),
         "link": _field(entry.get("link")),
-        "summary": _words(max(bodies, key=len)),
+        "summary": _words(max(bodies, key=len), hidden),
         "authors": [_field(author.get("name")) for author in entry.get("authors", [])[:100] if author.get("name")],
         "published": f"{date[0]:04d}-{date[1]:02d}-{date[2]:02d}" if date else "",
     }
@@ -70,12 +74,13 @@ def _read_page(data: bytes, url: str, content_type: str) -> dict[str, Any]:
     return read_page(data, url, content_type)
 
 
-def _words(markup: str) -> str:
-    """The visible words of a piece of HTML."""
+def _words(markup: str, hidden: Counter[str]) -> str:
+    """The visible words of a piece of HTML; what else it holds is counted in `hidden`, by kind."""
     markup = markup[: 4 * MAX_FIELD]
     if "<" not in markup and "&" not in markup:
         return markup[:MAX_FIELD]
     page = _read_page(f"<body>{markup}</body>".encode(), "", "text/html; charset=utf-8")
+    hidden.update(page.get("hidden", {}))
     return str(page.get("text", ""))[:MAX_FIELD]
 
 

@@ -54,6 +54,8 @@ class Feed:
     damage: str
     """What is wrong with it as XML; empty where nothing is."""
     left_out: int
+    hidden: tuple[str, ...] = ()
+    """What its entries hide from their reader and was cut out, one line a kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,8 @@ def read_feed(body: bytes, url: str, content_type: str = "") -> Feed:
         for entry in answer["entries"]
         if len(str(entry["link"])) <= _ADDRESS
     )
-    return Feed(_line(answer["title"]), entries, plain(str(answer["damage"]), _LINE), int(answer["left_out"]))
+    hidden = tuple(f"{count} word(s) hidden by {kind} removed" for kind, count in sorted(answer["hidden"].items()))
+    return Feed(_line(answer["title"]), entries, plain(str(answer["damage"]), _LINE), int(answer["left_out"]), hidden)
 
 
 def read_page(body: bytes, url: str, content_type: str = "") -> Page:

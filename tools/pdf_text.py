@@ -26,7 +26,9 @@ from registry.errors import BadInput, Problem
 MAX_BYTES = 50 << 20
 MAX_TITLE = 300
 TITLE_WORDS = 4
-"""A shorter title is often a program's (`untitled`) and holds no sentence; it need not be printed."""
+"""A shorter title is often a program's (`main.dvi`) and holds no sentence; it need not be printed."""
+NO_TITLES = frozenset({"untitled", "untitled document", "no title", "unknown", "anonymous", "title", "document"})
+"""What programs write where nobody gave a title."""
 MAX_HIDDEN = 50
 SAMPLE = 60
 """Findings of hidden text told for one document, and characters shown of each."""
@@ -88,6 +90,7 @@ def pages(source: Path | bytes, name: str = "", bounds: Bounds = Bounds()) -> Pd
         found = f"{len(raw)} page(s) without any text" + (" that a reader sees" if cut else "")
         raise _bad(where, found, "a PDF with a text layer", "scanned pages need OCR first")
     mended, named = mend(raw), " ".join(plain(title, MAX_TITLE).split())
+    named = "" if named.casefold().strip("()[]<>.") in NO_TITLES else named
     printed = len(named.split()) < TITLE_WORDS or _letters(named) in _letters(mended[0])
     if not printed:
         cut.append(f"metadata: a title that the first page does not print: {named[:SAMPLE]!a}")

@@ -10,35 +10,25 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urljoin
+
+from tools.page_sheets import Sheet, read_sheet
+from tools.page_styles import BLACK, FAINT, WHITE, Colour, background, declarations, hides, near, text_colour
 
 MAX_LINKS = 2_000
 MAX_TEXT = 400_000
 MAX_FIELD = 20_000
-MAX_RULES = 5_000
 _DROPPED = frozenset(
     "title meta link base script style noscript template iframe object embed svg canvas audio video".split()  # noqa: SIM905
-) | {"button", "select", "textarea"}
+) | {"button", "select", "textarea", "datalist", "noframes", "noembed", "annotation", "annotation-xml"}
 _AROUND = frozenset({"nav", "header", "footer", "aside", "form"})
 _BLOCKS = frozenset(
     "p div section article main h1 h2 h3 h4 h5 h6 li ul ol table tr pre blockquote figure figcaption dl dt dd".split()  # noqa: SIM905
 ) | {"br", "hr", "header", "footer", "nav", "aside", "body", "td", "th", "details", "summary"}
-_UNSEEN_NAMES = frozenset({"sr-only", "visually-hidden", "visuallyhidden", "screen-reader-text", "hidden"})
-_HIDES = re.compile(
-    r"(?:^|[;\s])(?:display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)|opacity\s*:\s*0*\.?0+(?![\d.])"
-    r"|font-size\s*:\s*(?:0*\.?0+[a-z%]*|(?:0*\.\d+|1(?:\.\d+)?)(?:px|pt)|0*\.0\d*r?em|\d(?:\.\d+)?%)\s*(?:;|!|$)"
-    r"|color\s*:\s*transparent"
-    r"|(?:left|right|top|bottom|text-indent|margin-left|margin-top)\s*:\s*-\d{3,}"
-    r"|clip\s*:\s*rect\(\s*[01](?:px)?[\s,]|clip-path\s*:\s*inset\(\s*(?:50|100)%)",
-    re.IGNORECASE,
-)
-_FLAT = re.compile(r"(?:^|[;\s])(?:max-)?(?:width|height)\s*:\s*[01](?:px)?\s*(?:;|!|$)", re.IGNORECASE)
-_WHITE = re.compile(
-    r"(?:^|[;\s])color\s*:\s*(?:white|#fff(?:fff)?|#fefefe|rgba?\(\s*255\s*,\s*255\s*,\s*255\b)", re.IGNORECASE
-)
-_BACKGROUND = re.compile(r"(?:^|[;\s])background(?:-color|-image)?\s*:", re.IGNORECASE)
-_SIMPLE = re.compile(r"^([a-zA-Z][\w-]*)?(?:([.#])([\w-]+))$")
+_UNSEEN_NAMES = frozenset({"sr-only", "visually-hidden", "visuallyhidden", "screen-reader-text", "hidden", "invisible"})
+_LINK = (0, 0, 238)
 _FEED_TYPES = frozenset({"application/rss+xml", "application/atom+xml", "application/rdf+xml"})
 
 
@@ -88,68 +78,102 @@ def _cut_hidden(root: Any) -> dict[str, int]:
     """Take out what a reader does not see; says how much text of which kind went, by kind."""
     from lxml import etree
 
-    hiding = _hiding_rules("\n".join(root.xpath("//style/text()")))
+    sheet = read_sheet("\n".join(root.xpath("//style/text()")))
+    elsewhere = bool(root.xpath("//link[contains(translate(@rel, 'STYLEHT', 'styleht'), 'stylesheet')]"))
     counts: dict[str, int] = {}
     etree.strip_tags(root, etree.Comment, etree.ProcessingInstruction)
+    cut: set[Any] = set()
     for element in list(root.iter(etree.Element)):
-        if element.getparent() is None or element.tag in ("html", "body", "head"):
+        parent = element.getparent()
+        if parent is None or element.tag in ("html", "body", "head"):
             continue
-        kind = "" if element.tag in _DROPPED else _why_hidden(element, hiding)
+        if parent in cut:
+            cut.add(element)
+            continue
+        kind = "" if element.tag in _DROPPED else _why_hidden(element, sheet)
         if element.tag not in _DROPPED and not kind:
             continue
         if kind and (size := len("".join(element.itertext()).split())):
             counts[kind] = counts.get(kind, 0) + size
+        cut.add(element)
         element.drop_tree()
+    if unseen := _cut_colourless(root, sheet, elsewhere):
+        counts["colour"] = unseen
     return counts
 
 
-def _why_hidden(element: Any, hiding: frozenset[tuple[str, str, str]]) -> str:
-    if element.get("hidden") is not None:
+def _why_hidden(element: Any, sheet: Sheet) -> str:
+    if element.get("hidden") is not None or element.get("popover") is not None:
         return "hidden"
+    if element.tag == "dialog" and element.get("open") is None:
+        return "dialog"
     if (element.get("aria-hidden") or "").strip().lower() == "true":
         return "aria-hidden"
-    classes = (element.get("class") or "").split()
-    if _UNSEEN_NAMES.intersection(name.lower() for name in classes):
+    if _UNSEEN_NAMES.intersection((element.get("class") or "").lower().split()):
         return "class"
-    names = [(".", name) for name in classes] + [("#", element.get("id") or "")]
-    if any((tag, sign, name) in hiding for sign, name in names for tag in ("", str(element.tag).lower())):
+    if any(map(hides, sheet.styles(element))):
         return "style sheet"
-    style = element.get("style") or ""
-    if style and (_HIDES.search(style) or len(_FLAT.findall(style)) > 1):
-        return "style"
-    if style and _WHITE.search(style) and not _on_colour(element):
-        return "white"
-    return ""
+    return "style" if hides(declarations(element.get("style") or "")) else ""
 
 
-def _on_colour(element: Any) -> bool:
-    """Whether something behind an element says that it has a background of its own."""
-    while element is not None:
-        if _BACKGROUND.search(element.get("style") or "") or element.get("bgcolor"):
+def _cut_colourless(root: Any, sheet: Sheet, elsewhere: bool) -> int:
+    """Take out text in the colour of what it stands on, or in none; says how many words. The page itself is white.
+
+    `elsewhere`: there are style sheets that are not looked at. A colour from a sheet on a ground that nothing here
+    gives is then seen: the ground may be given there.
+    """
+    from lxml import etree
+
+    words = 0
+    looks: dict[Any, _Look] = {}
+    for element in list(root.iter(etree.Element)):
+        look = looks[element] = _look(element, looks.get(element.getparent(), _PAPER), sheet)
+        if look.seen(elsewhere):
+            continue
+        words += len((element.text or "").split()) + sum(len((child.tail or "").split()) for child in element)
+        element.text = " " if element.text else element.text
+        for child in element:
+            child.tail = " " if child.tail else child.tail
+    return words
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """Colour of text and of what it stands on, None where it cannot be told, and whether an element itself says so."""
+
+    ink: Colour | None = BLACK
+    opacity: float = 1.0
+    own_ink: bool = False
+    ground: Colour | None = WHITE
+    own_ground: bool = False
+
+    def seen(self, elsewhere: bool) -> bool:
+        if self.opacity <= FAINT:
+            return False
+        if self.ink is None or self.ground is None or not near(self.ink, self.ground):
             return True
-        element = element.getparent()
-    return False
+        return elsewhere and not (self.own_ink and self.own_ground) and not (self.own_ink and self.ground == WHITE)
 
 
-def _hiding_rules(sheet: str) -> frozenset[tuple[str, str, str]]:
-    """(tag, sign, name) of the page's own plain rules that hide; rules for print or small screens are left out."""
-    sheet = re.sub(r"/\*.*?\*/", " ", sheet[:500_000], flags=re.DOTALL)
-    found: set[tuple[str, str, str]] = set()
-    depth, selector = 0, ""
-    for number, piece in enumerate(re.split(r"([{}])", sheet)):
-        if number > 4 * MAX_RULES:
-            break
-        if piece == "{":
-            depth += 1
-        elif piece == "}":
-            depth = max(0, depth - 1)
-        elif depth == 0:
-            selector = piece.strip()
-        elif depth == 1 and not selector.startswith("@") and (_HIDES.search(piece) or len(_FLAT.findall(piece)) > 1):
-            for one in selector.split(","):
-                if match := _SIMPLE.match(one.strip()):
-                    found.add(((match[1] or "").lower(), match[2], match[3]))
-    return frozenset(found)
+_PAPER = _Look()
+
+
+def _look(element: Any, around: _Look, sheet: Sheet) -> _Look:
+    attributes = {
+        "color": element.get("color") or element.get("text") or "",
+        "background": element.get("bgcolor") or "",
+    }
+    inline = [{name: value for name, value in attributes.items() if value}, declarations(element.get("style") or "")]
+    look = replace(around, ink=_LINK, own_ink=False) if element.tag == "a" and around.ink == BLACK else around
+    if element.get("background"):
+        look = replace(look, ground=None)
+    for own, styles in ((False, sheet.styles(element)), (True, inline)):
+        for style in styles:
+            if (ink := text_colour(style)) is not None:
+                look = replace(look, ink=ink[0], opacity=ink[1], own_ink=own)
+            if (ground := background(style)) is not None:
+                look = replace(look, ground=ground[0], own_ground=True)
+    return look
 
 
 def _main_part(root: Any) -> Any:

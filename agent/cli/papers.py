@@ -189,7 +189,8 @@ def _origin(row: dict[str, Any]) -> str:
     from agent.answers.sentences import safe
 
     what = f", {row['extent']} read" if row["extent"] else ""
-    return f"from {safe(row['source'], 120)}{what}"
+    file = f" ({safe(row['url'], 120)})" if row["key"].startswith("file:") and row["url"] != row["source"] else ""
+    return f"from {safe(row['source'], 120)}{file}{what}"
 
 
 def _waiting(item: dict[str, Any]) -> dict[str, Any]:

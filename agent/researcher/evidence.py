@@ -65,13 +65,14 @@ def quoted(paper: Paper, document: PdfText, page: int, text: str) -> Quote:
     return verified(quote, document)
 
 
-def check(technique: Technique, document: PdfText) -> Technique:
+def check(technique: Technique, document: PdfText, *, own_name: bool = True) -> Technique:
     """The technique with `quote.verified`, `doubt` and `impact` as its evidence allows, whatever they were before.
 
-    `document` is the text of the file that was read, without what was hidden in it.
+    `document` is the text of the file that was read, without what was hidden in it. `own_name`: a technique with
+    settings is called as we call the setting, so that numbers in its name are ours and no claim.
     """
     quote = verified(technique.quote, document)
-    doubt = _doubt(technique, quote)
+    doubt = _doubt(technique, quote, "" if own_name and technique.settings else technique.name)
     return technique.model_copy(
         update={
             "quote": quote.model_copy(update={"verified": not doubt}),
@@ -98,14 +99,13 @@ def gain_stands(gain: float, quote: str) -> bool:
     return any(abs(stated - gain) <= SAME for stated in (*_stated(text), *_changes(text)))
 
 
-def _doubt(technique: Technique, quote: Quote) -> str:
+def _doubt(technique: Technique, quote: Quote, name: str) -> str:
     """Why the technique does not count, for people; empty where it does."""
     if not quote.verified:
         return f"the quote does not stand word for word on page {quote.page} of the file"
     if technique.claimed_gain is not None and not gain_stands(technique.claimed_gain, quote.text):
         return f"the quote states no gain of {technique.claimed_gain:g}"
-    own_name = "" if technique.settings else technique.name
-    for what, words in (("name", own_name), ("change", technique.change)):
+    for what, words in (("name", name), ("change", technique.change)):
         if not numbers_stand(words, quote.text):
             return f"the {what} holds a number that is not in the quote"
     return ""

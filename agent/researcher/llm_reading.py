@@ -178,7 +178,7 @@ def _technique(found: FoundTechnique, paper: Paper, text: PdfText, situation: Si
         claimed_gain=_gain(found),
         quote=quoted(paper, text, found.page, found.quote),
     )
-    return check(technique, text)
+    return check(technique, text, own_name=False)
 
 
 def _settings(found: FoundTechnique, situation: Situation) -> dict[str, list[Scalar]]:
