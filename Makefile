@@ -18,7 +18,7 @@ test: check  ## Run every check: lint, types, import contracts, tests, documenta
 	@sh .ci/test-packages
 	@"$(BIN)/python" -m pytest -n $(JOBS) --dist loadgroup
 
-test-llm: $(VENV)/.installed system  ## The tests against a real server of language models, which is built once (6 minutes of CPU time).
+test-llm: $(VENV)/.installed system  ## The tests against a real server of language models, which is built once (8 minutes of CPU time).
 	@sh .ci/test-llm "$(PYTHON)" "$(VENV)"
 
 check: lint types imports  ## Everything of `test` that needs no run: lint, types, import contracts.
