@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from agent import papers, projections, queueing
+from agent import paper_readings, projections, queueing
 from agent.services import Services
 from sandbox import backends
 from sandbox.outputs import remove_tree
@@ -30,7 +30,7 @@ def recover(services: Services) -> None:
         services.record("recovered", "workspace", {"removed": removed}, reason="; ".join(removed)[:500])
     queueing.take_in_by_hand(services)
     projections.reconcile(services)
-    papers.reconcile_log(services)
+    paper_readings.reconcile_log(services)
 
 
 def _half_built(environments: Path) -> list[Path]:

@@ -11,7 +11,7 @@ import pytest
 from reportlab.pdfgen.canvas import Canvas
 from tiny_solution import Tiny, build
 
-from agent import papers
+from agent import paper_readings, papers
 from agent.chronicle import chronicle
 from agent.reports.weekly_digest import digest
 
@@ -37,7 +37,7 @@ def tiny(tmp_path: Path) -> Tiny:
 def test_code_and_reports_are_read_listed_and_flagged(tiny: Tiny) -> None:
     with tiny.services() as services:
         papers.list_new(services, "now")
-        papers.read_listed(services)
+        paper_readings.read_listed(services)
         readings = {key.partition(":")[0]: reading for key, reading in services.history.readings.items()}
         text = digest(chronicle(list(services.log.read_new(0))), datetime.now(UTC))
     origins = {technique.origin for reading in readings.values() for technique in reading.techniques}

@@ -15,7 +15,7 @@ from reportlab.pdfgen.canvas import Canvas
 from small_web import Answer, SmallWeb, arxiv_entry, arxiv_feed, small_web
 from tiny_solution import Tiny, build
 
-from agent import papers
+from agent import paper_readings, papers
 from agent.cli.main import main
 from agent.nodes import read_papers
 from agent.progress import Silent
@@ -164,7 +164,7 @@ def test_a_paper_is_fetched_once_in_its_version_and_kept_as_a_blob(
     configure(tiny, web, arxiv_queries=[QUERY])
     listed(tiny, clock)
     with opened(tiny, clock) as services:
-        assert papers.read_listed(services) == 1
+        assert paper_readings.read_listed(services) == 1
         reading = services.history.readings["arxiv:2602.00001"]
         digest = reading.paper.file_sha256
         assert (reading.extent, reading.source, reading.paper.pages) == ("full text", NAME, 1)
@@ -191,7 +191,7 @@ def test_a_file_that_stays_late_gives_way_to_the_abstract_and_the_record_says_wh
     counts = []
     for _ in range(4):
         with opened(tiny, clock) as services:
-            counts.append(papers.read_listed(services))
+            counts.append(paper_readings.read_listed(services))
     assert counts == [0, 0, 1, 0]
     assert [event.data["tries"] for event in tiny.events("paper_waits")] == [1, 2]
     (event,) = tiny.events("paper_read")
@@ -208,7 +208,7 @@ def test_a_file_that_is_none_gives_way_at_once(tiny: Tiny, web: SmallWeb, clock:
     configure(tiny, web, arxiv_queries=[QUERY])
     listed(tiny, clock)
     with opened(tiny, clock) as services:
-        assert papers.read_listed(services) == 1
+        assert paper_readings.read_listed(services) == 1
         assert services.history.readings["arxiv:2602.00001"].extent == "abstract"
 
 
@@ -221,7 +221,7 @@ def test_a_page_without_text_is_tried_once(tiny: Tiny, web: SmallWeb, clock: Clo
     with opened(tiny, clock) as services:
         for slot in ("a", "b"):
             papers.list_new(services, slot)
-            papers.read_listed(services)
+            paper_readings.read_listed(services)
         assert services.history.listed_papers == {}
     assert len(tiny.events("paper_unreadable")) == 1
     assert web.paths().count("/post") == 1

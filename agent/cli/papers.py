@@ -31,7 +31,7 @@ def ingest(workspace_dir: Path | None, as_json: bool, code: tuple[str, ...]) -> 
 
     Exit status 1: a source did not answer, or holds something that cannot be read.
     """
-    from agent import papers
+    from agent import paper_readings, papers
     from agent.cli.run import progress_on
     from agent.wiring import open_services
 
@@ -39,7 +39,7 @@ def ingest(workspace_dir: Path | None, as_json: bool, code: tuple[str, ...]) -> 
     places = [place if "://" in place else str(Path(place).resolve()) for place in code]
     with progress_on(as_json) as progress, open_services(workspace, progress, "agent papers ingest") as services:
         listed = papers.list_new(services, f"asked {services.clock().isoformat()}", code=places)
-        count = papers.read_listed(services, places)
+        count = paper_readings.read_listed(services, places)
         last = next(event for event in reversed(list(services.log.events("papers_listed"))))
     sources = last.data["sources"]
     if as_json:
