@@ -286,6 +286,16 @@ def test_what_a_reader_sees_is_read(markup: str) -> None:
     assert (text.pages, text.hidden) == (("White on black.",), ())
 
 
+def test_a_long_page_with_many_rules_is_read() -> None:
+    sheet = "".join(f".c{number} .d{number % 7} p{{color:#222;margin:1px}}" for number in range(400))
+    sheet += "a, p, div, * { color: #333; background: #fff } .d1 i { display: none }"
+    lines = "<div class='x y'><p>Words and <a href=/a>a link</a></p><i>SECRET</i></div>" * 500
+    body = f"<style>{sheet}</style><div class=c1><div class=d1>{lines}</div></div>"
+    text = page_text.read_page(body.encode(), "https://example.com/").text
+    assert text.pages[0].splitlines() == ["Words and a link"] * 500
+    assert text.hidden == ("page 1: 500 word(s) hidden by style sheet removed",)
+
+
 def test_a_hostile_page_ends_in_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     deep = b"<div>" * 200_000 + b"end" + b"</div>" * 200_000
     with suppress(BadInput):  # how deep a page may be is the parser's affair

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from tools.page_styles import PX_OF, SCREEN_PX, declarations, unescaped
+from tools.page_styles import PX_OF, SCREEN_PX, background, declarations, hides, text_colour, unescaped
 
 MAX_SHEET = 500_000
 MAX_RULES = 5_000
@@ -47,6 +47,9 @@ class _Rule:
     style: dict[str, str]
     rank: tuple[int, int, int, int]
     """How much it weighs: ids, classes and attributes, tags, and its place in the sheet."""
+    hiding: bool
+    needs: frozenset[tuple[str, str]]
+    """Names that the element and what it is in have to have between them."""
 
     def fits(self, element: Any) -> bool:
         """Whether an element meets it; the nearest ancestor that fits a compound is taken for it."""
@@ -68,12 +71,40 @@ class Sheet:
     """Rules by the name that an element needs for them."""
 
     rules: dict[tuple[str, str], list[_Rule]] = field(default_factory=dict)
+    around: dict[Any, frozenset[tuple[str, str]]] = field(default_factory=dict)
+    """Names of an element and of all that it is in, as far as they were asked for."""
+    met: dict[Any, list[_Rule]] = field(default_factory=dict)
 
     def styles(self, element: Any) -> list[dict[str, str]]:
         """Declarations of every rule that an element meets, the one that weighs most last."""
-        keys = (*names_of(element), ("", str(element.tag).lower()), ("", "*"))
-        met = [rule for key in keys for rule in self.rules.get(key, ()) if rule.fits(element)]
-        return [rule.style for rule in sorted(met, key=lambda rule: rule.rank)]
+        return [rule.style for rule in self._met(element)]
+
+    def hides(self, element: Any) -> bool:
+        """Whether a rule that an element meets hides it. Rules that would show it again are not weighed against it."""
+        return any(rule.hiding for rule in self._met(element))
+
+    def _met(self, element: Any) -> list[_Rule]:
+        if not self.rules:
+            return []
+        if element not in self.met:
+            keys = (*names_of(element), ("", str(element.tag).lower()), ("", "*"))
+            near = [rule for key in keys for rule in self.rules.get(key, ())]
+            around = self._around(element) if near else frozenset()
+            met = [rule for rule in near if rule.needs <= around and rule.fits(element)]
+            self.met[element] = sorted(met, key=lambda rule: rule.rank)
+        return self.met[element]
+
+    def _around(self, element: Any) -> frozenset[tuple[str, str]]:
+        path = []
+        at = element
+        while at is not None and at not in self.around:
+            path.append(at)
+            at = at.getparent()
+        names = self.around[at] if at is not None else frozenset[tuple[str, str]]()
+        for one in reversed(path):
+            own = names_of(one)
+            names = self.around[one] = names if own <= names else names | own
+        return names
 
     def add(self, selector: str, style: dict[str, str], number: int) -> None:
         """A rule, unless its selector is of a kind that is not known here."""
@@ -83,7 +114,9 @@ class Sheet:
             names = sum(len(one.names) + len(one.attributes) for one in compounds) - ids
             tags = sum(one.tag not in {"", "*"} for one in compounds)
             key = next(iter(sorted(compounds[-1].names)), ("", compounds[-1].tag or "*"))
-            self.rules.setdefault(key, []).append(_Rule(parsed, style, (ids, names, tags, number)))
+            needs = frozenset(name for one in compounds for name in one.names)
+            rank = (ids, names, tags, number)
+            self.rules.setdefault(key, []).append(_Rule(parsed, style, rank, hides(style), needs))
 
 
 def read_sheet(text: str) -> Sheet:
@@ -103,10 +136,15 @@ def read_sheet(text: str) -> Sheet:
             prelude = piece.rpartition(";")[2].strip()
             style = declarations(piece)
             around = [one for one in within if one]
-            if style and around and None not in within:
+            if around and None not in within and _matters(style):
                 for selector in _selectors(around):
                     sheet.add(selector, style, number)
     return sheet
+
+
+def _matters(style: dict[str, str]) -> bool:
+    """Whether a rule says something about what can be seen."""
+    return hides(style) or text_colour(style) is not None or background(style) is not None
 
 
 def _selectors(around: list[str]) -> list[str]:
@@ -163,4 +201,4 @@ def _selector(text: str) -> tuple[tuple[str, _Compound], ...]:
 def names_of(element: Any) -> frozenset[tuple[str, str]]:
     """Classes and id of an element, with the sign that selectors write them with."""
     found = {(".", name) for name in (element.get("class") or "").split()}
-    return frozenset(found | {("#", element.get("id") or "")})
+    return frozenset(found | {("#", name) for name in (element.get("id") or "",) if name})

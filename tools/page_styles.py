@@ -9,6 +9,7 @@ from __future__ import annotations
 import colorsys
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 SCREEN_PX = 1280.0
 """Width of the screen for which conditions on a width are judged."""
@@ -127,6 +128,7 @@ def background(style: Mapping[str, str]) -> tuple[Colour | None] | None:
     return (found,) if opacity >= 1 else None if opacity <= FAINT else (None,)
 
 
+@lru_cache(maxsize=4096)
 def colour(value: str) -> tuple[Colour | None, float]:
     """A CSS colour as red, green, blue and opacity; None for the colour where it is of a kind not known here."""
     value = value.strip().lower()

@@ -111,7 +111,7 @@ def _why_hidden(element: Any, sheet: Sheet) -> str:
         return "aria-hidden"
     if _UNSEEN_NAMES.intersection((element.get("class") or "").lower().split()):
         return "class"
-    if any(map(hides, sheet.styles(element))):
+    if sheet.hides(element):
         return "style sheet"
     return "style" if hides(declarations(element.get("style") or "")) else ""
 
