@@ -77,7 +77,7 @@ def command(
     Looks for scripts, settings, data and an interpreter, without running or changing anything there. What is not
     found is asked for on a terminal; elsewhere the flag that says it is named.
     """
-    from agent.scaffolding import answers, looking, making, models_file
+    from agent.scaffolding import answers, joining, looking, making, models_file
     from registry.workspace import default_for
 
     if endpoint is None and (model or key_env or price):
@@ -91,7 +91,7 @@ def command(
     better = None if higher is None else "higher" if higher else "lower"
     told = answers.Said(better=better, **said)
     written = making.repository_as_written(root, place)
-    plan = answers.join(findings, told, written)
+    plan = joining.join(findings, told, written)
     talking = not yes and not as_json and sys.stdin.isatty() and sys.stdout.isatty()
     if not as_json:
         _show(findings, plan)
@@ -113,7 +113,7 @@ def command(
 
 def _ask(findings: Findings, told: Said, plan: Plan, written: str) -> Plan:
     """Ask for one missing thing after another; an answer that does not fit is told and asked for again."""
-    from agent.scaffolding import answers, looking
+    from agent.scaffolding import joining, looking
     from registry.errors import BadInput
 
     click.echo()
@@ -124,7 +124,7 @@ def _ask(findings: Findings, told: Said, plan: Plan, written: str) -> Plan:
         try:
             if wanted.about == "config":
                 found_now = looking.look(findings.root, findings.base, told_now.config or "")
-            plan_now = answers.join(found_now, told_now, written)
+            plan_now = joining.join(found_now, told_now, written)
             problems = plan_now.problems
         except BadInput as error:
             problems = error.problems
