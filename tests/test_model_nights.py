@@ -244,6 +244,9 @@ def test_after_a_crash_the_same_is_asked_again_and_answered_from_the_record(tiny
 
 
 def test_the_command_line_says_who_researches_and_the_reports_say_who_did(tiny: Tiny) -> None:
+    tiny.commit(tiny.configured(noise=0))
+    tiny.target["gate"]["policy"] = "exact"  # two runs of each arm are a verdict
+    tiny.write_target()
     assert tiny.agent("run", "--cycles", "1", "--researcher", "llm").returncode == 2
     paper(with_papers(tiny), f"Calibration helps\n{SENTENCE}")
     answers = {
