@@ -149,7 +149,9 @@ def _search(reader: Reader, asked: Question) -> list[Sentence]:
     found = reader.index.events(reader.index.search(text, SEARCHED))
     if not found:
         wanted = max(2, (len(asked.topic) + 1) // 2)
-        some = reader.index.events(reader.index.search(text, SEARCHED, match="any"))
+        # A word of many is looked for as one as well: the log says "patch attempted", people ask for patches.
+        words = " ".join([*asked.topic, *map(subjects.of_one, asked.topic)])
+        some = reader.index.events(reader.index.search(words, SEARCHED, match="any"))
         found = [event for event in some if _held(event, asked.topic) >= wanted]
     if not found:
         return []

@@ -20,6 +20,8 @@ AHEAD = 5
 """Entries of the board that are named."""
 FEWEST = 3
 """Runs below which a spread over seeds says nothing."""
+EXACT = 2
+"""The same where a metric does not vary: production is measured twice, and both give one value or the night says so."""
 
 
 def brief(services: Services, commit: str, ledger: tuple[str, ...] = ()) -> Brief:
@@ -81,7 +83,7 @@ def _noise(services: Services) -> Noise | None:
         metric = target.metrics.primary.name
         runs = history.baseline.get(production.commit, {}).values()
         values = [record.metrics[metric] for record in runs if metric in record.metrics]
-        if len(values) < FEWEST:
+        if len(values) < (EXACT if target.gate.policy == "exact" else FEWEST):
             return None
         sd, seeds = statistics.standard_deviation(values), len(values)
     found = practice(target.gate, sd)

@@ -26,8 +26,9 @@ from model_nights import (
 from scripted_endpoint import Asked, Step, serving
 from tiny_solution import Tiny, build
 
-from agent import proposals
+from agent import ask, proposals
 from agent.night import Goal
+from agent.readers import Reader
 from agent.researcher.offline import OfflineResearcher
 from agent.wiring import ask_models
 from registry.audit_events import Event
@@ -243,6 +244,9 @@ def test_after_a_crash_the_same_is_asked_again_and_answered_from_the_record(tiny
 
 
 def test_the_command_line_says_who_researches_and_the_reports_say_who_did(tiny: Tiny) -> None:
+    tiny.commit(tiny.configured(noise=0))
+    tiny.target["gate"]["policy"] = "exact"  # two runs of each arm are a verdict
+    tiny.write_target()
     assert tiny.agent("run", "--cycles", "1", "--researcher", "llm").returncode == 2
     paper(with_papers(tiny), f"Calibration helps\n{SENTENCE}")
     answers = {
@@ -256,9 +260,9 @@ def test_the_command_line_says_who_researches_and_the_reports_say_who_did(tiny: 
         done = tiny.agent("run", "--cycles", "1")
     assert done.returncode == 0, done.stderr
     assert "small at main does not answer" in done.stdout
-    told = tiny.agent("ask", "who proposed H-001?").stdout
-    assert "language model (small at main)" in told
-    assert "small at main" in tiny.agent("ask", "which papers were read?").stdout
+    reader = Reader(tiny.workspace)
+    assert "language model (small at main)" in ask.answer(reader, "who proposed H-001?").text
+    assert "small at main" in ask.answer(reader, "which papers were read?").text
     offline = tiny.agent("run", "--cycles", "1", "--researcher", "offline")
     assert offline.returncode == 0
     assert len(tiny.events("model_asked")) == len(endpoint.asked)

@@ -11,10 +11,11 @@ import pytest
 from tiny_solution import SPACE, Tiny, build
 
 import prompts
-from agent import night
+from agent import ask, night
 from agent.llm.contract import BudgetSpent, EndpointDown, LanguageModel, NoReply, Question, Record, Reply, Role
 from agent.night import Goal, NightResult
 from agent.readable import ReadableFiles
+from agent.readers import Reader
 from agent.researcher.contract import Edits, PatchRequest
 from agent.researcher.offline import OfflineResearcher
 from agent.researcher.patch_writing import PatchReply, write_patch
@@ -141,6 +142,10 @@ def test_reasons_go_back_to_the_writer_for_three_rounds_and_the_third_may_do(tin
     assert "undefined name 'bonus'" in model.said(2)
     assert [turn.speaker for turn in model.asked[2].earlier] == ["model", "agent", "model", "agent"]
     assert tiny.verdict("H-500")[0] == "promote"
+    story = ask.answer(Reader(tiny.workspace), "why was H-500 promoted?").text
+    assert "Attempt 2 of 3 at its code was refused: train.py" in story
+    assert "Attempt 3 of 3 at its code was taken" in story
+    assert "undefined name 'bonus'" in ask.answer(Reader(tiny.workspace), "which patches were refused?").text
 
 
 def test_after_three_refusals_the_idea_is_archived_with_the_reason_and_each_attempt_is_kept(tiny: Tiny) -> None:

@@ -11,6 +11,7 @@ from test_patch_nights import GOOD, NOWHERE, Writing, attempts, queue
 from tiny_solution import SPACE, Tiny, build
 
 from agent import night
+from agent.briefing import brief
 from agent.llm.client import EndpointModel, Patience
 from agent.night import Goal, NightResult
 from agent.researcher.offline import OfflineResearcher
@@ -98,3 +99,13 @@ def test_nonsense_three_times_archives_the_idea_and_harms_nothing(tmp_path: Path
     assert archived.data["code"] == "patch"
     assert archived.reason.isprintable()
     assert verify(tiny.workspace).ok
+
+
+def test_under_exact_two_equal_runs_of_production_are_told_as_no_noise(tmp_path: Path) -> None:
+    tiny = prepared(tmp_path)
+    nightly(tiny, [reply(patch=GOOD.replace("+ 0.05", "- 0.05"))])
+    assert tiny.verdict("H-500")[0] == "archive"
+    with tiny.services() as services:
+        noise = brief(services, tiny.tip("main")).noise
+    assert noise is not None
+    assert (noise.sd, noise.seeds) == (0.0, 2)

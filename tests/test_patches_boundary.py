@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from registry.errors import BadInput, Problem
 from tools.globs import covers, matches
 from tools.patches import Boundary, Edit, check_edit, check_edits, imported_modules
 
@@ -93,6 +94,17 @@ def test_what_decides_which_packages_are_there_is_edited_only_where_something_is
         ("setup.py", "dependency"),
         ("src/Makefile", "dependency"),
         ("src/Dockerfile.gpu", "dependency"),
+        ("src/.cargo/config.toml", "build file"),
+        ("src/.Cargo/config", "build file"),
+        ("src/rust-toolchain.toml", "build file"),
+        ("src/CMakeLists.txt", "build file"),
+        ("src/flags.cmake", "build file"),
+        ("src/configure", "build file"),
+        ("src/BUILD.bazel", "build file"),
+        ("src/build.gradle.kts", "build file"),
+        ("src/SConstruct", "build file"),
+        ("src/build.ninja", "build file"),
+        ("src/go.work", "build file"),
         ("json.py", "hides Python's own"),
         ("src/random/__init__.py", "hides Python's own"),
         ("numpy.py", "hides the module numpy"),
@@ -127,6 +139,15 @@ def test_content_that_does_not_parse_is_refused(path: str, content: bytes, reaso
 def test_a_syntax_error_names_its_line() -> None:
     (problem,) = check_edit(Edit("train.py", b"", b"a = 1\nb = = 2\n"), BOUNDARY)
     assert (problem.where, problem.line) == ("train.py", 2)
+
+
+def test_a_document_that_does_not_parse_is_named_by_its_path() -> None:
+    def parse(_: str) -> object:
+        raise BadInput(Problem("configuration", "the end of the file", "a value", line=2))
+
+    strict = dataclasses.replace(BOUNDARY, parse_yaml=parse)
+    (problem,) = check_edit(Edit("configs/new.yaml", None, b"a: ["), strict)
+    assert (problem.where, problem.line) == ("configs/new.yaml", 2)
 
 
 def test_yaml_without_a_parser_is_refused_and_not_waved_through() -> None:

@@ -31,11 +31,19 @@ COMPILED = (
 )
 BUILD_FILES = (
     *DEPENDENCY_FILES,
-    *("tox.ini", "noxfile.py", "pytest.ini", "makefile", "gnumakefile", "*.mk"),
-    *("dockerfile*", "containerfile*", "*.dockerfile", "cmakelists.txt", "meson.build", "build.rs"),
-    *("justfile", ".pre-commit-config.yaml"),
+    *("tox.ini", "noxfile.py", "pytest.ini", "makefile", "makefile.*", "gnumakefile", "*.mk", "*.mak"),
+    *("dockerfile*", "containerfile*", "*.dockerfile", ".dockerignore"),
+    *("cmakelists.txt", "*.cmake", "cmakepresets.json", "meson.build", "meson_options.txt", "meson.options"),
+    *("build.rs", "rust-toolchain", "rust-toolchain.toml", "build.ninja", "*.ninja", "sconstruct", "sconscript"),
+    *("configure", "configure.ac", "configure.in", "makefile.am", "wscript", "conanfile.*", "vcpkg.json"),
+    *("build", "build.bazel", "workspace.bazel", "module.bazel", ".bazelrc", "*.bzl"),
+    *("build.gradle*", "settings.gradle*", "gradle.properties", "pom.xml", "build.xml", "build.sbt"),
+    *("go.work", "go.work.sum", "build.zig", "build.zig.zon", "tsconfig.json", "package.swift"),
+    *("justfile", ".justfile", "taskfile.yml", "taskfile.yaml", ".pre-commit-config.yaml"),
 )
 """What decides which code is installed or built; a patch may touch one only where `editable` names it literally."""
+BUILD_FOLDERS = frozenset({".cargo", ".mvn", ".cmake"})
+"""Folders whose files a build obeys unasked, such as `.cargo/config.toml` with its compiler wrapper."""
 
 Parser = Callable[[str], object]
 
@@ -131,7 +139,7 @@ def check_content(path: str, content: bytes, parse_yaml: Parser | None) -> list[
     try:
         parser(text)
     except BadInput as error:
-        return list(error.problems)
+        return [replace(problem, where=path) for problem in error.problems]
     except SyntaxError as error:
         return [_problem(path, f"a syntax error: {error.msg}", f"{suffix} that parses", line=error.lineno)]
     except (ValueError, RecursionError, MemoryError) as error:
@@ -187,7 +195,8 @@ def _special(path: str, boundary: Boundary) -> list[Problem]:
         return [_problem(path, "a file that runs or steers imports unasked", "an ordinary file")]
     if matches(name, COMPILED):
         return [_problem(path, "a compiled file", "its source")]
-    if matches(name, BUILD_FILES) and not _named(path, boundary.editable):
+    builds = matches(name, BUILD_FILES) or not BUILD_FOLDERS.isdisjoint(parts[:-1])
+    if builds and not _named(path, boundary.editable):
         return [_problem(path, "a dependency or build file", "one that solution.editable names without a wildcard")]
     if (matches(name, DEPENDENCY_FILES) or path in boundary.locks) and not covers(path, boundary.builds):
         expected = "one that environment.build.files has: without a build the change would be tried in the old packages"

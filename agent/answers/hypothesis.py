@@ -34,7 +34,8 @@ def story(account: Account, events: list[Event], outcome: str = "", aspect: str 
     """
     everything = [*_headline(account, events, outcome), *_earlier(account, events), *_idea(account)]
     everything += [*_gap(account), *_numbers(account), *_criteria(account)]
-    everything += [*_seeds(account, events), *_runs(events), *_source(account), *_patch(account), *_after(account)]
+    everything += [*_seeds(account, events), *_runs(events), *_source(account)]
+    everything += [*_attempts(events), *_patch(account), *_after(account)]
     chosen = [sentence for sentence in everything if sentence.section in {"headline", aspect}]
     return everything if not aspect or len(chosen) < 2 else chosen
 
@@ -87,7 +88,7 @@ def _idea(account: Account) -> Iterator[Sentence]:
         by += f" from {safe(idea.source)}"
     if account.calls:
         by += f" (model call {', '.join(safe(call, 16) for call in account.calls)})"
-    yield fact(f"Idea: {safe(idea.title)} — {safe(idea.implementation.change)}.", account.proposed)
+    yield fact(f"Idea: {safe(idea.title)} — {safe(idea.implementation.change).rstrip('.')}.", account.proposed)
     yield fact(
         f"It was {by}; effort {idea.implementation.effort}, estimated gain "
         f"{signed(idea.estimated_gain)}, priority {idea.priority_score:g}.",
@@ -191,6 +192,16 @@ def _source(account: Account) -> Iterator[Sentence]:
         checked = "found verbatim on that page" if quote.verified else "NOT found on that page"
         where = f"{safe(quote.document, 200)}, p. {quote.page}, file sha256 {safe(quote.file_sha256, 64)}"
         yield fact(f"Source: “{safe(quote.text, 500)}” — {where}; {checked}.", account.proposed, section="source")
+
+
+def _attempts(events: list[Event]) -> Iterator[Sentence]:
+    """Each attempt at its code that was refused, with the reason, and which one was taken."""
+    for event in events:
+        if event.kind != "patch_attempted":
+            continue
+        became = "was taken" if event.data["taken"] else f"was refused: {safe(event.reason, 300).rstrip('.')}"
+        text = f"Attempt {event.data['number']} of {event.data['of']} at its code {became}."
+        yield fact(text, event, section="patch")
 
 
 def _patch(account: Account) -> Iterator[Sentence]:

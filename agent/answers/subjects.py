@@ -25,8 +25,17 @@ def matches(words: Iterable[str], text: str) -> int:
     return sum(all(_stem(part) in there for part in _WORD.findall(word.lower())) for word in words)
 
 
+def of_one(word: str) -> str:
+    """The word without the ending of a plural: `patches` becomes `patch`, `runs` `run`."""
+    for ending in ("ches", "shes", "sses", "xes"):
+        if word.endswith(ending):
+            return word.removesuffix("es")
+    return word.removesuffix("s") if len(word) > _SHORTEST_STEM and not word.endswith("ss") else word
+
+
 def _stem(word: str) -> str:
     """Without a plural's s or the ends of -ing and -ed, where enough is left."""
+    word = of_one(word) if word.endswith("es") else word
     for ending in ("ing", "ed", "s"):
         if word.endswith(ending) and len(word) - len(ending) >= _SHORTEST_STEM:
             return word.removesuffix(ending)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from agent.llm.host_paths import without_host_paths
 from agent.llm.untrusted import fenced
 from agent.researcher.contract import Brief, Situation, Trial
 from agent.researcher.direction import Direction
@@ -74,10 +75,9 @@ def _ranked(techniques: Sequence[Technique]) -> list[Technique]:
 
 
 def ending(explanation: str) -> str:
-    """Why an idea ended so, without what a phase printed that sees inputs or labels of the dev or test split."""
-    if _SAW_THE_SPLIT.search(explanation):
-        return _PRINTED.sub("", explanation)
-    return explanation
+    """Why an idea ended so, without paths of this machine and what a phase printed that sees the dev or test split."""
+    told = _PRINTED.sub("", explanation) if _SAW_THE_SPLIT.search(explanation) else explanation
+    return without_host_paths(told)
 
 
 def _ids(letter: str, items: Sequence[object]) -> list[str]:

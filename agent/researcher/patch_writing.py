@@ -13,6 +13,7 @@ from typing import Annotated
 from pydantic import Field
 
 from agent.llm.contract import LanguageModel, NoReply, Question, Reply, Schema, Turn
+from agent.llm.host_paths import without_host_paths
 from agent.llm.untrusted import fenced
 from agent.researcher.contract import Attempt, Edits, PatchRequest
 from registry.errors import BadInput, Problem
@@ -101,7 +102,7 @@ class _Conversation:
     def tell(self, problems: Sequence[Problem]) -> None:
         """Send the reasons of a refusal back with the next question."""
         self.refusals = list(problems)
-        reasons = "\n".join(f"- {problem}" for problem in problems)
+        reasons = without_host_paths("\n".join(f"- {problem}" for problem in problems))
         if self._turns and self._turns[-1].speaker == "model":
             text = "The patch was refused, and nothing of it was applied. The reasons:\n"
             text += fenced("reasons, with words of your patch in them", reasons, REASONS)
