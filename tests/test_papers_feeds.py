@@ -78,6 +78,7 @@ def test_entries_are_papers_and_those_on_arxiv_are_the_papers_there(web: SmallWe
     assert post.url == web.url + "/posts/wider"
     assert post.key == f"web:{hashlib.sha256(post.url.encode()).hexdigest()[:16]}"
     assert (paper.key, paper.version) == ("arxiv:2602.00001", "v2")
+    assert (paper.summary, journal.summary) == ("", "")
     assert (journal.key, journal.doi) == ("doi:10.1000/abc.1", "10.1000/abc.1")
     assert batch.notes[0] == "the feed's entries: 2 word(s) hidden by style removed"
     assert len(batch.notes) == 3
@@ -85,6 +86,17 @@ def test_entries_are_papers_and_those_on_arxiv_are_the_papers_there(web: SmallWe
     again = source.find(PaperQuery(skip={post.key}, limit=1))
     assert [one.key for one in again.papers] == [paper.key]
     assert web.paths() == ["/feed.xml", "/feed.xml"]
+
+
+def test_a_feeds_own_words_never_stand_for_a_paper_on_arxiv(web: SmallWeb, kept: Kept) -> None:
+    words = "<item><title>Attention</title><link>https://arxiv.org/abs/1706.03762v99</link><description>Wider is \
+better by 5 points.</description></item>"
+    web.routes["/feed.xml"] = rss(f'<rss version="2.0"><channel><title>F</title>{words}</channel></rss>')
+    source = FeedSource(web.url + "/feed.xml", kept.reader)
+    (paper,) = source.find(PaperQuery()).papers
+    assert (paper.key, paper.version) == ("arxiv:1706.03762", "v99")
+    with pytest.raises(BadInput, match="no abstract"):
+        source.text(paper)
 
 
 def test_atom_feeds_are_read_and_a_wrong_label_does_not_matter(web: SmallWeb, kept: Kept) -> None:

@@ -148,7 +148,11 @@ class FeedSource:
 
 
 def _paper(entry: Entry) -> Paper | None:
-    """A record of an entry; None where its address is none that could be asked."""
+    """A record of an entry; None where its address is none that could be asked.
+
+    A paper that is published elsewhere is known by its id there, and the feed's own words are not its abstract: read
+    in its place, they would stand for the paper for good.
+    """
     url = urldefrag(entry.link.strip()).url
     try:
         web_address(url)
@@ -160,7 +164,7 @@ def _paper(entry: Entry) -> Paper | None:
         key=f"arxiv:{key}" if key else f"doi:{doi}" if doi else f"web:{hashlib.sha256(url.encode()).hexdigest()[:16]}",
         version=version,
         title=entry.title,
-        summary=entry.summary,
+        summary="" if key or doi else entry.summary,
         authors=entry.authors,
         published=entry.published,
         url=url,
