@@ -86,7 +86,7 @@ def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def _shown(value: object) -> str:
-    text = ascii(value)
+    text = json.dumps(value, default=float)
     return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
 
 
