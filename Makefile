@@ -16,7 +16,7 @@ demo: $(VENV)/.installed system  ## Run the whole loop on the bundled solution, 
 
 test: check  ## Run every check: lint, types, import contracts, tests, documentation.
 	@sh .ci/test-packages
-	@"$(BIN)/python" -m pytest -n $(JOBS) --dist loadgroup
+	@"$(BIN)/python" -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 test-llm: $(VENV)/.installed system  ## The tests against a real server of language models, which is built once (8 minutes of CPU time).
 	@sh .ci/test-llm "$(PYTHON)" "$(VENV)"

@@ -92,10 +92,10 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 put, calls = SqliteSaver.put, [0]
 def dying(*given):
     calls[0] += 1
-    return os._exit(137) if calls[0] == 5 else put(*given)
+    return os._exit(137) if calls[0] == 8 else put(*given)
 SqliteSaver.put = dying
 """
-"""Dies between a node's answer and the checkpoint that has it, at the fifth checkpoint of every process."""
+"""Dies between a node's answer and the checkpoint that has it, at the eighth checkpoint of every process."""
 
 
 def test_a_night_killed_between_an_answer_and_its_checkpoint_goes_on_in_the_same_place(
