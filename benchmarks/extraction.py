@@ -1,6 +1,6 @@
 """How well results are read out of papers: (task, dataset, metric, score) against the tuples that people wrote down.
 
-    python benchmarks/extraction.py [--data ../shared/data/results_extraction] [--json]
+    python benchmarks/extraction.py [--data FOLDER] [--json]
 
 Sixty papers with their text and tables, and a closed taxonomy, which is given to the extractor. A tuple counts where
 all four parts are the same, the score as a string. Micro figures over all papers, and over each half by a hash of the
