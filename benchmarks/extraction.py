@@ -6,8 +6,8 @@ Sixty papers with their text and tables, and a closed taxonomy, which is given t
 all four parts are the same, the score as a string. Micro figures over all papers, and over each half by a hash of the
 paper's id: rules were written looking at the half `developed_on`. The other half is `seen_less`, not held out: its
 errors were read four times, some rules came of that, and its totals were seen all along, so even its figures flatter.
-`parts` counts each part alone, once for each paper. The interval is the bootstrap's over papers (percentiles, 2000 draws).
-`misplaced` counts scores that do not stand in the cell or sentence that the extractor names: it must be 0.
+`parts` counts each part alone, once for each paper. The interval is the bootstrap's over papers (percentiles of 2000
+draws). `misplaced` counts scores that do not stand in the cell or sentence that the extractor names: it must be 0.
 """
 
 from __future__ import annotations
