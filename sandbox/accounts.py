@@ -6,8 +6,11 @@ Called by `sandbox.supervised` and `sandbox.docker_engine`.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
+import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Protocol
 
 from sandbox import slots, trees
@@ -16,6 +19,20 @@ from sandbox.contract import Isolation, Outcome, Reason, RunSpec
 from sandbox.outputs import plain_text
 
 _TAIL_CHARS = 4000
+
+
+def run_name(state: Path) -> str:
+    """A new run's name, in the names of its control groups and its container: whose it is, and one of its own.
+
+    The part before the hyphen is the same for all runs of a state folder, so that what is found on a host can be
+    told from the runs of another orchestrator there.
+    """
+    return f"{owner(state)}-{uuid.uuid4().hex}"
+
+
+def owner(state: Path) -> str:
+    """Eight hexadecimal digits for a state folder."""
+    return hashlib.sha256(os.fsencode(state.absolute())).hexdigest()[:8]
 
 
 class Report(Protocol):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -103,7 +102,7 @@ class Docker:
         if name is None:
             raise SandboxUnavailable("no image is named: set environment.image in target.yaml")
         image = self.image(name)
-        run = uuid.uuid4().hex
+        run = accounts.run_name(self._state)
         label = docker_leftovers.orchestrator_label()
         with (
             slots.hold_gpus(spec.gpus, cancel),
@@ -150,7 +149,9 @@ class Docker:
         try:
             yield folder
         finally:
-            trees.remove_tree(folder)
+            # What could not be taken away yet is found by this folder at the next start.
+            if not docker_groups.is_there(docker_groups.parent_name(run)):
+                trees.remove_tree(folder)
 
 
 def _supervised(

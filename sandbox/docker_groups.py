@@ -102,6 +102,11 @@ def remove_parent(name: str) -> list[str]:
     return []
 
 
+def is_there(name: str) -> bool:
+    """Whether the group of this name is left in any hierarchy."""
+    return any(Path(folder + name).is_dir() for folder in hierarchies())
+
+
 def _removed(folder: Path) -> bool:
     try:
         # An engine that was killed with the container leaves the container's own group behind.

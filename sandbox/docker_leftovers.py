@@ -104,9 +104,16 @@ def clear_mounts(folder: Path) -> Iterator[str]:
 
 
 def clear_scratch(folder: Path) -> Iterator[str]:
-    """Remove the small files of runs whose orchestrator is dead, once their mounts are down."""
+    """Remove the groups and small files of runs whose orchestrator is dead, once their mounts are down.
+
+    The group of a container goes with it, but not where the kernel lets go of it too late; then it is found here,
+    by the folder, which stays until it is gone.
+    """
     for path in _of_the_dead(folder):
-        if not docker_disk.is_mounted(path):
+        group = docker_groups.parent_name(path.name.rpartition("-")[0])
+        if docker_groups.is_there(group) and not docker_groups.remove_parent(group):
+            yield f"control group {group}"
+        if not docker_disk.is_mounted(path) and not docker_groups.is_there(group):
             remove_tree(path)
             yield f"folder {path.name}"
 

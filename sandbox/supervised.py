@@ -13,7 +13,6 @@ import os
 import platform
 import threading
 import time
-import uuid
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -97,7 +96,7 @@ class Supervised(ABC):
             nproc = host.other_tasks() + spec.limits.processes
             line = bwrap_arguments.build(spec, host.program, identity, filter_code, nproc)
             self._runs.mkdir(parents=True, exist_ok=True)
-            name = uuid.uuid4().hex
+            name = accounts.run_name(self._state)
             job = _job(spec, host, identity, line, filter_code)
             job |= {"name": name, "marker": str(self._runs / f"{name}.run")}
             # A build leaves links, which are never carried from one file system to another.

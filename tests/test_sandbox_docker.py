@@ -26,6 +26,7 @@ from test_sandbox_lifecycle import STUBBORN, eventually
 
 from registry.errors import BadInput
 from sandbox import (
+    accounts,
     docker_arguments,
     docker_client,
     docker_disk,
@@ -376,6 +377,32 @@ def test_killing_orchestrator_and_guard_leaves_a_container_that_reap_removes(sta
     assert running.inside() == []
     assert containers(running.state) == []
     assert Docker(running.state).reap() == ()
+
+
+def test_a_group_that_outlived_its_container_is_removed_by_the_start_that_finds_it_empty(tmp_path: Path) -> None:
+    sandbox = make("docker", tmp_path / "state")
+    assert isinstance(sandbox, Docker)
+    if not docker_groups.may_have_parents(sandbox.engine().group_driver):
+        pytest.skip("no group of ours can be above a container's here")
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    run = accounts.run_name(tmp_path / "state")
+    scratch = tmp_path / "state" / docker_leftovers.SCRATCH / f"{run}-{dead.pid}"
+    scratch.mkdir(parents=True)
+    group = docker_groups.parent_name(run)
+    tops = docker_groups.hierarchies()
+    folder = Path(next((top for top in tops if top.endswith("/freezer")), tops[0]) + group)
+    folder.mkdir()
+    inside = subprocess.Popen(["sleep", "60"])
+    (folder / "cgroup.procs").write_text(str(inside.pid))
+    try:
+        assert sandbox.reap() == ()
+        assert scratch.is_dir()
+    finally:
+        inside.kill()
+        inside.wait()
+    assert sandbox.reap() == (f"control group {group}", f"folder {scratch.name}")
+    assert not folder.exists()
 
 
 def test_with_nobody_left_to_end_it_a_container_ends_soon_after_its_limit(start: Callable[[float], Running]) -> None:
