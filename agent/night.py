@@ -172,14 +172,19 @@ def _cycles(services: Services, goal: Goal) -> str:
 def _collected() -> Iterator[Callable[[], None]]:
     """Yields what frees the garbage of a cycle, so that no night grows by what waits to be collected.
 
-    What the first cycle leaves (modules, caches) is set apart, and a collection after that takes a millisecond.
+    What was there before the night, and what the first cycle leaves (modules, caches), is set apart: a collection
+    after that takes a millisecond, however much the process held when it began.
     """
+    cycles = 0
 
     def collect() -> None:
+        nonlocal cycles
         gc.collect()
-        if not gc.get_freeze_count():
+        cycles += 1
+        if cycles == 1:
             gc.freeze()
 
+    gc.freeze()
     try:
         yield collect
     finally:
