@@ -144,28 +144,39 @@ class SolutionRepository:
 
     def commit_id(self, commit: str) -> str:
         """The full id of a commit given by full id; anything else (a name, an option, a tree) is refused."""
-        if not OBJECT_ID.fullmatch(commit):
-            raise self.complaint(f"commit {commit!r}", "a full commit id")
-        status, out, _ = self.attempt("rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}")
+        status, out, _ = self.attempt("rev-parse", "--verify", "--quiet", self._commit(commit))
         if status != 0:
             raise self.complaint(f"no commit {commit}", "a commit of this repository", "was its branch deleted?")
         return out.decode().strip()
+
+    def _commit(self, commit: str) -> str:
+        """How git is asked for a commit and nothing else: only by its full id."""
+        if not OBJECT_ID.fullmatch(commit):
+            raise self.complaint(f"commit {commit!r}", "a full commit id")
+        return f"{commit}^{{commit}}"
+
+    def _of_commits(self, arguments: Sequence[str], *commits: str, allowed: Sequence[int] = (0,)) -> tuple[int, bytes]:
+        """Status and output of a git that reads commits, in one call; it complains of a commit that is not there."""
+        status, out, err = self.attempt(*arguments, *map(self._commit, commits))
+        if status not in allowed:
+            for commit in commits:
+                self.commit_id(commit)
+            raise _failure(arguments[0], status, err)
+        return status, out
 
     def tree_of(self, commit: str) -> str:
         return self.text("rev-parse", "--verify", f"{self.commit_id(commit)}^{{tree}}")
 
     def parents_of(self, commit: str) -> tuple[str, ...]:
-        return tuple(self.text("rev-list", "--parents", "-n", "1", self.commit_id(commit)).split()[1:])
+        _, out = self._of_commits(("rev-list", "--parents", "-n", "1"), commit)
+        return tuple(out.decode().split()[1:])
 
     def is_ancestor(self, older: str, newer: str) -> bool:
-        status, _, err = self.attempt("merge-base", "--is-ancestor", self.commit_id(older), self.commit_id(newer))
-        if status not in (0, 1):
-            raise _failure("merge-base", status, err)
-        return status == 0
+        return self._of_commits(("merge-base", "--is-ancestor"), older, newer, allowed=(0, 1))[0] == 0
 
     def entries(self, commit: str) -> list[TreeEntry]:
         """Every file of the commit's tree, in git's order."""
-        out = self.run("ls-tree", "-r", "-l", "-z", "--full-tree", self.commit_id(commit))
+        _, out = self._of_commits(("ls-tree", "-r", "-l", "-z", "--full-tree"), commit)
         entries = []
         for record in out.decode(errors="surrogateescape").split("\0"):
             if not record:
