@@ -83,6 +83,11 @@ class ModelUsage:
     def of_night(self, night: str) -> Spent:
         return self.nights.get(night, Spent())
 
+    @property
+    def total(self) -> Spent:
+        """Everything, inside of nights and outside."""
+        return sum(self.nights.values(), Spent())
+
     def of_hypothesis(self, hypothesis: str) -> Spent:
         return self.hypotheses.get(hypothesis, Spent())
 

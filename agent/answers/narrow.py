@@ -1,4 +1,5 @@
-"""Questions with one fact for an answer: the test score, crashes, what runs, false promotions, the leader, costs.
+"""Questions with one fact for an answer: the test score, crashes, what runs, false promotions, the leader, what
+production costs and what language models were paid.
 
 Called by `agent.ask` before the broader readings. No sentence where the log holds no such fact, or where the
 question names something that is no board and no metric of ours.
@@ -6,8 +7,10 @@ question names something that is no board and no metric of ours.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
+from agent.answers import spending
 from agent.answers.overviews import MOST, verdict_line
 from agent.answers.sentences import Sentence, fact, listed, plural, safe, score_unknown, when
 from agent.chronicle import Chronicle
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
     from registry.workspace import Workspace
 
 AHEAD = 5
+NIGHTS = 5
+"""Latest nights whose models are told apart from the sum."""
 COSTS = {"latency": ("latency_ms", "latency", " ms"), "memory": ("memory_mb", "memory", " MB")}
 
 
@@ -39,6 +44,8 @@ def told(kind: Kind, asked: Question, known: Chronicle, workspace: Workspace) ->
         return false_promotions(known)
     if kind == "leader":
         return leader(known, boards or list(known.standings), workspace)
+    if kind == "model_costs":
+        return model_costs(known, asked)
     wanted = [name for name in COSTS if name in asked.text.lower()] or list(COSTS)
     return costs(known, wanted)
 
@@ -224,3 +231,23 @@ def costs(known: Chronicle, wanted: list[str]) -> list[Sentence]:
         span = f"{found.low:.4g} to {found.high:.4g}{unit}"
         sentences.append(fact(f"{text} ({span}).", event, found.first, found.last))
     return sentences
+
+
+def model_costs(known: Chronicle, asked: Question) -> list[Sentence]:
+    """What language models were asked and paid: in all, then in each of the latest nights; or in the last one."""
+    usage, last = known.history.models, known.last
+    if last is None:
+        return []
+    found = [
+        fact(f"{span.id}: {line}.", *span.events)
+        for span in known.nights[-1 if asked.last_night else -NIGHTS :]
+        if (line := spending.told(usage.of_night(span.id), span.silences))
+    ]
+    if asked.last_night:
+        span = known.nights[-1:]
+        return found or [fact(f"{one.id} asked no language model.", *one.events) for one in span]
+    silences = sum((span.silences for span in known.nights), Counter[str]())
+    total = spending.told(usage.total, silences)
+    if not total:
+        return [fact("No language model has been asked so far.", last)]
+    return [fact(f"In all, {total}.", last), *found[::-1]]

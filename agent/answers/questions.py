@@ -12,6 +12,7 @@ from typing import Literal
 Kind = Literal[
     "hypothesis", "event", "cycle", "night", "outcomes", "production", "rank", "queue", "papers", "season", "counts",
     "seeds", "ideas", "search", "test_score", "crashes", "running", "false_promotions", "leader", "costs",
+    "model_costs",
 ]  # fmt: skip
 MAX_QUESTION = 2000
 MAX_IDS = 5
@@ -79,6 +80,14 @@ NARROW: dict[Kind, tuple[tuple[frozenset[str], ...], frozenset[str]]] = {
         (frozenset({"latency", "memory", "latencies", "speed", "slow", "footprint"}),),
         frozenset({"production", "model", "solution", "baseline", "usage", "prediction", "predictions", "cost", "costs",
                    "need", "take", "needs", "takes", "high", "fast", "large", "ms", "mb"}),
+    ),
+    "model_costs": (
+        (
+            frozenset({"model", "models", "llm", "llms", "endpoint", "token", "tokens", "money", "budget"}),
+            frozenset({"cost", "costs", "spend", "spent", "spending", "pay", "paid", "tokens", "budget", "charged"}),
+        ),
+        frozenset({"language", "call", "calls", "request", "requests", "total", "price", "prices", "api", "left",
+                   "night", "nights", "answer", "answers"}),
     ),
 }  # fmt: skip
 """Questions with one fact for an answer: a word of every group, and beside them no word but these and names."""
