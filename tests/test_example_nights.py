@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import shutil
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,7 +18,6 @@ from night_processes import events
 from registry.workspace import Workspace
 from sandbox.backends import choose
 from sandbox.contract import SandboxUnavailable
-from tools.search_replace import apply_blocks, parse_blocks
 
 EXAMPLES = ROOT / "examples"
 
@@ -56,17 +53,17 @@ def test_distances_goes_from_init_to_a_promotion_without_any_model(tmp_path: Pat
     assert "The log holds" in done.stdout
 
 
-def test_a_recorded_model_takes_circles_from_a_grid_to_above_2_6_and_fakes_are_refused(tmp_path: Path) -> None:
-    """Four cycles; `benchmarks/circles_night.py` goes on to 2.634, and the next test packs what comes after these."""
-    done = script("examples/circles/night.py", str(tmp_path / "night"), "--cycles", "4", "--least", "2.608")
+def test_a_recorded_model_takes_circles_from_a_grid_to_2_63_and_fakes_are_refused(tmp_path: Path) -> None:
+    """Five cycles; `benchmarks/circles_night.py` goes on to 2.634."""
+    done = script("examples/circles/night.py", str(tmp_path / "night"), "--cycles", "5", "--least", "2.63")
     assert done.returncode == 0, done.stdout + done.stderr
     workspace = Workspace(tmp_path / "night" / "circles-agent")
-    assert [event["subject"] for event in of_kind(workspace, "promoted")] == ["H-003", "H-004"]
+    assert [event["subject"] for event in of_kind(workspace, "promoted")] == ["H-003", "H-004", "H-005"]
     assert all(event["reason"].startswith("exact: Gain +") for event in of_kind(workspace, "promoted"))
     values = [event["data"]["mean"] for event in of_kind(workspace, "test_look")]
     assert values == sorted(values)
     assert values[0] < 2.09
-    assert values[-1] >= 2.608
+    assert values[-1] >= 2.63
 
     # Radii that were over-reported are refused by the evaluator, and a score of its own earns a candidate nothing.
     (refused,) = of_kind(workspace, "hypothesis_archived")
@@ -80,31 +77,6 @@ def test_a_recorded_model_takes_circles_from_a_grid_to_above_2_6_and_fakes_are_r
 
     # A patch that does not fit was sent back with the reason, and the next round was taken.
     assert "attempt 1 of 3 refused: pack.py:25" in done.stdout
-
-
-def test_the_recorded_patches_one_after_another_pack_circles_above_2_63_by_the_exact_evaluator(
-    recorded: ModuleType, tmp_path: Path
-) -> None:
-    folder = tmp_path / "circles"
-    shutil.copytree(EXAMPLES / "circles" / "solution", folder)
-    config = folder / "configs" / "production.json"
-    grid, rows = '"grid", "columns": 6, "margin": 0.08', '"hexagonal", "columns": 5, "margin": 0.1'
-    config.write_text(config.read_text().replace(grid, rows))  # the third reply, which is of settings alone
-    for reply in recorded.load()[3:5]:
-        edits = apply_blocks(parse_blocks(reply["patches"][-1]["patch"]), partial(_content, folder))
-        for path, content in edits.items():
-            assert content is not None
-            (folder / path).write_bytes(content)
-    for command in (
-        ["pack.py", "--config", "configs/production.json", "--out", "model"],
-        ["evaluate.py", "--predictions", "model", "--labels", "data/problem", "--out", "scores"],
-    ):
-        subprocess.run([sys.executable, *command], cwd=folder, check=True, timeout=120)
-    assert json.loads((folder / "scores" / "metrics.json").read_text())["sum_of_radii"] >= 2.63
-
-
-def _content(folder: Path, path: str) -> bytes | None:
-    return (folder / path).read_bytes() if (folder / path).is_file() else None
 
 
 @pytest.fixture
