@@ -57,14 +57,26 @@ class AtOnce:
     def run(self, spec: RunSpec, cancel: threading.Event) -> Outcome:
         del cancel
         sources = {mount.inside: mount.host for mount in spec.mounts}
+        status = 0
         if "/predictions" in sources:
-            score = json.loads((sources["/predictions"] / "answer.json").read_text())["score"]
-            (spec.out / "metrics.json").write_text(json.dumps({"accuracy": score}))
+            status = _evaluated(sources["/predictions"], sources["/labels"], spec.out)
         else:
             changed = bool({"2", "3"} & set(sources["/config/config.yaml"].read_text()))
             score = (0.7 if changed else 0.8) + random.Random(spec.environment["AGENT_SEED"]).gauss(0, 0.002)
-            (spec.out / "answer.json").write_text(json.dumps({"score": score}))
-        return Outcome("exit", 0, 0.01, 0.01, 1 << 20, 0, "", (), self.name, "weak", "", "")
+            (spec.out / "answer.json").write_text(json.dumps({"answer": 4.0 - score}))
+        return Outcome("exit", status, 0.01, 0.01, 1 << 20, 0, "", (), self.name, "weak", "", "")
+
+
+def _evaluated(predictions: Path, labels: Path, out: Path) -> int:
+    """What the target's own evaluator does; the check of the evaluator gives it files that are no answers too."""
+    truth = json.loads((labels / "truth.json").read_text())
+    try:
+        (answer,) = predictions.glob("*.json*")
+        score = 1.0 - abs(json.loads(answer.read_text())["answer"] - truth)
+    except (ValueError, KeyError, TypeError):
+        return 1
+    (out / "metrics.json").write_text(json.dumps({"accuracy": max(score, 0.0)}))
+    return 0
 
 
 class Watch(Silent):
