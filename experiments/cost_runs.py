@@ -44,24 +44,24 @@ class CostRun(PhasedRun):
                 return failure
         remove_tree(self.work / "model")
         found: dict[str, float] = {
-            name: _cost(name, self.phases[cost.source], items[cost.source])
+            name: _cost(name, self.steps.phases[cost.source], items[cost.source])
             for name, cost in self.target.metrics.secondary.items()
         }
-        return self._record("ok", "", found)
+        return self.steps.record("ok", "", found)
 
     def _timed_predict(self, command: list[str], mounts: list[Mount]) -> RunRecord | None:
         """Time the phase a few times; the quickest counts, since everything else on a machine only adds time."""
         quickest: PhaseRecord | None = None
         for _ in range(TIMED_RUNS):
-            failure = self._phase("predict", command, self._predict_values(), mounts, "predicted", self._code())
+            failure = self.steps.take("predict", command, self._predict_values(), mounts, "predicted", self._code())
             remove_tree(self.work / "predicted")
             if failure is not None:
                 return failure
-            figures = self.phases["predict"]
+            figures = self.steps.phases["predict"]
             if quickest is None or figures.wall_s < quickest.wall_s:
                 quickest = figures
         if quickest is not None:
-            self.phases["predict"] = quickest
+            self.steps.phases["predict"] = quickest
         return None
 
 

@@ -12,56 +12,21 @@ import os
 import shutil
 import threading
 from pathlib import Path
-from typing import Protocol
 
 from experiments import code_builds, endings, metrics
 from experiments.code_builds import CodeBuild
 from experiments.gpu_pool import Lent
 from experiments.left_files import folder_digest, no_plain_file
-from experiments.plans import Interrupted, Plan, Source
-from experiments.trees import TreeCache
-from registry.errors import BadInput, DiskFull
-from registry.hypotheses import Scalar
-from registry.runs import PhaseRecord, RunKey, RunRecord, RunStatus
-from registry.target import Predict, Target
-from sandbox.contract import Limits, Mount, Outcome, RunSpec, Sandbox
-from sandbox.outputs import plain_text, read_output, remove_tree
+from experiments.plans import Plan
+from experiments.run_steps import Bench, RunSteps
+from registry.errors import BadInput
+from registry.runs import RunKey, RunRecord
+from registry.target import Predict
+from sandbox.contract import Mount
+from sandbox.outputs import read_output, remove_tree
 
 PREDICTIONS = "predictions.jsonl"
 MAX_PREDICTIONS_BYTES = 512 << 20
-LEAST_ROOM = 1 << 20
-"""Free bytes below which a failed phase is put down to the disk."""
-
-
-class Bench(Protocol):
-    """What a run is done with (`experiments.runner.Runner`)."""
-
-    target: Target
-    source: Source
-    sandbox: Sandbox
-    root: Path
-    python: Path | None
-    trees: TreeCache
-
-    def overrides(self, plan: Plan) -> dict[str, Scalar]:
-        """Settings that a plan changes for this run alone."""
-        ...
-
-    def folder(self, plan: Plan) -> Path:
-        """Results folder of a plan, relative to the workspace."""
-        ...
-
-    def interpreter(self, commit: str) -> Path | None:
-        """The program that runs a commit's own code; the evaluator's is `python`."""
-        ...
-
-    def limits(self, plan: Plan) -> Limits:
-        """What each phase may use."""
-        ...
-
-    def variables(self, seed: int) -> dict[str, str]:
-        """Environment of a phase."""
-        ...
 
 
 class PhasedRun:
@@ -81,14 +46,9 @@ class PhasedRun:
         self.runner = runner
         self.target = runner.target
         self.plan = plan
-        self.key = key
         self.work = work
-        self.attempt = attempt
-        self.cancel = cancel
-        self.lent = lent
         self.built = built
-        self.phases: dict[str, PhaseRecord] = {}
-        self.outcome: Outcome | None = None
+        self.steps = RunSteps(runner, plan, key, work, attempt, cancel, lent)
 
     def go(self) -> RunRecord:
         """Every phase in turn, to the record of how it ended."""
@@ -112,14 +72,14 @@ class PhasedRun:
         """What the build of the code came to that was made for this run; it costs nothing where it was there."""
         if self.built is None or self.built.outcome is None:
             return None
-        outcome = self.outcome = self.built.outcome
-        self.phases["build"] = _figures(outcome)
+        outcome = self.built.outcome
+        self.steps.note("build", outcome)
         if self.built.log is not None and self.built.log.is_file():
             shutil.copyfile(self.built.log, self.work / "build.log")
         if self.built.folder is not None:
             return None
         status, why = endings.build_failure(outcome)
-        return self._record(status, f"build: {why}")
+        return self.steps.record(status, f"build: {why}")
 
     def _built_mounts(self) -> list[Mount]:
         if self.built is None or self.built.folder is None:
@@ -131,7 +91,7 @@ class PhasedRun:
         mounts = self._train_mounts(config)
         values = {"config": "/config/config.yaml", "seed": str(self.plan.seed), "data": "/data", "out": "/work"}
         values["build"] = code_builds.PLACE
-        return self._phase("train", phase.command, values, mounts, "model", self._code())
+        return self.steps.take("train", phase.command, values, mounts, "model", self._code())
 
     def _train_mounts(self, config: Path) -> list[Mount]:
         mounts = [Mount(config, "/config/config.yaml"), *self._built_mounts()]
@@ -142,7 +102,7 @@ class PhasedRun:
     def _predict(self, config: Path) -> RunRecord | None:
         phase = self._predict_phase()
         inputs = self.runner.trees.data(self.plan.production, phase.inputs[self.plan.split])
-        failure = self._phase(
+        failure = self.steps.take(
             "predict",
             phase.command,
             self._predict_values(),
@@ -158,7 +118,9 @@ class PhasedRun:
             left = sorted(path.name for path in (self.work / "predicted").iterdir())
             told = f"; it left {', '.join(map(ascii, left[:5]))}" if left else "; it left nothing"
             found = ", ".join(problem.found for problem in error.problems)
-            return self._record("bad_output", f"predict: {{out}}/{PREDICTIONS}: {found}, expected a regular file{told}")
+            return self.steps.record(
+                "bad_output", f"predict: {{out}}/{PREDICTIONS}: {found}, expected a regular file{told}"
+            )
         answers = self.work / "answers"
         answers.mkdir()
         (answers / PREDICTIONS).write_bytes(predictions)
@@ -188,15 +150,15 @@ class PhasedRun:
         """Score a folder of answers: the run's own, or others that are to be tried (`experiments.evaluator_check`)."""
         phase = self.target.phases.evaluate
         if strange := no_plain_file(answers):
-            return self._record("bad_output", f"train: {strange} is neither a folder nor a plain file")
-        if self.target.phases.predict is None and self.outcome is not None and self.outcome.ignored:
-            return self._record("bad_output", f"train: {self.outcome.ignored[0]}, where only plain files are judged")
+            return self.steps.record("bad_output", f"train: {strange} is neither a folder nor a plain file")
+        if self.target.phases.predict is None and (last := self.steps.last) is not None and last.ignored:
+            return self.steps.record("bad_output", f"train: {last.ignored[0]}, where only plain files are judged")
         digest = folder_digest(answers)
         labels = self.runner.trees.data(self.plan.production, phase.labels[self.plan.split])
         mounts = [Mount(answers, "/predictions"), Mount(labels, "/labels")]
         values = {"predictions": "/predictions", "labels": "/labels", "out": "/work"}
         protected = self.runner.trees.evaluator(self.plan.production)
-        failure = self._phase("evaluate", phase.command, values, mounts, "evaluated", protected)
+        failure = self.steps.take("evaluate", phase.command, values, mounts, "evaluated", protected)
         if failure is not None:
             return failure.model_copy(update={"outputs_sha256": digest})
         try:
@@ -206,15 +168,15 @@ class PhasedRun:
                     kept = read_output(self.work / "evaluated", name, metrics.MAX_EXAMPLES_BYTES)
                     (self.work / name).write_bytes(kept)
         except BadInput as error:
-            return self._record("bad_output", f"evaluate: {error}", outputs=digest)
+            return self.steps.record("bad_output", f"evaluate: {error}", outputs=digest)
         remove_tree(self.work / "evaluated")
         try:
             items = metrics.read_items(self.work)
         except BadInput as error:
             if self.target.gate.policy == "per-item":
-                return self._record("bad_output", f"evaluate: {error}", outputs=digest)
+                return self.steps.record("bad_output", f"evaluate: {error}", outputs=digest)
             items = None  # nobody asked for them
-        record = self._record("ok", "", found, outputs=digest)
+        record = self.steps.record("ok", "", found, outputs=digest)
         return record if items is None else record.model_copy(update={"items_sha256": items.digest()})
 
     def in_place_of(self, name: str, probe: Path, command: list[str]) -> str | None:
@@ -231,91 +193,11 @@ class PhasedRun:
             mounts += self._predict_mounts(config, model, inputs)
         else:
             mounts += self._train_mounts(config)
-        failure = self._phase("probe", command, {}, mounts, "probed", self._code())
+        failure = self.steps.take("probe", command, {}, mounts, "probed", self._code())
         return None if failure is None else failure.why
-
-    # -- one phase and its record ---------------------------------------------------------------------------
 
     def _code(self) -> Path:
         return self.runner.trees.candidate(self.plan.commit, self.plan.production)
 
-    def _phase(
-        self, name: str, command: list[str], values: dict[str, str], mounts: list[Mount], out: str, code: Path
-    ) -> RunRecord | None:
-        folder = self.work / out
-        folder.mkdir()
-        argv = [_filled(word, values) for word in command]
-        # What scores never runs on packages that a candidate chose.
-        python = self.runner.python if name == "evaluate" else self.runner.interpreter(self.plan.commit)
-        if argv[0] in {"python", "python3"} and python is not None:
-            argv[0] = str(python)
-        spec = RunSpec(
-            run_id=f"{self.key.run_id}-{self.attempt}-{name}",
-            argv=tuple(argv),
-            out=folder,
-            limits=self.runner.limits(self.plan),
-            code=code,
-            mounts=tuple(mounts),
-            environment=self.runner.variables(self.plan.seed),
-            python=python,
-            image=self.target.environment.image,
-            start_in="code",
-            gpus=self.lent.minors if self.lent is not None else (),
-            log=self.work / f"{name}.log",
-        )
-        outcome = self.outcome = self.runner.sandbox.run(spec, self.cancel)
-        self.phases[name] = _figures(outcome)
-        if outcome.reason == "exit" and outcome.status == 0:
-            return None
-        if outcome.reason == "cancelled":
-            raise Interrupted(f"{self.plan.subject}, seed {self.plan.seed}: stopped while it ran")
-        if shutil.disk_usage(self.work).free < LEAST_ROOM:
-            # Nobody can tell whose fault the failure is, so it must not count against the candidate.
-            raise DiskFull(f"{self.work}: no room left while {name} ran; free some space and start again")
-        status, why = endings.failure(outcome, on_gpus=self.lent is not None)
-        return self._record(status, f"{name}: {why}")
-
-    def _record(
-        self, status: RunStatus, why: str, found: dict[str, float] | None = None, outputs: str = ""
-    ) -> RunRecord:
-        return RunRecord(
-            run_id=self.key.run_id,
-            key=self.key,
-            subject=self.plan.subject,
-            arm=self.plan.arm,
-            purpose=self.plan.purpose,
-            commit=self.plan.commit,
-            status=status,
-            why=plain_text(why, 2000),
-            attempt=self.attempt,
-            metrics=found or {},
-            phases=self.phases,
-            outputs_sha256=outputs,
-            backend=self.outcome.backend if self.outcome else "",
-            isolation=self.outcome.isolation if self.outcome else "",
-            folder=self.runner.folder(self.plan).as_posix(),
-            gpu=self.lent.use if self.lent is not None else None,
-        )
-
     def write_record(self, record: RunRecord) -> None:
         (self.work / "run.json").write_text(json.dumps(record.model_dump(), indent=1, sort_keys=True) + "\n")
-
-
-def _figures(outcome: Outcome) -> PhaseRecord:
-    return PhaseRecord(
-        reason=outcome.reason,
-        status=outcome.status,
-        wall_s=round(outcome.wall_s, 6),
-        peak_memory_bytes=outcome.peak_memory_bytes,
-        cpu_s=round(outcome.cpu_s, 6),
-        peak_disk_bytes=outcome.peak_disk_bytes,
-        peak_files=outcome.peak_files,
-        peak_processes=outcome.peak_processes,
-        output_bytes=outcome.output_bytes,
-    )
-
-
-def _filled(word: str, values: dict[str, str]) -> str:
-    for name, value in values.items():
-        word = word.replace("{" + name + "}", value)
-    return word

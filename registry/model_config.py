@@ -28,13 +28,24 @@ def _base_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _proxy_url(value: str) -> str:
+    parts = urlsplit(web_address(value))
+    try:
+        usable = bool(parts.hostname) and parts.port != 0  # a port that is no number complains when it is read
+    except ValueError:
+        usable = False
+    if not usable or parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError("http://host:port or https://host:port and nothing else is expected")
+    return value.rstrip("/")
+
+
 class KeySource(Section):
-    """Where an endpoint's key is: exactly one of the two."""
+    """Where a secret of an endpoint is, its key or its proxy's login: exactly one of the two."""
 
     env: str | None = Field(default=None, pattern=VARIABLE)
     """Name of an environment variable."""
     file: str | None = Field(default=None, min_length=1, max_length=1000)
-    """A file that holds the key and nothing else; relative to the workspace."""
+    """A file that holds the secret and nothing else; relative to the workspace."""
 
     @model_validator(mode="after")
     def _one_of_two(self) -> KeySource:
@@ -54,6 +65,12 @@ class Endpoint(Section):
     """How often a request is sent again after 429, 5xx, a timeout or a broken connection."""
     responses_api: bool = False
     allow_http: bool = False
+    proxy: Annotated[Url, AfterValidator(_proxy_url)] | None = None
+    """Goes between this machine and the endpoint. None, whatever the environment says: no proxy."""
+    proxy_login: KeySource | None = None
+    """Where `user:password` for the proxy is."""
+    ca_file: str | None = Field(default=None, min_length=1, max_length=1000)
+    """A PEM file of authorities to trust beside the machine's own; relative to the workspace."""
 
     @model_validator(mode="after")
     def _a_key_is_not_sent_in_the_open(self) -> Endpoint:
@@ -62,6 +79,14 @@ class Endpoint(Section):
                 "base_url is http to a host that is neither this machine nor in a private network; use https, or say"
                 " allow_http: true"
             )
+        if self.base_url.startswith("http:") and not self.allow_http and self.proxy is not None:
+            raise ValueError("base_url is http, which a proxy reads, key and all; use https, or say allow_http: true")
+        return self
+
+    @model_validator(mode="after")
+    def _a_login_has_a_proxy(self) -> Endpoint:
+        if self.proxy_login is not None and self.proxy is None:
+            raise ValueError("proxy_login without proxy; name the proxy, or leave its login out")
         return self
 
 

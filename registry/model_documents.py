@@ -14,6 +14,9 @@ from registry.model_config import ROLE_NAMES, VARIABLE, ModelConfig
 from registry.yaml_nodes import Located, shown_text
 
 _FIX = "write key: {env: NAME} or key: {file: PATH}; change the key at the provider if others have seen this file"
+_LOGIN_FIX = (
+    "write proxy_login: {env: NAME} or proxy_login: {file: PATH}; change the password if others have seen this file"
+)
 
 
 def without_keys(located: Located) -> tuple[dict[str, Any], list[Problem]]:
@@ -27,26 +30,29 @@ def without_keys(located: Located) -> tuple[dict[str, Any], list[Problem]]:
     return data, problems
 
 
-def _without_key(located: Located, name: str, endpoint: Any, problems: list[Problem]) -> Any:
+def _without_key(located: Located, endpoint_name: str, endpoint: Any, problems: list[Problem]) -> Any:
     if not isinstance(endpoint, dict):
         return endpoint
     endpoint = dict(endpoint)
-    at = ("endpoints", name)
-    key = endpoint.get("key")
-    if key is not None and not _is_source(key):
-        expected = "where the key is, {env: NAME} or {file: PATH}"
-        problems.append(located.problem((*at, "key"), "something else, not shown here", expected, _FIX))
-        del endpoint["key"]
-    address = endpoint.get("base_url")
-    if isinstance(address, str) and _may_hold_a_key(address):
-        found = "an address with a password, ? or #, not shown here"
-        problems.append(located.problem((*at, "base_url"), found, "https://host/v1 and nothing else", _FIX))
-        del endpoint["base_url"]
+    at = ("endpoints", endpoint_name)
+    for name, fix in (("key", _FIX), ("proxy_login", _LOGIN_FIX)):
+        source = endpoint.get(name)
+        if source is not None and not _is_source(source):
+            expected = f"where the {'key' if name == 'key' else 'login'} is, {{env: NAME}} or {{file: PATH}}"
+            problems.append(located.problem((*at, name), "something else, not shown here", expected, fix))
+            del endpoint[name]
+    for name, expected, fix in (
+        ("base_url", "https://host/v1 and nothing else", _FIX),
+        ("proxy", "http://host:port and nothing else", _LOGIN_FIX),
+    ):
+        address = endpoint.get(name)
+        if isinstance(address, str) and _may_hold_a_key(address):
+            found = "an address with a password, ? or #, not shown here"
+            problems.append(located.problem((*at, name), found, expected, fix))
+            endpoint[name] = "https://localhost"  # the complaint about it stands already
     for other in sorted(endpoint.keys() & {"api_key", "apikey", "token", "password", "secret"}):
         problems.append(located.problem((*at, other), f'the key "{other}"', "key: {env: NAME}", _FIX))
         del endpoint[other]
-    if "base_url" not in endpoint and isinstance(address, str):
-        endpoint["base_url"] = "http://localhost"  # the complaint about it stands already
     return endpoint
 
 
@@ -65,7 +71,8 @@ def _may_hold_a_key(address: str) -> bool:
         parts = urlsplit(address)
     except ValueError:
         return True
-    return bool("@" in parts.netloc or parts.query or parts.fragment)
+    # Anywhere: a password may have a / in it, and its address no scheme.
+    return bool("@" in address or parts.query or parts.fragment)
 
 
 def checked_models(located: Located, config: ModelConfig) -> ModelConfig:

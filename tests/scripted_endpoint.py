@@ -7,6 +7,7 @@ whatever a broken server does. Every request is kept, headers and all, so that a
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -109,8 +110,8 @@ def completion(step: Step, model: str) -> bytes:
 
 
 @contextmanager
-def serving(script: Script) -> Iterator[ScriptedEndpoint]:
-    """The server on a free port of loopback, for the length of a `with`."""
+def serving(script: Script, tls: ssl.SSLContext | None = None) -> Iterator[ScriptedEndpoint]:
+    """The server on a free port of loopback, for the length of a `with`; over https where it has certificates."""
     endpoint = ScriptedEndpoint(script)
 
     class Handler(BaseHTTPRequestHandler):
@@ -150,6 +151,9 @@ def serving(script: Script) -> Iterator[ScriptedEndpoint]:
 
     server = Server(("127.0.0.1", 0), Handler)
     endpoint.base_url = f"http://127.0.0.1:{server.server_address[1]}/v1"
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+        endpoint.base_url = endpoint.base_url.replace("http:", "https:")
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:

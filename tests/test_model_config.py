@@ -97,6 +97,7 @@ def test_an_endpoint_that_is_not_there_is_named_with_its_line(tmp_path: Path) ->
         {"api_key": SECRET},
         {"token": SECRET, "timeout": -1},
         {"base_url": f"https://user:{SECRET}@models.example.org/v1"},
+        {"base_url": f"https://user:{SECRET}/x@models.example.org/v1"},
         {"base_url": f"https://models.example.org/v1?api_key={SECRET}"},
         {"base_url": f"https://models.example.org/v1#{SECRET}"},
         {"base_url": f"https://[{SECRET}/v1"},

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from tools.markdown_quoting import code, fenced
 from tools.patches import FileChange
 from tools.pull_requests import (
     CitedPassage,
@@ -21,8 +22,6 @@ from tools.pull_requests import (
     Gain,
     PullRequest,
     SeedsUsed,
-    code,
-    fenced,
     pull_request_text,
 )
 

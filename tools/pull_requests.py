@@ -1,21 +1,18 @@
 """The text of a pull request for one promotion: the evidence, how to check it, how to merge it and take it back.
 
 Called by the promoting node, which writes the text into the workspace. Pure: a record in, Markdown out; it opens
-no pull request anywhere. Whatever a stranger wrote (titles, claims, quotes, paths, commit subjects) stands in code
-spans and fenced blocks only, where Markdown, HTML, mentions, closing keywords and links have no meaning.
+no pull request anywhere. Whatever a stranger wrote (titles, claims, quotes, paths, commit subjects) goes through
+`tools.markdown_quoting`.
 """
 
 from __future__ import annotations
 
-import re
-import shlex
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tools.markdown_quoting import argument, cell, code, fenced, sha
 from tools.patches import FileChange
 
-MAX_LINE, MAX_BLOCK = 300, 2000
 MAX_FILES = 50
 MAX_COMMITS = 50
 UNITS = {"_ms": " ms", "_mb": " MB"}
@@ -141,37 +138,6 @@ def pull_request_text(request: PullRequest) -> str:
     return "\n\n".join(sections) + "\n"
 
 
-def code(text: str) -> str:
-    """A stranger's text as one code span: one line, bounded, nothing in it means anything to a renderer."""
-    line = " ".join(_visible(text).split()).replace("`", "'")
-    return f"`{_bounded(line, MAX_LINE) or ' '}`"
-
-
-def cell(text: str) -> str:
-    """The same for a cell of a table, where a bar would end the cell even in a code span."""
-    return code(text.replace("|", "¦").replace("\\", "/"))
-
-
-def fenced(text: str) -> str:
-    """A stranger's text as a block, fenced longer than any run of backticks in it."""
-    body = _bounded("\n".join(line.rstrip() for line in _visible(text).strip().split("\n")), MAX_BLOCK)
-    longest = max((len(run) for run in re.findall(r"`+", body)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}text\n{body}\n{fence}"
-
-
-def _visible(text: str) -> str:
-    """Without control, format and private characters; line ends become plain line feeds."""
-    unified = text.replace("\r\n", "\n").replace("\r", "\n").replace("\u2028", "\n").replace("\u2029", "\n")
-    return "".join(
-        character if character == "\n" or unicodedata.category(character)[0] != "C" else " " for character in unified
-    )
-
-
-def _bounded(text: str, length: int) -> str:
-    return text if len(text) <= length else text[: length - 1] + "…"
-
-
 def _summary(request: PullRequest) -> str:
     gain = request.gain
     between = ""
@@ -261,7 +227,7 @@ def _changes(request: PullRequest) -> str:
 
 
 def _commit(line: CommitLine) -> str:
-    return f"- `{_hex(line.commit)[:12]}` {code(line.subject)}"
+    return f"- `{sha(line.commit)[:12]}` {code(line.subject)}"
 
 
 def _stacked(request: PullRequest) -> list[str]:
@@ -269,7 +235,7 @@ def _stacked(request: PullRequest) -> list[str]:
     parts = []
     if request.earlier:
         names = "\n".join(
-            f"- {each.hypothesis_id}: {code(each.title)}, commit `{_hex(each.commit)[:12]}`, branch {code(each.branch)}"
+            f"- {each.hypothesis_id}: {code(each.title)}, commit `{sha(each.commit)[:12]}`, branch {code(each.branch)}"
             for each in request.earlier
         )
         parts.append(
@@ -289,7 +255,7 @@ def _count(lines: int | None, sign: str) -> str:
 
 
 def _checking(request: PullRequest) -> str:
-    where = f" --workspace {_argument(request.workspace)}" if request.workspace else ""
+    where = f" --workspace {argument(request.workspace)}" if request.workspace else ""
     commands = [
         f"agent gate {request.hypothesis_id}{where}      # recomputes the verdict from the recorded values",
         f"agent audit verify{where}     # checks the log's chain and every verdict",
@@ -299,14 +265,14 @@ def _checking(request: PullRequest) -> str:
     return (
         "## How to check\n\n"
         f"```sh\n{chr(10).join(commands)}\n```\n\n"
-        f"- Audit log head at this decision: `{_hex(request.audit_head)}`\n- Events: {events}"
+        f"- Audit log head at this decision: `{sha(request.audit_head)}`\n- Events: {events}"
     )
 
 
 def _merging(request: PullRequest) -> str:
-    base, commit = _argument(request.base), _hex(request.commit.commit)
+    base, commit = argument(request.base), sha(request.commit.commit)
     branches = [*(each.branch for each in request.earlier), request.branch]
-    merges = "\n".join(f"git merge --no-ff {_argument(branch)}" for branch in branches)
+    merges = "\n".join(f"git merge --no-ff {argument(branch)}" for branch in branches)
     order = ""
     if request.earlier:
         names = ", ".join(each.hypothesis_id for each in request.earlier)
@@ -325,15 +291,6 @@ def _merging(request: PullRequest) -> str:
         f"take that one back first.\n\n"
         f"The agent never moves {code(request.base)}."
     )
-
-
-def _argument(text: str) -> str:
-    """One word of a shell command inside a fence: one line, no backticks to end the fence with."""
-    return shlex.quote(" ".join(_visible(text).split()).replace("`", "'"))
-
-
-def _hex(text: str) -> str:
-    return re.sub(r"[^0-9a-f]", "", text)[:64] or "unknown"
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

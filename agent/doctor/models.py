@@ -7,23 +7,34 @@ and stands in no log and no budget: doctor writes nothing into a workspace.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from pydantic import Field
 
 from agent.doctor.findings import Finding, complaints, fail, ok, warn
 from agent.llm.aside import aside
+from agent.llm.authorities import find_authorities
 from agent.llm.contract import ROLES, EndpointDown, NoReply, Question, Role, Schema
-from agent.llm.keys import find_key, key_file
+from agent.llm.keys import find_key, find_login, key_file
 from agent.llm.wiring import language_model
 from registry.documents import load_models
 from registry.errors import BadInput
-from registry.model_config import ModelBudget, ModelConfig, Models
+from registry.model_config import Endpoint, KeySource, ModelBudget, ModelConfig, Models
 from registry.target import Target
 from registry.workspace import Workspace
 
 CHECK = "models.yaml"
 _PATIENCE_S = 60.0
+_ORDINARY_REMEDY = "look at base_url (up to and with /v1), the key and the model's name"
+_REMEDIES = {
+    "untrusted": (
+        "name a PEM file with the authority that signed the certificate as {at}.ca_file; whoever runs the server, or"
+        " the proxy that looks into its connections, has it"
+    ),
+    "certificate": "look at base_url and proxy of {at} and at this machine's clock",
+    "proxy": "look at {at}.proxy and {at}.proxy_login",
+}
+"""By the code of `agent.llm.wire.NoCompletion`; `{at}` is the endpoint in models.yaml."""
 
 
 class Probe(Schema):
@@ -51,7 +62,7 @@ def check(workspace: Workspace, target: Target | None, cancel: threading.Event) 
     yield ok(CHECK, models)
     yield from _budget(config, wanted)
     for endpoint in dict.fromkeys(endpoint for endpoint, _ in wanted):
-        findings = list(_key(workspace, target, config, endpoint))
+        findings = list(_access(workspace, target, endpoint, config.endpoints[endpoint]))
         yield from findings
         if not any(one.status == "fail" for one in findings):
             for (at, model), roles in wanted.items():
@@ -76,26 +87,55 @@ def _budget(config: ModelConfig, wanted: dict[tuple[str, str], list[Role]]) -> I
         yield warn(CHECK, found, "set budget.night.money in models.yaml")
 
 
-def _key(workspace: Workspace, target: Target | None, config: ModelConfig, name: str) -> Iterator[Finding]:
-    source = config.endpoints[name].key
-    if source is None:
-        return
+def _access(workspace: Workspace, target: Target | None, name: str, endpoint: Endpoint) -> Iterator[Finding]:
+    """Key, proxy and authorities of an endpoint, each where it has one."""
+    if endpoint.key is not None:
+        yield from _secret(workspace, target, name, "key", endpoint.key, find_key)
+    if endpoint.proxy is not None:
+        bare = endpoint.proxy_login is not None and endpoint.proxy.startswith("http:")
+        yield ok(f"proxy of {name}", endpoint.proxy + (", to which its login goes unencrypted" if bare else ""))
+    if endpoint.proxy_login is not None:
+        yield from _secret(workspace, target, name, "proxy_login", endpoint.proxy_login, find_login)
+    if endpoint.ca_file is not None:
+        yield _authorities(workspace, name, endpoint.ca_file)
+
+
+def _secret(
+    workspace: Workspace,
+    target: Target | None,
+    name: str,
+    what: str,
+    source: KeySource,
+    find: Callable[[Workspace, str, KeySource], object],
+) -> Iterator[Finding]:
+    check = f"{what} of {name}"
     try:
-        find_key(workspace, name, source)
+        find(workspace, name, source)
     except BadInput as error:
-        yield from complaints(f"key of {name}", error)
+        yield from complaints(check, error)
         return
     if source.file is None:
-        yield ok(f"key of {name}", f"in the environment variable {source.env}")
+        yield ok(check, f"in the environment variable {source.env}")
         return
     path = key_file(workspace, source).resolve()
     if target is not None and path.is_relative_to(repository := workspace.repository(target.solution.repository)):
-        fix = "move it out of the repository, and change the key if it was ever committed"
-        yield fail(f"key of {name}", f"{path} is inside the repository {repository}, which candidates see", fix)
+        fix = f"move it out of the repository, and change the {what} if it was ever committed"
+        yield fail(check, f"{path} is inside the repository {repository}, which candidates see", fix)
     elif path.stat().st_mode & 0o077:
-        yield warn(f"key of {name}", f"{path} can be read by other users", f"chmod 600 {path}")
+        yield warn(check, f"{path} can be read by other users", f"chmod 600 {path}")
     else:
-        yield ok(f"key of {name}", f"in {path}")
+        yield ok(check, f"in {path}")
+
+
+def _authorities(workspace: Workspace, name: str, file: str) -> Finding:
+    check = f"ca_file of {name}"
+    try:
+        found = find_authorities(workspace, name, file)
+    except BadInput as error:
+        (finding,) = complaints(check, error)
+        return finding
+    names = f" ({', '.join(found.names[:3])}{', …' if len(found.names) > 3 else ''})" if found.names else ""
+    return ok(check, f"{found.path}: {found.count} certificate(s){names}, trusted beside this machine's own")
 
 
 def _asked(
@@ -112,11 +152,8 @@ def _asked(
         try:
             language_model(parts, alone).ask(question)
         except EndpointDown as error:
-            fix = (
-                "look at base_url (up to and with /v1), the key and the model's name; without it nights go on with the"
-                " offline researcher"
-            )
-            return fail(name, str(error), fix)
+            remedy = _REMEDIES.get(error.code, _ORDINARY_REMEDY).format(at=f"endpoints.{endpoint}")
+            return fail(name, str(error), f"{remedy}; without it nights go on with the offline researcher")
         except NoReply as error:
             return warn(name, str(error), "another model, or a larger max_output_tokens")
         (spent,) = parts.history.models.nights.values()

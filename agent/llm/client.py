@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 import prompts
 from agent.llm import budgets, replies, rungs, schemas
+from agent.llm.access import Access, find_access
 from agent.llm.contract import ROLES, BudgetSpent, EndpointDown, NoReply, Question, Record, Reply, Role
 from agent.llm.journal import Call, Journal, Parts, call_of
-from agent.llm.keys import Redaction, find_key
+from agent.llm.keys import Redaction
 from experiments.plans import Interrupted
 from registry.model_config import ModelChoice, ModelConfig, Price
 from registry.model_usage import Manner
@@ -76,11 +77,11 @@ class EndpointModel:
         self._wires: dict[str, Wire] = {}
         self._down: dict[str, tuple[int, int]] = {}
         """Endpoint → the night and cycle in which it was found down; it is asked again in the next one."""
-        self._keys: dict[str, str | None] = {}
+        self._access: dict[str, Access] = {}
         for name in sorted({config.choice(role).endpoint for role in ROLES}):
-            self._keys[name] = key = find_key(parts.workspace, name, config.endpoints[name].key)
-            if key is not None:
-                self._redaction.add(key)
+            self._access[name] = access = find_access(parts.workspace, name, config.endpoints[name])
+            for secret in access.secrets():
+                self._redaction.add(secret)
 
     def name(self, role: Role) -> str:
         """Model and endpoint of a role, for people."""
@@ -163,7 +164,7 @@ class EndpointModel:
                 asking.rung, asking.retries = lower, 0  # some servers break where others refuse
                 continue
             if code != "refused":
-                raise self._endpoint_down(asking, why)
+                raise self._endpoint_down(asking, why, code)
             if rungs.LIMITS[1] in why and asking.limit != rungs.LIMITS[1]:
                 asking.limit = rungs.LIMITS[1]
                 continue
@@ -240,10 +241,10 @@ class EndpointModel:
             self._journal.gave_up(call, "endpoint_down", why)
             raise EndpointDown(why)
 
-    def _endpoint_down(self, asking: _Asking, why: str) -> EndpointDown:
+    def _endpoint_down(self, asking: _Asking, why: str, code: str) -> EndpointDown:
         self._down[asking.choice.endpoint] = self._moment()
         self._journal.gave_up(asking.call, "endpoint_down", why)
-        return EndpointDown(f"{asking.choice.model} at {asking.choice.endpoint}: {why}")
+        return EndpointDown(f"{asking.choice.model} at {asking.choice.endpoint}: {why}", code)
 
     # -- parts of a call ------------------------------------------------------------------------------------
 
@@ -268,7 +269,7 @@ class EndpointModel:
             from agent.llm.wire import Wire
 
             endpoint = self._config.endpoints[name]
-            self._wires[name] = Wire(endpoint, self._keys[name], self._redaction)
+            self._wires[name] = Wire(endpoint, self._access[name], self._redaction)
         return self._wires[name]
 
 

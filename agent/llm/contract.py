@@ -84,6 +84,11 @@ class BudgetSpent(AgentError):
 class EndpointDown(Retryable):
     """The endpoint gave no answer after every retry, or none that is a chat completion."""
 
+    def __init__(self, message: str, code: str = "") -> None:
+        self.code = code
+        """One of `agent.llm.wire.NoCompletion`; empty where it was not asked."""
+        super().__init__(message)
+
 
 class LanguageModel(Protocol):
     """Asks; the caller decides what to do with what comes."""

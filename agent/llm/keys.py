@@ -1,7 +1,7 @@
-"""Finds an endpoint's key where `models.yaml` says it is, and takes keys out of everything that is kept or shown.
+"""Finds an endpoint's secrets where `models.yaml` says they are, and takes them out of all that is kept or shown.
 
-Called when an endpoint is first asked, and by doctor. A key is in this process's memory and in the request's header,
-and nowhere else.
+Called when an endpoint is first asked, and by doctor. A key, or a proxy's login, is in this process's memory and in
+the request's header, and nowhere else.
 """
 
 from __future__ import annotations
@@ -28,33 +28,52 @@ def find_key(workspace: Workspace, endpoint: str, source: KeySource | None) -> s
     """The key of an endpoint; None where it has none. BadInput says what is missing and never shows what is there."""
     if source is None:
         return None
-    where, place = str(workspace.models), f"endpoints.{endpoint}.key"
+    hint = "a server that wants no key needs no `key` here"
+    return _secret(workspace, f"endpoints.{endpoint}.key", source, "key", hint)
+
+
+def find_login(workspace: Workspace, endpoint: str, source: KeySource | None) -> tuple[str, str] | None:
+    """User and password for an endpoint's proxy; None where it wants none. BadInput as for a key."""
+    if source is None:
+        return None
+    place, hint = f"endpoints.{endpoint}.proxy_login", "a proxy that wants no login needs no `proxy_login` here"
+    user, _, password = _secret(workspace, place, source, "login", hint).partition(":")
+    if not user or len(password) < SHORTEST:
+        said = f"the variable {source.env}" if source.env is not None else f"the file {key_file(workspace, source)}"
+        found = f"{said} with something that is no login (not shown)"
+        expected = f"user:password, the password of at least {SHORTEST} characters"
+        raise BadInput(Problem(str(workspace.models), found, expected, place, fix=hint))
+    return user, password
+
+
+def _secret(workspace: Workspace, place: str, source: KeySource, what: str, hint: str) -> str:
+    where = str(workspace.models)
     if source.env is not None:
         found, said = os.environ.get(source.env, ""), f"the environment variable {source.env}"
         fix = f"export {source.env}=… before `agent run`"
         if not found.strip():
-            raise BadInput(Problem(where, f"{said} not set", "the endpoint's key in it", place, fix=fix))
+            raise BadInput(Problem(where, f"{said} not set", f"the endpoint's {what} in it", place, fix=fix))
     else:
         path = key_file(workspace, source)
-        said, fix = f"the file {path}", "put the key and nothing else into it"
+        said, fix = f"the file {path}", f"put the {what} and nothing else into it"
         try:
             with path.open("rb") as stream:
                 found = stream.read(_LARGEST_FILE).decode("ascii")
         except OSError as error:
-            problem = Problem(where, f"{said}, which cannot be read ({error.strerror})", "the key", place, fix=fix)
+            problem = Problem(where, f"{said}, which cannot be read ({error.strerror})", f"the {what}", place, fix=fix)
             raise BadInput(problem) from None
         except UnicodeDecodeError:
             found = ""
-    key = found.strip()
-    if not SHORTEST <= len(key) <= 4000 or not key.isascii() or not key.isprintable() or " " in key:
+    secret = found.strip()
+    if not SHORTEST <= len(secret) <= 4000 or not secret.isascii() or not secret.isprintable() or " " in secret:
         expected = f"one word of at least {SHORTEST} characters"
-        fix += "; a server that wants no key needs no `key` here"
-        raise BadInput(Problem(where, f"{said} with something that is no key (not shown)", expected, place, fix=fix))
-    return key
+        found = f"{said} with something that is no {what} (not shown)"
+        raise BadInput(Problem(where, found, expected, place, fix=f"{fix}; {hint}"))
+    return secret
 
 
 def key_file(workspace: Workspace, source: KeySource) -> Path:
-    """Where the key's file is."""
+    """Where the file of a key or a login is."""
     return workspace.root / Path(source.file or "").expanduser()
 
 

@@ -1,40 +1,32 @@
 """One request to one endpoint, through langchain-openai: what came back, or why nothing usable did. No second try.
 
 Used by `agent.llm.client`, which imports it when the first question is asked, because the libraries take a second to
-load. Nothing from the environment changes where a request goes or what is in its header: no proxy, no `OPENAI_*`, no
-tracing. Keys are taken out of the answer before any library sees it.
+load. Nothing from the environment changes where a request goes or what is in its header: no `OPENAI_*`, no tracing, and
+no proxy but the one that `models.yaml` names.
 """
 
 from __future__ import annotations
 
-import email.utils
 import json
 import logging
 import os
-import time
 import warnings
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import urlsplit
 
 import openai
 from langchain_core.messages import AIMessage
 from langchain_openai import ChatOpenAI
 from langsmith import tracing_context
 
+from agent.llm.access import Access
+from agent.llm.connections import AGAIN, SHOWN, Guarded
 from agent.llm.keys import Redaction
 from agent.llm.rungs import Request
 from registry.errors import AgentError
 from registry.model_config import Endpoint, ModelChoice
 from sandbox.outputs import plain_text
 
-LARGEST_BODY = 16 << 20
-_HEADERS = frozenset(
-    {"accept", "accept-encoding", "authorization", "connection", "content-length", "content-type", "host", "user-agent"}
-)
 _CONNECTS_WITHIN_S = 10.0
-_AGAIN = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
-_SHOWN = 300
 _TOO_MANY = 1 << 40
 """Tokens that no request has."""
 
@@ -68,7 +60,8 @@ class NoCompletion(AgentError):
     ) -> None:
         self.code = code
         """`refused` (this request), `failed` (HTTP 500), `unavailable`, `rate_limited`, `timeout`, `connection`,
-        `not_a_completion`, `not_allowed` (any request)."""
+        `untrusted` (who signed its certificate is not trusted), `certificate` (it is not in force, or another's),
+        `proxy` (it made no connection), `not_a_completion`, `not_allowed` (any request)."""
         self.again = again
         """Whether the same request may succeed a moment later."""
         self.maybe_charged = maybe_charged
@@ -81,13 +74,13 @@ class NoCompletion(AgentError):
 class Wire:
     """An endpoint's connections."""
 
-    def __init__(self, endpoint: Endpoint, key: str | None, redaction: Redaction) -> None:
+    def __init__(self, endpoint: Endpoint, access: Access, redaction: Redaction) -> None:
         for variable in ("LANGCHAIN_TRACING", "LANGCHAIN_HANDLER"):  # old tracing, at which the library fails
             os.environ.pop(variable, None)
         for library in ("openai", "httpx2", "httpcore2"):
             logging.getLogger(library).setLevel(logging.WARNING)  # OPENAI_LOG=debug would write requests out
-        self._endpoint, self._key, self._redaction = endpoint, key, redaction
-        self._http = _Guarded(endpoint, key, redaction)
+        self._endpoint, self._key, self._redaction = endpoint, access.key, redaction
+        self._http = Guarded(endpoint, access, redaction)
         self._other = openai.DefaultAsyncHttpxClient(trust_env=False)  # never used; made here so none is made from env
 
     def close(self) -> None:
@@ -144,26 +137,29 @@ class Wire:
         if counted is not None and not (0 < counted[0] < _TOO_MANY and 0 <= counted[1] < _TOO_MANY):
             counted = None
         text = calls[0] if calls else str(answer.text)
-        refusal = plain_text(str(answer.additional_kwargs.get("refusal") or ""), _SHOWN)
+        refusal = plain_text(str(answer.additional_kwargs.get("refusal") or ""), SHOWN)
         return Completion(_whole(text), refusal, plain_text(reason, 40), counted, self._http.body)
 
     def _failure(self, code: str, message: str) -> NoCompletion:
         http = self._http
-        shown = " ".join(plain_text(self._redaction.text(message), _SHOWN).split())
+        shown = " ".join(plain_text(self._redaction.text(message), SHOWN).split())
         if http.trouble:
-            code, said = http.trouble
-            not_sent = code == "connection" and not http.sent
-            return NoCompletion(code, said, again=code != "not_allowed", maybe_charged=not not_sent, body=http.body)
+            trouble = http.trouble
+            return NoCompletion(
+                trouble.code, trouble.said, again=trouble.again, maybe_charged=http.sent, body=http.body
+            )
         if http.status is None or http.status < 300:
             what = f"an answer that is no chat completion ({shown})"
             return NoCompletion(code or "not_a_completion", what, again=True, maybe_charged=True, body=http.body)
         said = f"HTTP {http.status}: {shown}"
-        again = http.status in _AGAIN and "insufficient_quota" not in message
+        again = http.status in AGAIN and "insufficient_quota" not in message
         code = "rate_limited" if http.status == 429 else "unavailable" if http.status >= 500 else "refused"
         if http.status in {500, 501}:
             code = "failed"
         if http.status in {401, 402, 403, 404, 405} or http.status < 400 or "insufficient_quota" in message:
             code = "not_allowed"
+        if http.status == 407:
+            code = "proxy"
         return NoCompletion(
             code, said, again=again, maybe_charged=False, retry_after_s=http.retry_after_s, body=http.body
         )
@@ -176,95 +172,3 @@ def _whole(text: str) -> str:
 
 def _said(error: openai.OpenAIError) -> str:
     return str(getattr(error, "message", "") or error)
-
-
-class _Guarded(openai.DefaultHttpxClient):
-    """Sends to the endpoint's own address only, with the few headers that are needed, and reads bounded answers."""
-
-    def __init__(self, endpoint: Endpoint, key: str | None, redaction: Redaction) -> None:
-        super().__init__(trust_env=False, follow_redirects=False)
-        self._endpoint, self._key, self._redaction = endpoint, key, redaction
-        self.begin()
-
-    def begin(self) -> None:
-        """Forget the last request."""
-        self.sent = False
-        self.status: int | None = None
-        self.retry_after_s: float | None = None
-        self.body = b""
-        self.trouble: tuple[str, str] | None = None
-        """Code and words, where the trouble is not the answer's own."""
-
-    def send(self, request: Any, **options: Any) -> Any:
-        wanted = urlsplit(self._endpoint.base_url)
-        to = (request.url.scheme, request.url.host, request.url.port)
-        usual = {"http": 80, "https": 443}.get(wanted.scheme)
-        if to != (wanted.scheme, wanted.hostname, None if wanted.port == usual else wanted.port):
-            self.trouble = ("not_allowed", f"a request to another host than {wanted.hostname} was held back")
-            raise openai.OpenAIError(self.trouble[1])
-        whole = dict(request.headers)
-        for name in [name for name in request.headers if name.lower() not in _HEADERS]:
-            del request.headers[name]
-        if self._key is None:
-            request.headers.pop("authorization", None)
-        request.headers["connection"] = "close"  # a connection that waits for the next question is broken by then
-        deadline = time.monotonic() + self._endpoint.timeout
-        try:
-            response = super().send(request, **{**options, "stream": True, "follow_redirects": False})
-            self.sent = True
-            try:
-                self.status, self.retry_after_s = response.status_code, _patience(response.headers)
-                self.body = self._redaction.body(self._read(response, deadline))
-            finally:
-                response.close()
-        except Exception as error:
-            self._explain(error)
-            raise
-        request.headers.update(whole)  # the library reads marks of its own there
-        kind = {"content-type": response.headers.get("content-type", "")}
-        return type(response)(response.status_code, headers=kind, content=self.body, request=request)
-
-    def _read(self, response: Any, deadline: float) -> bytes:
-        content = bytearray()
-        for piece in response.iter_bytes():
-            content += piece
-            if len(content) > LARGEST_BODY:
-                self.trouble = ("not_a_completion", f"an answer of more than {LARGEST_BODY} bytes")
-                raise openai.OpenAIError(self.trouble[1])
-            if time.monotonic() > deadline:
-                self.trouble = ("timeout", self._late())
-                raise openai.OpenAIError(self.trouble[1])
-        return bytes(content)
-
-    def _explain(self, error: Exception) -> None:
-        if self.trouble is None:
-            name = type(error).__name__
-            if "Timeout" in name and name != "ConnectTimeout":
-                self.sent = True
-                self.trouble = ("timeout", self._late())
-                return
-            self.sent = self.sent or name not in {
-                "ConnectError",
-                "ConnectTimeout",
-                "PoolTimeout",
-                "UnsupportedProtocol",
-            }
-            how = "broke off" if self.sent else "could not be made"
-            said = " ".join(plain_text(self._redaction.text(str(error)), _SHOWN).split())
-            self.trouble = ("connection", f"the connection {how} ({said or name})")
-
-    def _late(self) -> str:
-        return f"no whole answer within {self._endpoint.timeout:g} s"
-
-
-def _patience(headers: Any) -> float | None:
-    """Seconds that the server asks to wait."""
-    text = headers.get("retry-after", "").strip()
-    try:
-        seconds = float(text)
-    except ValueError:
-        parsed = email.utils.parsedate_tz(text)
-        if parsed is None:
-            return None
-        seconds = email.utils.mktime_tz(parsed) - time.time()
-    return max(0.0, seconds) if seconds == seconds and seconds < 1e9 else None

@@ -19,5 +19,5 @@ def model_config(workspace: Workspace) -> ModelConfig | None:
 
 
 def language_model(parts: Parts, config: ModelConfig) -> LanguageModel:
-    """The model behind every role. BadInput where an endpoint's key is not where the file says."""
+    """The model behind every role. BadInput where a key, a login or a `ca_file` is not where the file says."""
     return EndpointModel(parts, config)

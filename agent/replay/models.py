@@ -1,7 +1,7 @@
 """A language model that answers from the record: the client as ever, over a wire whose other end is the log.
 
 The ladder, the repairs, the budgets and the fall-back to the offline researcher happen again; no request leaves the
-process, and no key is looked for.
+process, and no key, proxy or authority is looked for.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ REFUSED = "the model refused: "
 
 def recorded_model(parts: Parts, config: ModelConfig, follower: Follower) -> EndpointModel:
     """The models of a night, by its own `models.yaml`."""
-    keyless = {name: endpoint.model_copy(update={"key": None}) for name, endpoint in config.endpoints.items()}
-    return _RecordedModel(parts, config.model_copy(update={"endpoints": keyless}), follower)
+    unneeded = dict.fromkeys(("key", "proxy", "proxy_login", "ca_file"))
+    bare = {name: endpoint.model_copy(update=unneeded) for name, endpoint in config.endpoints.items()}
+    return _RecordedModel(parts, config.model_copy(update={"endpoints": bare}), follower)
 
 
 class _RecordedModel(EndpointModel):
