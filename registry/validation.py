@@ -92,6 +92,8 @@ def _expected(detail: Any) -> str:
         "a valid boolean": "true or false",
         "a valid integer": "a whole number",
         "a finite number": "a finite number",
+        "Value should have at least 1 item": "something, and not an empty one",
+        "String should have at least 1 character": "something, and not an empty one",
     }
     return next((words for start, words in known.items() if message.startswith(start)), message)
 

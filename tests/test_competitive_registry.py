@@ -129,7 +129,7 @@ def test_every_mistake_is_reported_at_once_with_its_line() -> None:
         ("url: https://...", "url: boards/page.html", "expected a web address (https://…)"),
         ("name: OurSystem", 'name: "Our\\tSystem"', "without control characters"),
         ("name: OurSystem", "name: 12", "expected text (in quotes"),
-        ("domain: memory", "domain: ''", "expected"),
+        ("domain: memory", "domain: ''", "expected something, and not an empty one"),
         ("last_updated: 2026-02-01", "last_updated: 2026-02-31", "2026-02-31"),
         ("last_updated: 2026-02-01", "last_updated: 20260201", "expected a date such as"),
         ("latest_score: 0.847", "latest_score: true", "found true, expected a number"),

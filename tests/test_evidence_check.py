@@ -141,6 +141,44 @@ def test_numbers_that_are_no_gain_of_a_score_do_not_stand_for_one(gain: float, s
     assert not gain_stands(gain, said)
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Dropout reduces accuracy by 2 points.",
+        "Accuracy falls by 2 percentage points with dropout.",
+        "Accuracy is 2 points lower with dropout.",
+        "a drop of 2 points in accuracy",
+        "a loss of 2 points in accuracy",
+        "The error rate increases by 2 points with dropout.",
+        "The error is 2 points higher.",
+        "The error rises from 8.0% to 10.0% with dropout.",
+        "Accuracy dropped from 0.92 to 0.90; error bars are 95 %.",
+        "This does not improve accuracy by 2 points.",
+        "improves accuracy by 2,000 points",
+        "improves accuracy by 2\u00b2 points",
+    ],
+)
+def test_a_loss_and_what_is_denied_are_no_gain(said: str) -> None:
+    assert not gain_stands(0.02, said)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Reducing the learning rate improves accuracy by 2 points.",
+        "Although it was not tuned, it improves accuracy by 2 points.",
+        "We reduce the error by 1 point and increase accuracy by 2 points.",
+        "A lower learning rate gives 2 points higher accuracy.",
+        "With lower dropout we see +2 points of accuracy.",
+        "Without fine-tuning, accuracy improves by 2 points.",
+        "lowers the test error by 2 points",
+        "a 2-point improvement in accuracy",
+    ],
+)
+def test_words_of_loss_about_something_else_leave_a_gain_as_it_is(said: str) -> None:
+    assert gain_stands(0.02, said)
+
+
 @given(st.integers(1, 499), st.integers(1, 499))
 @settings(max_examples=300, deadline=None)
 def test_no_other_gain_than_the_stated_one_is_ever_accepted(stated: int, claimed: int) -> None:

@@ -107,6 +107,31 @@ def test_a_folder_gives_each_readable_pdf_once_and_says_what_it_left_out(tmp_pat
     assert "Shifted copies" in FolderSource(tmp_path).text(first).pages[0]
 
 
+def test_a_folder_with_more_papers_than_a_cycle_takes_is_read_to_its_end_over_the_cycles(tmp_path: Path) -> None:
+    for number in range(5):
+        pdf(tmp_path / f"{number}.pdf", f"Paper number {number}.", title=f"P{number}")
+    known: set[str] = set()
+    titles = []
+    for _ in range(3):
+        batch = FolderSource(tmp_path).find(PaperQuery(limit=2, skip=frozenset(known)))
+        titles.append([paper.title for paper in batch.papers])
+        known |= {paper.key for paper in batch.papers}
+        left = 5 - len(known)
+        assert batch.notes == ((f"{left} file(s) left for the next asking: a cycle takes 2",) if left else ())
+    assert titles == [["P0", "P1"], ["P2", "P3"], ["P4"]]
+    assert FolderSource(tmp_path).find(PaperQuery(limit=2, skip=frozenset(known))).papers == ()
+
+
+def test_a_file_that_was_renamed_after_it_was_listed_is_read_and_one_that_was_changed_is_not(tmp_path: Path) -> None:
+    path = pdf(tmp_path / "a.pdf", "Words.")
+    (paper,) = FolderSource(tmp_path).find(PaperQuery()).papers
+    path.rename(tmp_path / "b.pdf")
+    assert "Words" in FolderSource(tmp_path).text(paper).pages[0]
+    pdf(tmp_path / "b.pdf", "Other words.")
+    with pytest.raises(BadInput, match="no file with the content of"):
+        FolderSource(tmp_path).text(paper)
+
+
 def test_a_paper_whose_program_called_it_untitled_is_called_by_its_first_line(tmp_path: Path) -> None:
     pdf(tmp_path / "a.pdf", "Shifted copies raise accuracy.", title="(Untitled)")
     (paper,) = FolderSource(tmp_path).find(PaperQuery()).papers

@@ -91,6 +91,13 @@ def test_a_file_is_recorded_once_and_a_mended_one_is_listed_as_read(tiny: Tiny) 
     assert [row["status"] for row in rows].count("read") == 2
 
 
+def test_ingest_without_a_source_says_where_to_name_one(tiny: Tiny) -> None:
+    tiny.workspace.research_config.write_text("research_sources: {}\n")
+    said = tiny.agent("papers", "ingest")
+    assert said.returncode == 0
+    assert "No source is configured: name some under research_sources in research_config.yaml." in said.stdout
+
+
 def test_doctor_names_a_folder_of_papers_that_is_not_there(tiny: Tiny) -> None:
     rows = json.loads(tiny.agent("doctor", "--no-baseline", "--json").stdout)["findings"]
     found = [row for row in rows if "nosuchfolder" in row["found"]]

@@ -127,6 +127,8 @@ def test_an_encrypted_pdf_is_refused(tmp_path: Path) -> None:
     writer.encrypt("password", algorithm="RC4-128")
     writer.write(tmp_path / "locked.pdf")
     assert found(tmp_path / "locked.pdf") == "an encrypted PDF"
+    with pytest.raises(BadInput, match="save it without its password"):
+        pdf_text.pages(tmp_path / "locked.pdf")
 
 
 def test_a_pdf_without_text_is_refused(tmp_path: Path) -> None:

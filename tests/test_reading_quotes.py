@@ -63,6 +63,35 @@ def test_an_altered_or_cut_quote_does_not_stand(text: str) -> None:
     assert not quote_stands(quote(text), [PAGE])
 
 
+@pytest.mark.parametrize(
+    ("page", "cut"),
+    [
+        ("it needs 12 500 steps and", "it needs 12"),
+        ("it needs 12\u202f500 steps and", "500 steps and"),
+        ("it needs 12'500 steps and", "it needs 12"),
+        ("a gain of 2.5 \u00d7 10\u22123 on dev", "a gain of 2.5"),
+        ("a gain of 2.5 \u00b7 10\u22123 on dev", "a gain of 2.5"),
+        ("a gain of 2\u00b75 points", "a gain of 2"),
+        ("accuracy of 95 percent on dev", "an accuracy of 95"),
+        ("accuracy of 95 per cent on dev", "accuracy of 95"),
+        ("a gain of 0.\n95 points on dev", "95 points on"),
+        ("a gain of 2.\n5 points on dev", "a gain of 2."),
+        ("a gain of 12-\n5 points on dev", "a gain of 12"),
+        ("changes by \u2212 5.2 on dev", "5.2 on dev"),
+        ("2.5 \u00b1 0.3 points on dev", "0.3 points on"),
+        ("some 2 million images were", "some 2"),
+    ],
+)
+def test_a_number_cut_from_its_digits_its_sign_or_its_scale_is_not_quoted(page: str, cut: str) -> None:
+    assert not quote_stands(quote(cut), [page])
+    assert quote_stands(quote(page), [f"Before. {page}"])
+
+
+@pytest.mark.parametrize("after", ["3 Results", "3.1 Setup", "5. The other one", "(see below)", "It rises."])
+def test_a_number_that_ends_a_sentence_is_whole_whatever_heading_follows(after: str) -> None:
+    assert quote_stands(quote("the dimensionality is 300."), [f"Hence the dimensionality is 300.\n{after}"])
+
+
 def test_a_quote_stands_only_on_the_page_it_names() -> None:
     text = "Adding four shifted copies"
     assert quote_stands(quote(text, page=2), ["Nothing here at all.", PAGE])

@@ -56,10 +56,19 @@ def test_a_sentence_about_the_paper_itself_gives_a_result_with_page_and_quote() 
         "Our model achieves 93.7 on Quill-2020 in as many seconds.",
         "We replicated an accuracy of 93.7% on Quill-2020.",
         "Our model achieves 1.8% accuracy higher than theirs on Quill-2020.",
+        "We do not reach an accuracy of 93.7% on Quill-2020.",
+        "Our model could reach an accuracy of 93.7% on Quill-2020.",
+        "Our model achieves an accuracy of \u221293.7% on Quill-2020.",
+        "Our model achieves an accuracy of 93.7\u201394.1% on Quill-2020.",
     ],
 )
 def test_what_is_no_result_of_the_paper_on_our_board_is_left_out(sentence: str) -> None:
     assert read(f"We study birds here. {sentence} So much for that.") == []
+
+
+def test_a_spread_is_no_score_and_the_score_beside_it_is() -> None:
+    (result,) = read("We study birds. With ten seeds, we achieve 93.7 \u00b1 0.3 accuracy on Quill-2020.")
+    assert result.score == "93.7"
 
 
 def test_the_best_own_row_of_a_table_is_the_result_and_cited_rows_are_not() -> None:

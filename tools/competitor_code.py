@@ -154,7 +154,12 @@ def _chosen(sizes: dict[str, int]) -> list[str]:
 
 def _in_folder(folder: Path) -> Files:
     if not folder.is_dir():
-        raise _bad(str(folder), "no such folder", "a folder of code", "change it in research_config.yaml")
+        raise _bad(
+            str(folder),
+            "no such folder",
+            "a folder of code, or a repository's https:// address",
+            "change it in research_config.yaml",
+        )
     sizes = dict(_walked(folder))
     files = {}
     for path in _chosen(sizes):

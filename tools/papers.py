@@ -100,27 +100,36 @@ class FolderSource:
         return self._name
 
     def find(self, query: PaperQuery) -> PaperBatch:
-        files = sorted(path for path in self._entries() if path.suffix.lower() == ".pdf")
+        """The first papers that are not known yet, by name. Known ones are told by their bytes and not taken apart."""
+        files = self._files()
         notes = [f"{len(files) - MAX_FILES} file(s) beyond the first {MAX_FILES} left out"] if files[MAX_FILES:] else []
         papers: dict[str, Paper] = {}
         unreadable: list[Unreadable] = []
+        left = 0
         for path in files[:MAX_FILES]:
             name = _shown_name(path)
             try:
-                _refuse_what_is_no_file(path, name)
-                text = pdf_text.pages(path, name)
+                data = _content(path, name)
+                key = _file_key(data)
+                if key in query.skip:
+                    continue
+                if key in papers:
+                    notes.append(f"{name}: the same file as {papers[key].url}")
+                    continue
+                if len(papers) >= query.limit:
+                    left += 1
+                    continue
+                text = pdf_text.pages(data, name)
             except BadInput as error:
                 unreadable.append(Unreadable(name, str(error)))
                 continue
-            paper = self._paper(path, text)
-            if paper.key in papers:
-                notes.append(f"{name}: the same file as {papers[paper.key].url}")
-            else:
-                papers[paper.key] = paper
-                self._texts[paper.key] = text
+            papers[key] = self._paper(path, text)
+            self._texts[key] = text
+        if left:
+            notes.append(f"{left} file(s) left for the next asking: a cycle takes {query.limit}")
         return PaperBatch(
             self.name,
-            tuple(papers.values())[: query.limit],
+            tuple(papers.values()),
             status="incomplete" if unreadable else "ok",
             notes=tuple(notes),
             unreadable=tuple(unreadable),
@@ -128,12 +137,25 @@ class FolderSource:
 
     def text(self, paper: Paper) -> PdfText:
         if paper.key not in self._texts:
-            self.find(PaperQuery(limit=MAX_FILES))
-        if paper.key not in self._texts:
-            raise BadInput(
-                Problem(where=str(self._folder), found=f"no file with the content of {paper.key}", expected="its PDF")
-            )
+            self._texts[paper.key] = self._read_again(paper)
         return self._texts[paper.key]
+
+    def _read_again(self, paper: Paper) -> PdfText:
+        """The text of the file that has the paper's content, whatever it is called by now."""
+        files = self._files()
+        for path in sorted(files, key=lambda path: _shown_name(path) != paper.url):
+            try:
+                data = _content(path, _shown_name(path))
+            except BadInput:
+                continue
+            if _file_key(data) == paper.key:
+                return pdf_text.pages(data, _shown_name(path))
+        raise BadInput(
+            Problem(where=str(self._folder), found=f"no file with the content of {paper.key}", expected="its PDF")
+        )
+
+    def _files(self) -> list[Path]:
+        return sorted(path for path in self._entries() if path.suffix.lower() == ".pdf")
 
     def _entries(self) -> list[Path]:
         try:
@@ -151,12 +173,30 @@ class FolderSource:
     def _paper(self, path: Path, text: PdfText) -> Paper:
         first_line = next((line.strip() for line in text.pages[0].splitlines() if line.strip()), path.stem)
         return Paper(
-            key=f"file:{text.sha256[:16]}",
+            key=_key_of(text.sha256),
             title=text.title or pdf_text.plain(first_line, _LINE),
             url=_shown_name(path),
             file_sha256=text.sha256,
             pages=len(text.pages),
         )
+
+
+def _content(path: Path, name: str) -> bytes:
+    """A file's bytes, bounded; BadInput where it is none or cannot be read."""
+    _refuse_what_is_no_file(path, name)
+    try:
+        with path.open("rb") as file:
+            return file.read(pdf_text.MAX_BYTES + 1)
+    except OSError as error:
+        raise BadInput(Problem(name, error.strerror or type(error).__name__, "a readable PDF file")) from None
+
+
+def _file_key(data: bytes) -> str:
+    return _key_of(hashlib.sha256(data).hexdigest())
+
+
+def _key_of(sha256: str) -> str:
+    return f"file:{sha256[:16]}"
 
 
 def _shown_name(path: Path) -> str:

@@ -35,6 +35,8 @@ SAMPLE = 60
 TAIL_BYTES = 4096
 """How far from the end the end-of-file mark of a whole PDF may stand."""
 
+_REMEDIES = {"encrypted": "save it without its password", " pages": "put the pages that matter there as a file"}
+
 _LIGATURES = str.maketrans(
     {"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st", "\u00a0": " "}
 )
@@ -169,7 +171,9 @@ def _extract(data: bytes, where: str, bounds: Bounds) -> tuple[str, list[str], l
         raise _bad(where, f"a malformed PDF ({plain(last, 200)})", expected)
     answer: dict[str, Any] = json.loads(done.stdout)
     if "problem" in answer:
-        raise _bad(where, plain(str(answer["problem"]), 200), expected)
+        problem = plain(str(answer["problem"]), 200)
+        fix = next((remedy for words, remedy in _REMEDIES.items() if words in problem), "")
+        raise _bad(where, problem, expected, fix)
     return str(answer["title"]), [str(page) for page in answer["pages"]], [_cut(one) for one in answer["hidden"]]
 
 

@@ -46,6 +46,8 @@ def ingest(workspace_dir: Path | None, as_json: bool, code: tuple[str, ...]) -> 
         print_json({"listed": listed, "read": count, "sources": sources, "event": last.seq})
     else:
         click.echo(f"{listed}; {count} read (event {last.seq})")
+        if not sources:
+            click.echo("No source is configured: name some under research_sources in research_config.yaml.")
         for source in sources:
             for note in source["notes"] if source["status"] == "ok" else ():
                 click.echo(f"  {source['source']}: {note}")

@@ -21,7 +21,7 @@ _LOOKALIKES = str.maketrans(
     "eeeoouunttrrsdff",
 )
 """Letters of other scripts that look like those of our marks."""
-_MARK = re.compile(r"(?:end\s+of\s+|[\[({<|#*=_-]\s*)untrusted|untrusted\s+[0-9a-f]{4}")
+_MARK = re.compile(r"(?:end\s+of\s+|[\[({<|#*=_-]\s*/?\s*)untrusted|untrusted\s+[0-9a-f]{4}")
 _TURN = re.compile(
     r"<(?=[|｜])|(?<=[|｜])>|<(?=/?(?:s|start_of_turn|end_of_turn|bos|eos)>)|<(?=</?SYS>>)|\[(?=/?(?:INST|SYSTEM_PROMPT)\])"
 )

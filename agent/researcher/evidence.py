@@ -13,6 +13,7 @@ from operator import itemgetter
 
 from agent.researcher.cues import COST, ERROR, QUALITY
 from agent.researcher.quotes import fold, numbers_stand, quote_stands, verified
+from agent.researcher.worsening import Measure, denied, worsens
 from registry.hypotheses import Impact, Quote
 from registry.papers import Paper, Technique
 from tools.pdf_text import PdfText, plain
@@ -25,12 +26,12 @@ SAME = 5e-7
 _NEAR = 40
 """Characters after a number in which the thing it measures may be named."""
 
-_VALUE = r"[-+]?(?:\d{1,3}(?:\.\d{1,6})?|\.\d{1,6})(?![\d.]*\d)"
-_UNIT = r"\s?(?:%|percent(?:age points?)?\b|points?\b|pp\b)"
+_VALUE = r"[-+]?(?:\d{1,3}(?:\.\d{1,6})?|\.\d{1,6})(?![\d.]*\d|,\d|\s?[\^×*\u00b7\u22c5]|\s?x\s?\d)"
+_UNIT = r"[\s-]?(?:%|percent(?:age points?)?\b|points?\b|pp\b)"
 _APPROXIMATELY = r"(?:about |up to |roughly |around |nearly |over )?"
 _STATED = re.compile(
     rf"(?P<cue>\b(?:by|(?:gain|improvement|increase|boost|rise|reduction|drop)s? of) {_APPROXIMATELY}|(?=\+))?"
-    rf"(?<![\w.,])(?P<value>{_VALUE})(?P<unit>{_UNIT})?"
+    rf"(?<![\w.,^])(?<!\d\.\s)(?P<value>{_VALUE})(?P<unit>{_UNIT})?"
     r"(?P<after>,?\s(?:absolute |accuracy )?(?:improvement|gain|increase|boost|reduction|higher|better|lower)s?\b)?"
 )
 _POINTS = re.compile(r"point|pp$")
@@ -39,6 +40,7 @@ _CHANGED = re.compile(
 )
 _QUALITY, _ERROR, _COST = (re.compile(rf"\b{words}\b", re.IGNORECASE) for words in (QUALITY, ERROR, COST))
 _MEASURES = (_QUALITY, _ERROR, _COST)
+_NAMES: dict[re.Pattern[str] | None, Measure] = {_QUALITY: "quality", _ERROR: "error", _COST: "cost"}
 _RELATIVE = re.compile(r"\brelative(?:ly)?\b", re.IGNORECASE)
 
 
@@ -91,7 +93,7 @@ def impact_of(gain: float | None) -> Impact:
 def gain_stands(gain: float, quote: str) -> bool:
     """Whether the quote states this gain, or a change of a score from one number to another that makes it.
 
-    A relative change, and a number that measures a cost, states no gain.
+    A relative change, a number that measures a cost, a loss and what is denied state no gain.
     """
     if not 0.0 < gain <= MAX_GAIN:
         return False
@@ -117,7 +119,12 @@ def _stated(text: str) -> Iterator[float]:
         points = _POINTS.search(match["unit"] or "")
         if match["cue"] is None and not match["after"] and not points:
             continue
-        if _measures_cost(text, match.start("value"), match.end()) or _is_relative(text, match.start(), match.end()):
+        measure = _measured(text, match.start("value"), match.end())
+        if measure is _COST or _is_relative(text, match.start(), match.end()):
+            continue
+        before = text[: match.start("value")]
+        beside = "" if match["value"].startswith("+") else before
+        if denied(before) or worsens(beside, match["after"] or "", _NAMES.get(measure, "")):
             continue
         if match["unit"] and not points and _last_named(text, match.start("value")) is _ERROR:
             continue  # 12 % less error is nearly always 12 % of the error
@@ -132,21 +139,20 @@ def _changes(text: str) -> Iterator[float]:
         before, after = float(match["before"]), float(match["after"])
         fractions = 0 < before < 1 and 0 < after < 1
         scores = (match["unit"] or match["last"]) or ("." in match["before"] and "." in match["after"])
-        if not (fractions or scores) or _measures_cost(text, match.start(), match.end()):
+        measure = _measured(text, match.start(), match.end())
+        if not (fractions or scores) or measure is _COST or denied(text[: match.start()]):
             continue
         change = (after - before) / (1.0 if fractions and not (match["unit"] or match["last"]) else 100.0)
-        yield change
-        if _ERROR.search(text):
-            yield -change
+        yield -change if measure is _ERROR else change
 
 
-def _measures_cost(text: str, start: int, end: int) -> bool:
-    """Whether the last thing measured that is named before a number, or else the first after it, is a cost."""
+def _measured(text: str, start: int, end: int) -> re.Pattern[str] | None:
+    """Which kind of thing a number measures: the last one named before it, or else the first after it."""
     last = _last_named(text, start)
     if last is not None:
-        return last is _COST
+        return last
     after = [(found.start(), kind) for kind in _MEASURES for found in kind.finditer(text, end, end + _NEAR)]
-    return bool(after) and min(after, key=itemgetter(0))[1] is _COST
+    return min(after, key=itemgetter(0))[1] if after else None
 
 
 def _last_named(text: str, end: int) -> re.Pattern[str] | None:

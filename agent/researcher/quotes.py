@@ -21,11 +21,26 @@ MIN_WORDS = 3
 
 _DASHES = re.compile("[\u2010-\u2015\u2212\ufe58\ufe63\uff0d]")
 _WORD_HYPHEN = re.compile(r"(?<=[^\W\d_])-\s?(?=[^\W\d_])")
-_NUMBER = re.compile(r"(?:(?<![\w.])|(?<=\b[xX]))[-+]?(?:\d+(?:[.,]\d+)*|\.\d+)(?:[eE][-+]?\d+)?")
+_NUMBER = re.compile(r"(?:(?<![\w.])|(?<=\b[xX]))[-+]?(?:\d+(?:[.,'\u2019\u00b7\u066b]\d+)*|\.\d+)(?:[eE][-+]?\d+)?")
 _NUMBER_WORD = re.compile(r"\b(?:" + "|".join(word for word in NUMBER_WORDS if word != "one") + r")\b")
 """`one` is hardly ever a number."""
-_CUT_BEFORE = re.compile(r"(?:\w|[.,^+/-])$")
-_CUT_AFTER = re.compile(r"^(?:\w|[.,:/-]\d|\s?[%‰°]|[\^×])")
+_CUT_BEFORE = re.compile(
+    r"(?:\w|[.,^+/\u00b1-]|\d[:'\u2019\u00b7\u066b]|[^\s.:;!?]\s?[-+\u00b1]\s|(?<![\d.,])\d{1,6}\.\s)$"
+)
+"""What stands before a number of which it is a part: a sign, a range, the digits before a point that lost its line."""
+_CUT_AFTER = re.compile(
+    r"\w|[.,:/'\u2019\u00b7\u066b-]\d|\s?-\s?\d|\s?(?:[%‰°]|per\s?cent)|[\^×]|\s?[×x*\u00b7\u22c5]\s?\d"
+    r"|\s(?:hundred|thousand|million|billion)\b"
+)
+_WORD_CUT_AFTER = re.compile(r"\w|[.,:/-]\d|\s?[%‰°]|[\^×]")
+_BEFORE_GROUP = re.compile(r"(?<![\w.,])\d{1,3}(?: \d{3})* $")
+_GROUP = re.compile(r"\d{3}(?![\d.,]*\d)")
+"""Three digits that a space parts from the rest of their number: `1 000`."""
+_INTEGER_END = re.compile(r"(?<![\d.,])\d{1,6}$")
+_DECIMALS = re.compile(r"\s\d{1,6}(?![\d.]|\s[A-Z])")
+"""What may be the rest of a number whose point ends a line; the number of a heading or of a list's item is not."""
+_NEAR = 24
+"""Characters beside a quote that are looked at."""
 
 
 @lru_cache(maxsize=32)
@@ -86,12 +101,26 @@ def _compatible(text: str) -> str:
 def _stands_whole(page: str, start: int, end: int) -> bool:
     """Neither end cuts through a word or a number: `0.95` does not stand in `0.958`, nor `5` in `-5`."""
     first, last = page[start], page[end - 1]
-    before, after = page[max(0, start - 1) : start], page[end : end + 2]
-    starts_whole = not (first.isalnum() or first in "+-.") or not _cuts(before, first)
-    return starts_whole and not (last.isalnum() and _CUT_AFTER.match(after))
+    before, after = page[max(0, start - _NEAR) : start], page[end : end + _NEAR]
+    if (first.isalnum() or first in "+-.") and _cuts(before, first, page[start:end]):
+        return False
+    quoted = page[max(start, end - _NEAR) : end]
+    if last.isdecimal():
+        return not (_CUT_AFTER.match(after) or _goes_on(quoted, after))
+    if last in ".,-/" and quoted[-2:-1].isdecimal():
+        split = last == "-" or (last == "." and _INTEGER_END.search(quoted[:-1]))
+        return not (re.match(r"\d", after) or (split and _DECIMALS.match(after)))
+    return not (last.isalnum() and _WORD_CUT_AFTER.match(after))
 
 
-def _cuts(before: str, first: str) -> bool:
+def _goes_on(quoted: str, after: str) -> bool:
+    """Whether the integer at the end of the quote has further digits: after a space, or a point and a space."""
+    if _BEFORE_GROUP.search(quoted + " ") and after[:1] == " " and _GROUP.match(after[1:]):
+        return True
+    return bool(_INTEGER_END.search(quoted) and after[:1] == "." and _DECIMALS.match(after[1:]))
+
+
+def _cuts(before: str, first: str, quoted: str) -> bool:
     if first.isdecimal() or first in "+-.":
-        return bool(_CUT_BEFORE.search(before))
-    return before.isalnum() or before == "_"
+        return bool(_CUT_BEFORE.search(before) or (_GROUP.match(quoted) and _BEFORE_GROUP.search(before)))
+    return before[-1:].isalnum() or before.endswith("_")

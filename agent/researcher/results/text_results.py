@@ -33,6 +33,12 @@ _DIFFERENCE = re.compile(
 _POINTS = re.compile(
     r"^\s*%?\s*(?:absolute|relative|points?|percentage|improvement|gain|times|million|billion|x\b|k\b|m\b)", re.I
 )
+_PART_BEFORE = re.compile(r"(?:[\u00b1\u2010-\u2015\u2212-]|\+/-)\s*$")
+_RANGE_AFTER = re.compile(r"\s?%?\s?[\u2010-\u2015\u2212-]\s?\d")
+_NOT_SO = re.compile(
+    r"\b(?:not(?! only)|never|cannot|fail(?:s|ed)?|could|would|might|may|should|hopes?|expect\w*)\b|n[’']t\b",
+    re.IGNORECASE,
+)
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z(])|\n")
 _COMPARED = re.compile(r"^\W{0,3}(?:\w+\s){0,3}?(?:higher|lower|better|worse|more|less)\b")
 _LESS_THAN_A_RESULT = re.compile(r"\b(?:improvements?|gap|difference|drops?|only)\b")
@@ -74,6 +80,7 @@ def _of_sentence(
             _COMPARED.match(after)
             or len(clause) > 1
             or _OTHERS.search(before[-60:])
+            or _NOT_SO.search(before)
             or not _OURS.search(sentence[: number.start()])
         ):
             continue
@@ -110,9 +117,12 @@ def _of_sentence(
 
 
 def _is_score(sentence: str, match: re.Match[str]) -> bool:
-    """Whether a number is written as a score: with decimals or a percent sign, and as no difference."""
+    """Whether a number is written as a score: with decimals or a percent sign, and as no difference.
+
+    A spread (`± 0.3`), a number with a sign and the ends of a range are none.
+    """
     after = sentence[match.end() :]
-    if "." not in match[1]:
+    if "." not in match[1] or _PART_BEFORE.search(sentence[: match.start()]) or _RANGE_AFTER.match(after):
         return False
     if _POINTS.match(after) or (_DIFFERENCE.search(sentence[: match.start()]) and not _of_metric(sentence, match)):
         return False
