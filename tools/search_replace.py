@@ -86,11 +86,15 @@ def _block(lines: Sequence[str], start: int, path: str) -> tuple[Block, int]:
     name = _named(path, start)
     end = next((n for n in range(start + 1, len(lines)) if lines[n].rstrip() in (REPLACE, SEARCH)), None)
     if end is None or lines[end].rstrip() == SEARCH:
-        raise BadInput(Problem(name, f"a block without {REPLACE}", "one that ends with it", line=start + 1))
+        raise BadInput(
+            Problem("patch", f"a block without {REPLACE}", "one that ends with it", place=name, line=start + 1)
+        )
     middles = [n for n in range(start + 1, end) if lines[n].rstrip() == MIDDLE]
     if len(middles) != 1:
         expected = f"one line {MIDDLE}; where the file's own lines look like that, a unified diff says it"
-        raise BadInput(Problem(name, f"a block with {len(middles)} lines {MIDDLE}", expected, line=start + 1))
+        raise BadInput(
+            Problem("patch", f"a block with {len(middles)} lines {MIDDLE}", expected, place=name, line=start + 1)
+        )
     search, replace = lines[start + 1 : middles[0]], lines[middles[0] + 1 : end]
     return Block(name, tuple(search), tuple(replace), start + 1), end
 
