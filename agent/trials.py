@@ -60,6 +60,7 @@ def _of(hypothesis: Hypothesis, verdict: Outcome) -> Trial:
         title=hypothesis.title,
         change=change.change,
         files=tuple(change.files),
+        strategy=hypothesis.strategy,
     )
 
 

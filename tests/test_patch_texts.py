@@ -108,6 +108,12 @@ def test_every_block_that_does_not_fit_is_named_at_once_and_in_plain_characters(
     assert all(len(str(problem)) < 500 for problem in caught.value.problems)
 
 
+@pytest.mark.parametrize("line", ["a b.py", "### a b.py", "# `a b.py`", "`a b.py`:", "**a b.py**", "  a b.py  "])
+def test_a_path_may_be_set_off_as_markdown_does(line: str) -> None:
+    text = block("PATH", "    return -y\n", "    return y\n").replace("PATH", line)
+    assert list(apply_blocks(parse_blocks(text), {"a b.py": FILE}.get)) == ["a b.py"]
+
+
 @pytest.mark.parametrize(
     ("there", "meant", "reason"),
     [

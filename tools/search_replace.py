@@ -17,6 +17,7 @@ No line between the first two marks makes a new file; no line at all between the
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -26,6 +27,8 @@ from tools.text_lines import Line, decoded, joined, nearest, places, shown, show
 SEARCH, MIDDLE, REPLACE = "<<<<<<< SEARCH", "=======", ">>>>>>> REPLACE"
 DELETE = "<<<<<<< DELETE"
 """The line that alone, under a path, deletes the file."""
+_HEADING = re.compile(r"#{1,6} +")
+"""Before a path that is written as a heading of Markdown."""
 MAX_TEXT = 400_000
 MAX_BLOCKS = 60
 MAX_FILES = 20
@@ -72,7 +75,7 @@ def parse_blocks(text: str) -> list[Block]:
         elif line in (MIDDLE, REPLACE):
             raise BadInput(Problem("patch", f"{line} outside of a block", f"{SEARCH} before it", line=number + 1))
         elif line and not line.startswith("```"):
-            path = line.strip().strip("`*").removesuffix(":").strip("`")
+            path = _HEADING.sub("", line.strip()).strip("`*").removesuffix(":").strip("`")
         number += 1
     if not blocks:
         raise BadInput(Problem("patch", "no block", f"a path and under it {SEARCH}, {MIDDLE}, {REPLACE}"))
