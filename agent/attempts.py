@@ -151,10 +151,13 @@ class Attempts:
 
 
 def _bounded(problem: Problem) -> Problem:
-    """A reason of which every part is plain, short and on one line, whatever a stranger's name or message is in it."""
+    """A reason of which every part is plain, short and on one line, whatever a stranger's name or message is in it.
+
+    Blanks in a row stay: often they are what is wrong with a patch.
+    """
 
     def short(text: str, limit: int) -> str:
-        return " ".join(plain_text(text, limit).split())
+        return plain_text(text, limit).replace("\n", " ").replace("\t", " ").strip()
 
     return Problem(
         where=short(problem.where, 240) or "patch",

@@ -55,7 +55,8 @@ def _standing(services: Services) -> Iterator[str]:
     if name is None or state is None:
         return
     rank = f"#{state.rank}" if state.rank is not None else "not ranked"
-    gap = f", gap to the first place {state.gap:+.4f}" if state.gap is not None else ""
+    others = "lead over the best of the others" if state.rank == 1 else "gap to the first place"
+    gap = f", {others} {state.gap:+.4f}" if state.gap is not None else ""
     called = {"urgent": "a rank was lost", "defend": "we are first and defend it"}.get(state.trigger, state.trigger)
     yield f"{name}: we are {rank}{gap}" + (f"; {called}" if called else "")
     snapshot = boards.snapshot_of(services, name)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 
 from registry.facts import Verdict
 from registry.history import History
@@ -217,7 +218,13 @@ def _standing(name: str, claims: Sequence[Claim], papers: int) -> Standing:
 def _line(claim: Claim) -> str:
     promised = "no number" if claim.promised is None else f"{claim.promised:+.4g}"
     results = "; ".join(spoken(test) for test in claim.measured)
-    return f"{claim.technique} ({claim.source}): promised {promised}, measured {results}"
+    return f"{claim.technique} ({_source_alone(claim.source)}): promised {promised}, measured {results}"
+
+
+def _source_alone(source: str) -> str:
+    """A source by its kind and name: of a folder that is configured by its whole path, the last name only."""
+    kind, _, place = source.partition(":")
+    return f"{kind}:{PurePath(place).name}" if PurePath(place).is_absolute() else source
 
 
 def spoken(test: Measured) -> str:

@@ -32,7 +32,7 @@ class ReadableFiles:
         names: list[str] = []
         for path, size in sorted(services.solution.files(commit).items()):
             if covers(path, protected):
-                self._hidden[path] = "protected"
+                self._hidden[path] = "a protected file"
             elif covers(path, data) or path in leaking:
                 self._hidden[path] = "data or labels"
             elif any(matches(part, SECRETS) for part in fold(path).split("/")):

@@ -60,14 +60,15 @@ def _of(hypothesis: Hypothesis, verdict: Outcome) -> Trial:
         title=hypothesis.title,
         change=change.change,
         files=tuple(change.files),
+        strategy=hypothesis.strategy,
     )
 
 
 def _gain(verdict: Verdict) -> float | None:
-    """What was measured; nothing is learnt from a gain that is held as too good to be believed."""
+    """What was measured, be it by the screen alone; nothing is learnt from a gain that is too good to be believed."""
     if verdict.reason == "implausible":
         return None
-    return verdict.gain if verdict.gain is not None else verdict.mean
+    return next((each for each in (verdict.gain, verdict.mean, verdict.screen_gain) if each is not None), None)
 
 
 def families_at_rest(history: History, space: Mapping[str, Parameter]) -> frozenset[str]:

@@ -50,6 +50,12 @@ def test_a_tested_claim_stands_beside_what_was_measured_of_it_with_its_interval(
     assert test.gain == pytest.approx(0.02, abs=0.003)
 
 
+@pytest.mark.parametrize("kind", ["folder", "reports"])
+def test_a_model_is_not_told_where_on_this_machine_a_folder_of_papers_is(kind: str) -> None:
+    claims = [one_claim(0.02, 0.01, source=f"{kind}:{place}") for place in ("/home/ann lee/papers", "papers")]
+    assert [line.split("): ")[0] for line in ClaimLedger(tuple(claims), {}).lines()] == [f"width ({kind}:papers"] * 2
+
+
 def test_a_hypothesis_that_sets_the_same_is_a_test_of_the_claim_whoever_proposed_it(workspace: Workspace) -> None:
     log = Nights(workspace)
     log.start_night()

@@ -19,6 +19,7 @@ from agent.llm.host_paths import without_host_paths
         ("a/b and 3/4 and http://example.org/a/b", "a/b and 3/4 and http://example.org/a/b"),
         ("src/pkg/x.py:2: found /root/x", "src/pkg/x.py:2: found …/x"),
         ("/codex/ann/secret.py", "…/ann/secret.py"),
+        ("/home/ann/x.json and /Users/ann/sol/x.py", "…/x.json and …/sol/x.py"),
     ],
 )
 def test_a_path_of_the_host_is_cut_to_its_end_and_a_sandbox_s_own_stays(said: str, told: str) -> None:

@@ -75,6 +75,8 @@ def test_two_gains_that_were_too_small_are_to_be_combined_until_that_was_tried()
     assert "H-001, H-002" in asked.why
     both = trial(0.0, settings={"train.rate": 0.01, "model.width": 2})
     assert direction([*near, both], TAU, 9.0).strategy == "restructure"
+    code = trial(0.0, settings={}, files=("train.py",), strategy="combine")
+    assert direction([*near, code], TAU, 9.0).strategy == "restructure"
 
 
 def test_settings_say_themselves_what_they_are_and_code_is_taken_at_its_word() -> None:

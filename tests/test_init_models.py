@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from git_repositories import picture
 from scripted_solution import agent, make_solution
 
 from agent.scaffolding import models_file
@@ -66,3 +67,22 @@ def test_init_writes_it_into_the_workspace(tmp_path: Path, capsys: pytest.Captur
     assert load_models(Workspace(tmp_path / "tiny-agent").models).choice("patch").max_output_tokens == 16000
     again = agent(capsys, "init", str(root), "--model", "small", "--json")
     assert "--endpoint" in again.err
+
+
+def test_a_workspace_that_is_there_gets_its_models_and_nothing_else_changes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = make_solution(tmp_path / "tiny", Path("/usr/bin/python3"))
+    assert agent(capsys, "init", str(root), "--yes").status == 0
+    place = tmp_path / "tiny-agent"
+    before = picture(place)
+    words = ("init", str(root), "--endpoint", "http://localhost:1/v1", "--model", "small")
+    other = agent(capsys, *words, "--metric", "f1")
+    assert (other.status, "found a workspace" in other.err) == (2, True), "what it would not do is not said in vain"
+    said = agent(capsys, *words)
+    assert said.status == 0, said.err
+    assert "models.yaml is new in it" in said.out
+    assert load_models(Workspace(place).models).choice("propose").model == "small"
+    assert picture(place, without=("models.yaml",)) == before
+    again = agent(capsys, *words)
+    assert (again.status, "found a models.yaml" in again.err) == (2, True)

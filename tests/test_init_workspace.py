@@ -374,6 +374,14 @@ def test_a_launcher_as_interpreter_is_refused_with_what_to_give_instead(
     assert "`pyenv which python` names it" in said.err
 
 
+def test_the_name_of_a_folder_with_accents_keeps_its_letters(
+    solution: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    named = solution.rename(solution.with_name("Dépôt à œuvre"))
+    assert agent(capsys, "init", str(named), "--yes").status == 0
+    assert load_target(named.with_name("Dépôt à œuvre-agent") / "target.yaml").name == "Depot-a-uvre"
+
+
 def test_a_solution_in_c_needs_no_interpreter_and_its_sources_are_editable(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -389,8 +397,13 @@ def test_a_solution_in_c_needs_no_interpreter_and_its_sources_are_editable(
     said = agent(capsys, *words)
     assert said.status != 0
     assert "--build" in said.err
+    bare = agent(capsys, "init", str(tmp_path / "compiled"), "--yes")
+    assert "such as: {build}/solution train --config" in bare.err
+    assert "what --build makes is in {build}" in bare.err
+    assert "interpreter" not in bare.err
     said = agent(capsys, *words, "--build", "cc -o {out}/solution src/main.c")
     assert said.status == 0, said.err
+    assert "note: sh: such programs start others" in said.out
     target = load_target(tmp_path / "compiled-agent" / "target.yaml")
     assert target.phases.build is not None
     assert target.phases.build.command[0] == "cc"

@@ -29,6 +29,7 @@ from tiny_solution import Tiny, build
 from agent import ask, proposals
 from agent.night import Goal
 from agent.readers import Reader
+from agent.researcher.direction import PLATEAU
 from agent.researcher.offline import OfflineResearcher
 from agent.wiring import ask_models
 from registry.audit_events import Event
@@ -130,6 +131,29 @@ def test_a_model_without_new_ideas_leaves_the_queue_to_the_search_and_the_night_
     assert "the model has no new idea" in first.reason
     assert last.data["exhausted"]
     assert result.reason == "out of ideas"
+
+
+def test_ideas_that_the_cached_screen_turned_away_are_measured_ones_and_make_a_plateau(tiny: Tiny) -> None:
+    tiny.target["gate"]["screen"] = "cached"
+    tiny.write_target()
+    subjects = ("Amber", "Birch", "Cedar", "Dogwood", "Elm", "Fir")
+    asked: list[str] = []
+
+    def answers(role: str, request: Asked) -> object:
+        if role == "propose":
+            asked.append(request.said)
+            name = subjects[(len(asked) - 1) % len(subjects)]
+            return {"ideas": [idea(name, change=f"{name} leaves", area=name, strategy="restructure")]}
+        number = next(place for place, name in enumerate(subjects) if f"Title: {name}" in request.said)
+        return patch((WORTH, WORTH + f" - 0.0{number + 2}"))
+
+    with serving(by_role(answers)) as endpoint:
+        with_models(tiny, endpoint.base_url)
+        model_night(tiny, Goal(cycles=PLATEAU + 1))
+    assert [event.data["reason"] for event in tiny.events("verdict")] == ["below_baseline"] * (PLATEAU + 1)
+    assert "because the gap to the first place is" in asked[PLATEAU - 1]
+    assert f"Asked for now: **restructure**, because the last {PLATEAU} measured ideas" in asked[PLATEAU]
+    assert "(below_baseline), measured -0.0" in asked[1]
 
 
 def test_of_variants_of_one_idea_the_first_is_queued_and_the_others_are_refused_with_the_reason(tiny: Tiny) -> None:

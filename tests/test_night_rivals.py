@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_solution import BOARD, Tiny, build
 
+from agent.briefing import brief
 from agent.night import Goal
 from agent.rivals import WATCHED, updated
 from registry.competitive import Competitor
@@ -55,6 +56,17 @@ def test_a_night_says_our_standing_at_the_first_reading_and_whenever_it_changed(
     tiny.write_board(Rival=0.91, Newcomer=0.8, Other=0.5)
     tiny.night(Goal(cycles=1))
     assert _said(tiny) == ["[STATUS] Our rank: #3 | Gap to #1: -0.120"]
+
+
+def test_a_researcher_is_told_a_gap_where_we_are_behind_and_a_lead_where_we_are_first(tiny: Tiny) -> None:
+    tiny.target["search_space"] = {}
+    tiny.write_target()
+    tiny.write_registry(score="0.79")
+    for rival, told in ((0.9, "we are #2, gap to the first place -0.1100"), (0.7, "we are #1, lead over the best")):
+        tiny.write_board(Rival=rival, Other=0.5)
+        tiny.night(Goal(cycles=1))
+        with tiny.services() as services:
+            assert told in brief(services, tiny.tip("main")).standing[0]
 
 
 def test_monitor_prints_our_standing_at_its_first_reading_and_after_a_change(tiny: Tiny) -> None:

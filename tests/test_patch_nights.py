@@ -132,6 +132,14 @@ def test_a_patch_of_code_is_applied_measured_and_judged(tiny: Tiny) -> None:
     assert verify(tiny.workspace).ok
 
 
+def test_blanks_that_were_wrong_are_still_there_in_the_reason_that_goes_back(tiny: Tiny) -> None:
+    queue(tiny)
+    model = Scripted(GOOD.replace("SEARCH\n    worth", "SEARCH\n  worth"), GOOD)
+    nightly(tiny, model)
+    assert attempts(tiny) == [(1, False), (2, True)]
+    assert "is '    worth = " in model.said(1) or "has '    worth = " in model.said(1)
+
+
 def test_reasons_go_back_to_the_writer_for_three_rounds_and_the_third_may_do(tiny: Tiny) -> None:
     queue(tiny)
     model = Scripted(NOWHERE, UNDEFINED, GOOD)

@@ -108,6 +108,33 @@ def test_every_block_that_does_not_fit_is_named_at_once_and_in_plain_characters(
     assert all(len(str(problem)) < 500 for problem in caught.value.problems)
 
 
+@pytest.mark.parametrize("line", ["a b.py", "### a b.py", "# `a b.py`", "`a b.py`:", "**a b.py**", "  a b.py  "])
+def test_a_path_may_be_set_off_as_markdown_does(line: str) -> None:
+    text = block("PATH", "    return -y\n", "    return y\n").replace("PATH", line)
+    assert list(apply_blocks(parse_blocks(text), {"a b.py": FILE}.get)) == ["a b.py"]
+
+
+@pytest.mark.parametrize(
+    ("there", "meant", "reason"),
+    [
+        ("        return x", "    return x", "has '        return x' for '    return x'"),
+        ("x = 1   ", "x = 1", "has 'x = 1   ' for 'x = 1'"),
+        ("\tx = 1", "    x = 1", r"has '\tx = 1' for '    x = 1'"),
+        ("a" * 300 + "1", "a" * 300 + "2", f"has '...{'a' * 40}1' for '...{'a' * 40}2'"),
+        ("x\u200b = 1", "x = 1", r"has 'x\u200b = 1' for 'x = 1'"),
+    ],
+)
+def test_a_reason_shows_the_two_lines_where_they_differ(there: str, meant: str, reason: str) -> None:
+    assert reason in refused(block("a.py", f"first\n{meant}\n", "y\n"), holding(a_py=f"first\n{there}\n".encode()))
+
+
+def test_a_line_of_the_patch_is_named_as_one_and_a_line_of_the_file_as_one() -> None:
+    diff = HEAD + "@@ -4,9 +4,9 @@\n def f(x):\n-    y = x + 1\n+    y = 0\n"
+    assert refused(diff, holding(a_py=FILE)).startswith("patch:7: a.py: found a hunk that says 9,9")
+    assert refused(f"a.py\n{SEARCH}\nx\n", holding(a_py=FILE)).startswith("patch:2: a.py: found a block without")
+    assert refused(block("a.py", "def f(x):\n    z\n", ""), holding(a_py=FILE)).startswith("a.py:5: found no place")
+
+
 def test_blocks_keep_the_line_ends_of_the_file_and_a_last_line_without_one() -> None:
     windows = b"one\r\ntwo\r\nthree"
     assert apply_blocks([Block("a.py", ("two",), ("2", "2.5"))], holding(a_py=windows)) == {

@@ -28,6 +28,8 @@ _REFUSED = (
     ("dissimilarity index ", "a rewrite by similarity"),
     ("Subproject commit ", "a submodule"),
 )
+_FORMS = "search/replace blocks, each under the path of its file, or a unified diff with --- a/PATH and +++ b/PATH"
+_MOVED = "another name is a new file, and a deletion of the old one"
 _MODES = {"120000": "a symlink", "160000": "a submodule", "100755": "a change of mode bits"}
 _MODE = re.compile(r"(new file mode|deleted file mode) (\d+)$")
 _INDEX = re.compile(r"index [0-9a-f]+\.\.[0-9a-f]+(?: (\d+))?$")
@@ -97,20 +99,23 @@ class _Parser:
             else:
                 self._at += 1
         if not self._files:
-            raise BadInput(Problem("patch", "no file", "a unified diff with --- a/PATH and +++ b/PATH"))
+            raise BadInput(Problem("patch", "no file: neither a block nor a diff", _FORMS))
         return self._files
 
     def _next(self) -> str:
         return self._lines[self._at + 1] if self._at + 1 < len(self._lines) else ""
 
     def _problem(self, found: str, expected: str) -> BadInput:
-        where = shown_path(self._files[-1].path) if self._files else "patch"
-        return BadInput(Problem(where, found, expected, line=self._at + 1))
+        place = shown_path(self._files[-1].path) if self._files else ""
+        return BadInput(Problem("patch", found, expected, place=place, line=self._at + 1))
 
     def _refuse(self, line: str, head: FileDiff | None) -> None:
         for beginning, name in _REFUSED:
             if line.startswith(beginning) and (head is not None or beginning in ("GIT binary patch", "Binary files ")):
-                raise self._problem(f"{name} ({shown(line)})", "a diff of text alone: contents of regular files")
+                expected = "a diff of text alone: contents of regular files"
+                if name.startswith(("a rename", "a copy")):
+                    expected += f"; {_MOVED}"
+                raise self._problem(f"{name} ({shown(line)})", expected)
 
     def _mode(self, mode: str) -> None:
         if mode not in ("", "100644"):
@@ -139,14 +144,14 @@ class _Parser:
     def _named(self, head: FileDiff | None) -> None:
         old, new = (_name(self._lines[self._at + step].removesuffix("\r")[4:]) for step in (0, 1))
         if '"' in (old[:1], new[:1]):
-            raise self._problem("a path in quotes", "a plain path without special characters")
+            raise self._problem("a path in quotes", "the path as it is, without quotes and escapes")
         if old[:2] == "a/" and (new[:2] == "b/" or new == "/dev/null"):
             old = old[2:]
             new = new.removeprefix("b/")
         elif new[:2] == "b/" and old == "/dev/null":
             new = new[2:]
         if "/dev/null" not in (old, new) and old != new:
-            raise self._problem(f"a rename of {shown(old)} to {shown(new)}", "the same path in --- and +++")
+            raise self._problem(f"a rename of {shown(old)} to {shown(new)}", f"the same path in --- and +++; {_MOVED}")
         diff = FileDiff(old if new == "/dev/null" else new, old == "/dev/null", new == "/dev/null")
         if head is not None and (head.created, head.deleted) != (diff.created, diff.deleted):
             raise self._problem("a header that contradicts --- and +++", "/dev/null for a new or deleted file")

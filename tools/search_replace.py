@@ -17,6 +17,7 @@ No line between the first two marks makes a new file; no line at all between the
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -26,6 +27,8 @@ from tools.text_lines import Line, decoded, joined, nearest, places, shown, show
 SEARCH, MIDDLE, REPLACE = "<<<<<<< SEARCH", "=======", ">>>>>>> REPLACE"
 DELETE = "<<<<<<< DELETE"
 """The line that alone, under a path, deletes the file."""
+_HEADING = re.compile(r"#{1,6} +")
+"""Before a path that is written as a heading of Markdown."""
 MAX_TEXT = 400_000
 MAX_BLOCKS = 60
 MAX_FILES = 20
@@ -72,7 +75,7 @@ def parse_blocks(text: str) -> list[Block]:
         elif line in (MIDDLE, REPLACE):
             raise BadInput(Problem("patch", f"{line} outside of a block", f"{SEARCH} before it", line=number + 1))
         elif line and not line.startswith("```"):
-            path = line.strip().strip("`*").removesuffix(":").strip("`")
+            path = _HEADING.sub("", line.strip()).strip("`*").removesuffix(":").strip("`")
         number += 1
     if not blocks:
         raise BadInput(Problem("patch", "no block", f"a path and under it {SEARCH}, {MIDDLE}, {REPLACE}"))
@@ -86,11 +89,15 @@ def _block(lines: Sequence[str], start: int, path: str) -> tuple[Block, int]:
     name = _named(path, start)
     end = next((n for n in range(start + 1, len(lines)) if lines[n].rstrip() in (REPLACE, SEARCH)), None)
     if end is None or lines[end].rstrip() == SEARCH:
-        raise BadInput(Problem(name, f"a block without {REPLACE}", "one that ends with it", line=start + 1))
+        raise BadInput(
+            Problem("patch", f"a block without {REPLACE}", "one that ends with it", place=name, line=start + 1)
+        )
     middles = [n for n in range(start + 1, end) if lines[n].rstrip() == MIDDLE]
     if len(middles) != 1:
         expected = f"one line {MIDDLE}; where the file's own lines look like that, a unified diff says it"
-        raise BadInput(Problem(name, f"a block with {len(middles)} lines {MIDDLE}", expected, line=start + 1))
+        raise BadInput(
+            Problem("patch", f"a block with {len(middles)} lines {MIDDLE}", expected, place=name, line=start + 1)
+        )
     search, replace = lines[start + 1 : middles[0]], lines[middles[0] + 1 : end]
     return Block(name, tuple(search), tuple(replace), start + 1), end
 

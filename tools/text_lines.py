@@ -16,6 +16,8 @@ from tools.pdf_text import plain
 
 SHOWN_CHARACTERS = 120
 """Of a line of a file or of a patch, in a reason."""
+SHOWN_BEFORE = 40
+"""Of two long lines, before the place where they differ."""
 SHOWN_PLACES = 8
 _COMMON = 40
 """A line that stands in a file more often than this says nothing about where a passage is."""
@@ -95,9 +97,20 @@ def _difference(lines: Sequence[str], wanted: Sequence[str], start: int) -> tupl
         number = start + place
         there = lines[number] if 0 <= number < len(lines) else None
         if there != line:
-            has = "no such line" if there is None else shown(there)
-            return max(number, 0) + 1, f"nearest at line {max(start, 0) + 1}, but the file has {has} for {shown(line)}"
+            has, wants = ("no such line", shown(line)) if there is None else _told_apart(there, line)
+            return max(number, 0) + 1, f"nearest at line {max(start, 0) + 1}, but the file has {has} for {wants}"
     return max(start, 0) + 1, "nearest here"
+
+
+def _told_apart(there: str, line: str) -> tuple[str, str]:
+    """Two lines that differ, each from a little before the difference, which is among what is shown of them."""
+    same = next((at for at, pair in enumerate(zip(there, line, strict=False)) if pair[0] != pair[1]), None)
+    at = min(len(there), len(line)) if same is None else same
+    start = max(at - SHOWN_BEFORE, 0) if at > SHOWN_CHARACTERS - SHOWN_BEFORE else 0
+    pieces = [("..." if start else "") + each[start : start + SHOWN_CHARACTERS - 3] for each in (there, line)]
+    one, other = map(shown, pieces)
+    # Characters that nobody sees make the difference: these are spelled out.
+    return (one, other) if one != other else (ascii(pieces[0]), ascii(pieces[1]))
 
 
 def shown(line: str) -> str:

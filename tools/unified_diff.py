@@ -71,7 +71,8 @@ def _applied(diff: FileDiff, before: bytes | None) -> bytes | None:
         raise BadInput(*problems)
     made += lines[done:]
     if any(not line.end for line in made[:-1]):
-        raise BadInput(Problem(where, "a line without an end in the middle of the file", "line ends but for the last"))
+        found = f"a line without an end in the middle of the file, as by {NO_NEWLINE!r} after it"
+        raise BadInput(Problem(where, found, "line ends but for the file's last line"))
     if not diff.deleted:
         return joined(made).encode()
     if made:
@@ -96,7 +97,8 @@ def _place(hunk: Hunk, lines: Sequence[Line], done: int, where: str) -> int:
     if not hunk.old:
         if lines:
             found = "a hunk without a line of the file"
-            raise BadInput(Problem(where, found, "some lines of context around what is added", line=hunk.line))
+            expected = "some lines of context around what is added"
+            raise BadInput(Problem("patch", found, expected, place=where, line=hunk.line))
         return 0
     if hunk.start is not None:
         stated = hunk.start - 1

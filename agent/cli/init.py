@@ -75,7 +75,8 @@ def command(
     """Make a workspace for a git REPOSITORY (default: the one this folder is in).
 
     Looks for scripts, settings, data and an interpreter, without running or changing anything there. What is not
-    found is asked for on a terminal; elsewhere the flag that says it is named.
+    found is asked for on a terminal; elsewhere the flag that says it is named. With --endpoint, and in a workspace that
+    is there already, models.yaml alone is written.
     """
     from agent.scaffolding import answers, joining, looking, making, models_file
     from registry.workspace import default_for
@@ -86,6 +87,14 @@ def command(
 
     root = looking.find_root(Path.cwd()) if repository is None else repository.absolute()
     place = (workspace_dir or default_for(root)).absolute()
+    if models and base == "" and higher is None and not any(said.values()) and making.is_workspace(place):
+        written_to = making.add_models(place, models["models.yaml"])
+        if as_json:
+            print_json({"workspace": str(place), "models": str(written_to)})
+            return 0
+        click.echo(f"The workspace is there already; {written_to} is new in it. Next:\n")
+        click.echo(f"  agent doctor --workspace {_quoted(place)}")
+        return 0
     findings = looking.look(root, base, said["config"] or "")
     making.check_place(place, root)
     better = None if higher is None else "higher" if higher else "lower"

@@ -14,6 +14,7 @@ INSIDE = (
     *("usr", "lib", "lib64", "bin", "sbin", "etc", "proc", "sys", "dev"),
 )
 """Folders at the root that are the same in every sandbox and say nothing of the host."""
+HOMES = frozenset({"home", "Users"})
 KEPT = 2
 """Names at a path's end that are kept: the file and its folder tell which module it is."""
 _PATH = re.compile(rf"(?<![\w./…-])/(?!/|(?:{'|'.join(INSIDE)})(?:/|\b))[^\s'\"`()<>:;,|]+/[^\s'\"`()<>:;,|]+")
@@ -21,4 +22,10 @@ _PATH = re.compile(rf"(?<![\w./…-])/(?!/|(?:{'|'.join(INSIDE)})(?:/|\b))[^\s'\
 
 def without_host_paths(text: str) -> str:
     """The text with `…/` and the last two names in place of each absolute path that is no sandbox's own."""
-    return _PATH.sub(lambda match: "/".join(["…", *match[0].rstrip("/").split("/")[2:][-KEPT:]]), text)
+    return _PATH.sub(lambda match: _end(match[0]), text)
+
+
+def _end(path: str) -> str:
+    names = path.strip("/").split("/")
+    above = 2 if names[0] in HOMES and len(names) > 2 else 1  # the second name is whose home it is
+    return "/".join(["…", *names[above:][-KEPT:]])

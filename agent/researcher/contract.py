@@ -48,6 +48,8 @@ class Trial:
     """Files that a change of code is about; empty where settings alone do it."""
     explanation: str = ""
     """Why it ended so, in words."""
+    strategy: str = ""
+    """What it was proposed as; a change of code says by nothing else that it combines others."""
 
 
 @dataclass(frozen=True, slots=True)

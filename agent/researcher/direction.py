@@ -44,7 +44,8 @@ def direction(tried: Sequence[Trial], threshold: float, gap_points: float | None
         why = f"the last {in_a_row} measured ideas brought no gain since the last promotion"
         return Direction("restructure", why)
     near = [trial for trial in measured if trial.gain is not None and gains(trial.gain, threshold)]
-    if len(near) >= 2 and not any(len(trial.settings) > 1 for trial in recent):
+    combined = any(len(trial.settings) > 1 or (trial.files and trial.strategy == "combine") for trial in recent)
+    if len(near) >= 2 and not combined:
         names = ", ".join(trial.hypothesis or trial.title for trial in near[-4:])
         return Direction("combine", f"{names} measured gains on today's production that were too small alone")
     if gap_points is not None and gap_points > STRUCTURAL_GAP:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,6 +28,8 @@ SOURCES = tuple(
     )
 )
 """Ends of names of code in other languages."""
+STARTERS = frozenset({"make", "gmake", "ninja", "cmake", "meson", "sh", "bash", "dash", "zsh", "env", "just", "bazel"})
+"""Programs that do their work by others, which no command of a phase names."""
 _NAME = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
@@ -96,7 +99,10 @@ class _Joining:
         if loose := [name for name in self.findings.uncommitted if name in scripts.candidates([name], role)]:
             why = f"{loose[0]} is in the checkout and in no commit; commit it, or name another"
         example = " ".join(f"--{word} {{{word}}}" for word in scripts.PLACEHOLDERS_IN_ORDER[role])
-        self.missing.append(Missing(role, f"The command to {role}, such as: python {role}.py {example}", why))
+        program = f"python {role}.py"
+        if role != "evaluate" and not self._python_is_there():
+            program, why = f"{{build}}/solution {role}", f"{why}; what --build makes is in {{build}}"
+        self.missing.append(Missing(role, f"The command to {role}, such as: {program} {example}", why))
         return ()
 
     def _predict(self) -> tuple[str, ...]:
@@ -116,14 +122,24 @@ class _Joining:
 
     def _calls_python(self) -> bool:
         """Whether a phase runs under Python, or may, as long as commands are missing."""
-        unknown = any(one.about in scripts.ROLES for one in self.missing)
+        unknown = self._python_is_there() and any(one.about in scripts.ROLES for one in self.missing)
         return unknown or any(command[0] in {"python", "python3"} for command in self._commands)
+
+    def _python_is_there(self) -> bool:
+        """Whether there is Python in the repository, or no source in any other language."""
+        others = any(path.endswith(SOURCES) for path in self.findings.paths)
+        return not others or any(path.endswith(".py") for path in self.findings.paths)
 
     def _programs(self) -> list[str]:
         """Programs of the machine that the commands begin with; a script's is the shell."""
         if self.said.python is not None:
             return []
         named = {command[0] for command in self._commands if re.fullmatch(r"[A-Za-z0-9][\w.+-]*", command[0])}
+        if starting := sorted(named & STARTERS):
+            self.notes.append(
+                f"{', '.join(starting)}: such programs start others. Name those too in environment.programs (as cc),"
+                " so that one that is upgraded counts as another environment"
+            )
         return sorted(named) or ["sh"]
 
     def _is_code(self, path: str) -> bool:
@@ -231,7 +247,9 @@ class _Joining:
     # -- words ----------------------------------------------------------------------------------------------
 
     def _name(self) -> str:
-        return self.said.name or _NAME.sub("-", self.findings.root.name).strip("-.") or "solution"
+        plain = unicodedata.normalize("NFKD", self.findings.root.name)
+        unmarked = "".join(each for each in plain if not unicodedata.combining(each))
+        return self.said.name or _NAME.sub("-", unmarked).strip("-.") or "solution"
 
     def _metric(self) -> str:
         metric = self.said.metric or self.findings.metric

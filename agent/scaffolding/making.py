@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
@@ -47,13 +48,27 @@ def check_place(place: Path, root: Path) -> None:
     with writing(place):
         there = sorted(path.name for path in place.iterdir())
     if Workspace(place).target.exists() or Workspace(place).agent.exists():
-        fix = f"use it (agent doctor --workspace {place}), or name another place with --workspace DIR"
+        fix = f"use it: agent doctor --workspace {shlex.quote(str(place))}; or name another place with --workspace DIR"
         raise BadInput(Problem(str(place), "a workspace", _NEW, fix=fix))
     if there:
         shown = ", ".join(there[:3]) + (", …" if len(there) > 3 else "")
         raise BadInput(
             Problem(str(place), f"a folder with {shown}", _NEW, fix="name another place with --workspace DIR")
         )
+
+
+def is_workspace(place: Path) -> bool:
+    """Whether a whole workspace is there already."""
+    return Workspace(place).target.is_file() and Workspace(place).audit.is_file()
+
+
+def add_models(place: Path, text: str) -> Path:
+    """Write a `models.yaml`, validated already, into a workspace that has none. BadInput where it has one."""
+    path = Workspace(place).models
+    if path.exists() or path.is_symlink():
+        raise BadInput(Problem(str(path), "a models.yaml", "a workspace without one", fix="edit it, or move it away"))
+    write_atomically(path, text)
+    return path
 
 
 def texts(plan: Plan) -> dict[str, str]:

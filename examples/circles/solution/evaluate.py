@@ -127,9 +127,11 @@ def score(circles: list[Circle]) -> Fraction:
     for number, one in enumerate(circles, start=1):
         for other_number, other in enumerate(circles[: number - 1], start=1):
             distance_squared = (one.x - other.x) ** 2 + (one.y - other.y) ** 2
-            if distance_squared < (one.radius + other.radius) ** 2:
-                overlap = float(one.radius + other.radius) - math.sqrt(distance_squared)
-                raise Refused(f"circles {other_number} and {number} overlap by {max(overlap, 0.0):.3g}")
+            reach = one.radius + other.radius
+            if distance_squared < reach**2:
+                # The difference of the squares is exact, so that the least overlap does not read as 0.
+                overlap = float(reach**2 - distance_squared) / (float(reach) + math.sqrt(distance_squared))
+                raise Refused(f"circles {other_number} and {number} overlap by {overlap:.3g}")
     return sum((circle.radius for circle in circles), Fraction(0))
 
 
