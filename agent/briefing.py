@@ -79,16 +79,17 @@ def _noise(services: Services) -> Noise | None:
     if production is None:
         return None
     if history.noise is not None and history.noise["commit"] == production.commit:
-        sd, seeds = float(history.noise["spread"]["sd"]), int(history.noise["spread"]["n"])
+        spread = history.noise["spread"]
+        mean, sd, seeds = float(spread["mean"]), float(spread["sd"]), int(spread["n"])
     else:
         metric = target.metrics.primary.name
         runs = history.baseline.get(production.commit, {}).values()
         values = [record.metrics[metric] for record in runs if metric in record.metrics]
         if len(values) < (EXACT if target.gate.policy == "exact" else FEWEST):
             return None
-        sd, seeds = statistics.standard_deviation(values), len(values)
+        mean, sd, seeds = statistics.mean(values), statistics.standard_deviation(values), len(values)
     found = practice(target.gate, sd)
-    return Noise(sd, seeds, found.smallest_gain if found is not None else None)
+    return Noise(mean, sd, seeds, found.smallest_gain if found is not None else None)
 
 
 def _left(services: Services) -> Iterator[str]:

@@ -109,3 +109,5 @@ def test_under_exact_two_equal_runs_of_production_are_told_as_no_noise(tmp_path:
         noise = brief(services, tiny.tip("main")).noise
     assert noise is not None
     assert (noise.sd, noise.seeds) == (0.0, 2)
+    baseline = [event.data for event in tiny.events("run_finished") if event.data["purpose"] == "baseline"]
+    assert {run["metrics"]["accuracy"] for run in baseline} == {noise.mean}

@@ -67,6 +67,8 @@ class CodeFile:
 class Noise:
     """How much one run of production varies, and what can be told apart from it. In the primary metric's unit."""
 
+    mean: float
+    """Production's own, over these seeds, on the dev split."""
     sd: float
     seeds: int
     smallest_gain: float | None

@@ -94,8 +94,9 @@ def _noise(brief: Brief) -> str:
     if noise is None:
         return "Not measured yet."
     if noise.sd == 0.0:
-        return f"{noise.seeds} runs of production on different seeds give one value."
-    told = f"Runs of production on {noise.seeds} seeds have a standard deviation of {noise.sd:.3g}."
+        return f"{noise.seeds} runs of production on different seeds give one value on the dev split: {noise.mean:.6g}."
+    told = f"Production's mean over {noise.seeds} seeds on the dev split is {noise.mean:.6g}; one run has a standard"
+    told += f" deviation of {noise.sd:.3g}."
     if noise.smallest_gain is None:
         return told
     return f"{told} The smallest gain that is found four times in five is {noise.smallest_gain:.3g}."
