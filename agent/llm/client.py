@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import prompts
-from agent.llm import budgets, replies, rungs, schemas
+from agent.llm import budgets, dialects, replies, rungs, schemas
 from agent.llm.contract import ROLES, BudgetSpent, EndpointDown, NoReply, Question, Record, Reply, Role
 from agent.llm.journal import Call, Journal, Parts, call_of
 from agent.llm.keys import Redaction, find_key
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _NOT_THE_RUNG = (
     "context_length", "context length", "context window", "context size", "maximum context", "too long", "temperature",
+    "tokens is too large", "tokens value", "output tokens", "completion tokens", "http 413",
 )  # fmt: skip
 """Words of a refusal that no lower rung would change."""
 
@@ -75,7 +76,7 @@ class EndpointModel:
         self._redaction = Redaction()
         self._wires: dict[str, Wire] = {}
         self._down: dict[str, tuple[int, int]] = {}
-        """Endpoint → the night and cycle in which it was found down; it is asked again in the next one."""
+        """Endpoint, or one model of it, → the night and cycle in which it was found down; asked again in the next."""
         self._keys: dict[str, str | None] = {}
         for name in sorted({config.choice(role).endpoint for role in ROLES}):
             self._keys[name] = key = find_key(parts.workspace, name, config.endpoints[name].key)
@@ -162,8 +163,11 @@ class EndpointModel:
             if code == "failed" and lower is not None and not asking.proven:
                 asking.rung, asking.retries = lower, 0  # some servers break where others refuse
                 continue
+            if code == "filtered":
+                self._journal.gave_up(asking.call, "refused", why)
+                raise NoReply(f"{asking.choice.model} at {asking.choice.endpoint} does not take the question: {why}")
             if code != "refused":
-                raise self._endpoint_down(asking, why)
+                raise self._endpoint_down(asking, why, of_model=code == "not_found")
             if rungs.LIMITS[1] in why and asking.limit != rungs.LIMITS[1]:
                 asking.limit = rungs.LIMITS[1]
                 continue
@@ -235,13 +239,15 @@ class EndpointModel:
         return self._parts.history.nights, self._parts.history.cycles
 
     def _refuse_if_down(self, call: Call, choice: ModelChoice) -> None:
-        if self._down.get(choice.endpoint) == self._moment():
-            why = f"{choice.endpoint} was found down in this cycle and is asked again in the next"
+        for name in (choice.endpoint, _of_model(choice)):
+            if self._down.get(name) != self._moment():
+                continue
+            why = f"{name} was found down in this cycle and is asked again in the next"
             self._journal.gave_up(call, "endpoint_down", why)
             raise EndpointDown(why)
 
-    def _endpoint_down(self, asking: _Asking, why: str) -> EndpointDown:
-        self._down[asking.choice.endpoint] = self._moment()
+    def _endpoint_down(self, asking: _Asking, why: str, *, of_model: bool) -> EndpointDown:
+        self._down[_of_model(asking.choice) if of_model else asking.choice.endpoint] = self._moment()
         self._journal.gave_up(asking.call, "endpoint_down", why)
         return EndpointDown(f"{asking.choice.model} at {asking.choice.endpoint}: {why}")
 
@@ -276,11 +282,16 @@ def _stopped() -> Interrupted:
     return Interrupted("stopped while a language model was asked")
 
 
+def _of_model(choice: ModelChoice) -> str:
+    return f"{choice.model} at {choice.endpoint}"
+
+
 def _unusable(completion: Completion, choice: ModelChoice) -> str:
     """Why a completion is no answer, whatever its text; empty where it may be one."""
-    if completion.refusal or completion.finish_reason == "content_filter":
+    reason = completion.finish_reason.lower()
+    if completion.refusal or reason in dialects.FILTERED:
         return f"the model refused: {completion.refusal or 'its filter stopped the answer'}"
-    if completion.finish_reason in {"length", "max_tokens"}:
+    if reason in dialects.CUT_OFF:
         return f"the answer was cut off at {choice.max_output_tokens} tokens; max_output_tokens in models.yaml says so"
     return ""
 
