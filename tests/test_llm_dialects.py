@@ -99,6 +99,11 @@ def test_a_reason_for_the_end_is_understood_in_other_words(tmp_path: Path, reaso
     assert len(rungs) == 1
 
 
+def test_an_answer_that_the_server_cut_off_early_is_told_as_the_servers_limit(tmp_path: Path) -> None:
+    came, _, _ = asked(tmp_path, [Step('{"word": "her', finish_reason="length", output_tokens=60)])
+    assert "cut off at 60 tokens by the server, before the 200 of max_output_tokens" in str(came)
+
+
 @pytest.mark.parametrize("reason", ["error", "abort", "insufficient_system_resource"])
 def test_an_answer_that_the_server_lost_half_way_is_asked_for_again_in_the_same_form(
     tmp_path: Path, reason: str

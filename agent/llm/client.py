@@ -292,6 +292,12 @@ def _unusable(completion: Completion, choice: ModelChoice) -> str:
     if completion.refusal or reason in dialects.FILTERED:
         return f"the model refused: {completion.refusal or 'its filter stopped the answer'}"
     if reason in dialects.CUT_OFF:
+        told = None if completion.usage is None else completion.usage[1]
+        if told is not None and 0 < told < choice.max_output_tokens:
+            return (
+                f"the answer was cut off at {told} tokens by the server, before the {choice.max_output_tokens} of"
+                " max_output_tokens in models.yaml; its context may be full"
+            )
         return f"the answer was cut off at {choice.max_output_tokens} tokens; max_output_tokens in models.yaml says so"
     return ""
 
