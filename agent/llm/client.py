@@ -29,6 +29,8 @@ _NOT_THE_RUNG = (
 )  # fmt: skip
 """Words of a refusal that no lower rung would change."""
 
+_OVER_BUDGET = ("budget_of_night", "budget_of_hypothesis")
+
 
 @dataclass(frozen=True, slots=True)
 class Patience:
@@ -134,7 +136,7 @@ class EndpointModel:
             completion = answer.completion
             misfit: replies.NoFit | None = None
             record = None
-            final = _unusable(completion, asking.choice)
+            final = dialects.unusable(completion, asking.choice)
             if not final:
                 try:
                     record = replies.read(completion.text, question.schema)
@@ -148,7 +150,7 @@ class EndpointModel:
                 self._journal.gave_up(asking.call, "no_reply", why)
                 raise NoReply(f"{self.name(question.role)}: {why}")
             said = replace(said, repair=(completion.text, why))
-            asking.rung = _after_misfit(asking.rung, misfit)
+            asking.rung = rungs.after_misfit(asking.rung, form=misfit.form, no_object=misfit.no_object)
 
     def _down_the_ladder(self, asking: _Asking, said: rungs.Conversation) -> _Answer:
         """A completion on the highest rung from the known one on that the server takes."""
@@ -163,6 +165,9 @@ class EndpointModel:
             if code == "failed" and lower is not None and not asking.proven:
                 asking.rung, asking.retries = lower, 0  # some servers break where others refuse
                 continue
+            if code in _OVER_BUDGET:
+                self._journal.gave_up(asking.call, code, why)
+                raise BudgetSpent(why, of_night=code == _OVER_BUDGET[0])
             if code == "filtered":
                 self._journal.gave_up(asking.call, "refused", why)
                 raise NoReply(f"{asking.choice.model} at {asking.choice.endpoint} does not take the question: {why}")
@@ -188,6 +193,7 @@ class EndpointModel:
                 raise _stopped()
             self._check_budget(asking.call, estimate)
             number = self._journal.asked(asking.call, request, asking.rung, asking.limit, estimate)
+            self._hold_back(asking, number)
             with self._parts.ask_outside():
                 try:
                     completion = asking.wire.send(asking.choice, request, asking.limit)
@@ -230,8 +236,23 @@ class EndpointModel:
                 self._config.budget, self._parts.history.models, self._journal.night(), call.subject, dict(estimate)
             )
         except BudgetSpent as error:
-            self._journal.gave_up(call, "budget_of_night" if error.of_night else "budget_of_hypothesis", str(error))
+            self._journal.gave_up(call, _OVER_BUDGET[0 if error.of_night else 1], str(error))
             raise
+
+    def _hold_back(self, asking: _Asking, number: int) -> None:
+        """Take an intent back where another process's, made in the same moment, left no room for it."""
+        from agent.llm.wire import NoCompletion
+
+        try:
+            self._check_with_all_intents(asking.call)
+        except BudgetSpent as error:
+            code, why = _OVER_BUDGET[0 if error.of_night else 1], str(error)
+            self._journal.failed(asking.call, number, code, b"", budgets.NOTHING, why)
+            raise NoCompletion(code, why, again=False, maybe_charged=False) from None
+
+    def _check_with_all_intents(self, call: Call) -> None:
+        """Raises BudgetSpent where what is in the log by now, this request's intent included, is too much."""
+        budgets.check_made(self._config.budget, self._parts.history.models, self._journal.night(), call.subject)
 
     # -- an endpoint that is down ---------------------------------------------------------------------------
 
@@ -284,28 +305,3 @@ def _stopped() -> Interrupted:
 
 def _of_model(choice: ModelChoice) -> str:
     return f"{choice.model} at {choice.endpoint}"
-
-
-def _unusable(completion: Completion, choice: ModelChoice) -> str:
-    """Why a completion is no answer, whatever its text; empty where it may be one."""
-    reason = completion.finish_reason.lower()
-    if completion.refusal or reason in dialects.FILTERED:
-        return f"the model refused: {completion.refusal or 'its filter stopped the answer'}"
-    if reason in dialects.CUT_OFF:
-        told = None if completion.usage is None else completion.usage[1]
-        if told is not None and 0 < told < choice.max_output_tokens:
-            return (
-                f"the answer was cut off at {told} tokens by the server, before the {choice.max_output_tokens} of"
-                " max_output_tokens in models.yaml; its context may be full"
-            )
-        return f"the answer was cut off at {choice.max_output_tokens} tokens; max_output_tokens in models.yaml says so"
-    return ""
-
-
-def _after_misfit(rung: str, misfit: replies.NoFit) -> str:
-    """The rung of the second try: a lower one where the server does not keep to this one."""
-    if misfit.form and rung in {"json_schema", "json_schema_bare"}:
-        return "json_object"
-    if misfit.no_object and rung in {"json_object", "tool"}:
-        return rungs.below(rung) or rung
-    return rung

@@ -1,12 +1,18 @@
 """What servers say otherwise than the protocol has it, in the protocol's words. Pure.
 
-Called by `agent.llm.wire`. The record keeps each answer as it came; what is made of it is checked like any other.
+Called by `agent.llm.wire` and `agent.llm.client`. The record keeps each answer as it came; what is made of it is
+checked like any other.
 """
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from registry.model_config import ModelChoice
+
+if TYPE_CHECKING:
+    from agent.llm.wire import Completion
 
 CUT_OFF = frozenset({"length", "max_tokens", "max_output_tokens", "model_length", "model_context_window_exceeded"})
 """Reasons for an end that stand for a full answer's being longer than allowed."""
@@ -20,7 +26,7 @@ _FLAGGED = (
 _UNSUPPORTED = ("no endpoints found that",)
 
 
-def completion(body: bytes) -> bytes:
+def completed(body: bytes) -> bytes:
     """A chat completion as the library reads it; anything else as it is.
 
     Put right are arguments of a tool call and content that are objects in place of text, a message without its role,
@@ -54,6 +60,22 @@ def _misplaced(message: dict[str, Any]) -> str:
         text = message.get(name)
         if isinstance(text, str) and text.strip().startswith("{") and _object(text.encode("utf-8", "replace")):
             return text
+    return ""
+
+
+def unusable(completion: Completion, choice: ModelChoice) -> str:
+    """Why a completion is no answer, whatever its text; empty where it may be one."""
+    reason = completion.finish_reason.lower()
+    if completion.refusal or reason in FILTERED:
+        return f"the model refused: {completion.refusal or 'its filter stopped the answer'}"
+    if reason in CUT_OFF:
+        told = None if completion.usage is None else completion.usage[1]
+        if told is not None and 0 < told < choice.max_output_tokens:
+            return (
+                f"the answer was cut off at {told} tokens by the server, before the {choice.max_output_tokens} of"
+                " max_output_tokens in models.yaml; its context may be full"
+            )
+        return f"the answer was cut off at {choice.max_output_tokens} tokens; max_output_tokens in models.yaml says so"
     return ""
 
 

@@ -245,7 +245,7 @@ class _Guarded(openai.DefaultHttpxClient):
         request.headers.update(whole)  # the library reads marks of its own there
         kind = {"content-type": response.headers.get("content-type", "")}
         return type(response)(
-            response.status_code, headers=kind, content=dialects.completion(self.body), request=request
+            response.status_code, headers=kind, content=dialects.completed(self.body), request=request
         )
 
     def _read(self, response: Any, deadline: float) -> bytes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agent.llm.client import EndpointModel
-from agent.llm.journal import Parts
+from agent.llm.journal import Call, Parts
 from agent.llm.wire import Completion, NoCompletion, Wire
 from agent.replay.following import Follower, Stopped, asked_for
 from registry.audit_events import Event
@@ -33,6 +33,9 @@ class _RecordedModel(EndpointModel):
         super().__init__(parts, config)
         wire = RecordedWire(follower)
         self._wires: dict[str, Wire] = dict.fromkeys(config.endpoints, wire)
+
+    def _check_with_all_intents(self, call: Call) -> None:
+        """The record says where a request was held back; the wire gives that."""
 
 
 class RecordedWire(Wire):
