@@ -29,7 +29,7 @@ _NOT_THE_RUNG = (
 )  # fmt: skip
 """Words of a refusal that no lower rung would change."""
 
-_OVER_BUDGET = ("budget_of_night", "budget_of_hypothesis")
+OVER_BUDGET = ("budget_of_night", "budget_of_hypothesis")
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,9 +165,9 @@ class EndpointModel:
             if code == "failed" and lower is not None and not asking.proven:
                 asking.rung, asking.retries = lower, 0  # some servers break where others refuse
                 continue
-            if code in _OVER_BUDGET:
+            if code in OVER_BUDGET:
                 self._journal.gave_up(asking.call, code, why)
-                raise BudgetSpent(why, of_night=code == _OVER_BUDGET[0])
+                raise BudgetSpent(why, of_night=code == OVER_BUDGET[0])
             if code == "filtered":
                 self._journal.gave_up(asking.call, "refused", why)
                 raise NoReply(f"{asking.choice.model} at {asking.choice.endpoint} does not take the question: {why}")
@@ -236,7 +236,7 @@ class EndpointModel:
                 self._config.budget, self._parts.history.models, self._journal.night(), call.subject, dict(estimate)
             )
         except BudgetSpent as error:
-            self._journal.gave_up(call, _OVER_BUDGET[0 if error.of_night else 1], str(error))
+            self._journal.gave_up(call, OVER_BUDGET[0 if error.of_night else 1], str(error))
             raise
 
     def _hold_back(self, asking: _Asking, number: int) -> None:
@@ -246,7 +246,7 @@ class EndpointModel:
         try:
             self._check_with_all_intents(asking.call)
         except BudgetSpent as error:
-            code, why = _OVER_BUDGET[0 if error.of_night else 1], str(error)
+            code, why = OVER_BUDGET[0 if error.of_night else 1], str(error)
             self._journal.failed(asking.call, number, code, b"", budgets.NOTHING, why)
             raise NoCompletion(code, why, again=False, maybe_charged=False) from None
 
