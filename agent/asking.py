@@ -1,12 +1,14 @@
 """A workspace's language model for a command that runs beside a night: `agent ask --explain`.
 
-It holds no lock of the workspace. Its calls are events like any other: recorded, charged to the open night or else to
-the day, answered from the record when they come again. They are a person's, so that a replay of the night that was
-open hands them in and does not look for them among what the night itself asked.
+It holds no lock of the workspace; two such commands take turns, and the second finds what the first was told. Its
+calls are events like any other: recorded, charged to the open night or else to the day, answered from the record when
+they come again. They are a person's, so that a replay of the night that was open hands them in and does not look for
+them among what the night itself asked.
 """
 
 from __future__ import annotations
 
+import fcntl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -63,5 +65,6 @@ def open_model(workspace: Workspace) -> Iterator[LanguageModel]:
         fix = "docs/models.md shows one; the same question without --explain is answered by rules"
         raise BadInput(Problem(str(workspace.models), found, "a language model to ask", fix=fix))
     refuse_lost_log(workspace)
-    with AuditLog.open(workspace.audit) as log:
+    with workspace.models.open("rb") as held, AuditLog.open(workspace.audit) as log:
+        fcntl.flock(held, fcntl.LOCK_EX)
         yield language_model(Asker(workspace, log), config)

@@ -20,11 +20,16 @@ ROLE_NAMES: tuple[RoleName, ...] = get_args(RoleName)
 VARIABLE = r"^[A-Z_][A-Z0-9_]{0,199}$"
 """Capitals only, so that a key put in the place of a name is not taken for one and shown."""
 
+_ADDED = ("/completions", "/responses")
+"""Ends of a request's own address, which the library adds."""
+
 
 def _base_url(value: str) -> str:
     parts = urlsplit(web_address(value))
     if parts.query or parts.fragment:
-        raise ValueError("an address without ? and # is expected")
+        raise ValueError("an address without ? and #")
+    if parts.path.rstrip("/").endswith(_ADDED):
+        raise ValueError("the address up to and with /v1; what comes after it is added to each request")
     return value.rstrip("/")
 
 

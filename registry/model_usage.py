@@ -100,7 +100,8 @@ class ModelUsage:
     def settled(self, data: dict[str, Any]) -> None:
         """How a request ended (events `model_answered` and `model_failed`)."""
         night, subject, estimate = self.in_flight.pop(data["request"])
-        self._book(night, subject, charge(data["usage"]) - estimate)
+        held_back = str(data.get("code", "")).startswith("budget_of_")  # its intent was one too many
+        self._book(night, subject, (Spent() if held_back else charge(data["usage"])) - estimate)
         if data.get("fits"):
             self.manners[data["server"]] = Manner(data["rung"], data["limit"])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,24 @@ def test_a_model_that_does_not_answer_as_wanted_is_told(tmp_path: Path, step: St
         finding = found(write(tmp_path, document(server.base_url)))["model small"]
     assert finding.status == status
     assert finding.fix
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "fix"),
+    [
+        (401, "Incorrect API key", "look at the key"),
+        (404, "no such model", "the model's name"),
+        (429, "You exceeded your current quota", "to pay the provider with"),
+        (503, "Loading model", "again later"),
+        (400, "Unsupported value: 'temperature'", "such as temperature"),
+    ],
+)
+def test_what_mends_a_silent_model_fits_what_its_server_said(
+    tmp_path: Path, status: int, message: str, fix: str
+) -> None:
+    body = json.dumps({"error": {"message": message}}).encode()
+    with serving([Step(status=status, body=body)] * 9) as server:
+        assert fix in found(write(tmp_path, document(server.base_url)))["model small"].fix
 
 
 def test_a_page_in_the_place_of_an_answer_is_told_as_one(tmp_path: Path) -> None:

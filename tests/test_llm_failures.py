@@ -160,7 +160,7 @@ def test_a_port_where_nobody_listens_is_down_and_costs_nothing(tmp_path: Path) -
     [
         (Step(refusal="I will not"), "refused: I will not"),
         (Step("", finish_reason="content_filter"), "its filter"),
-        (Step('{"word": "her', finish_reason="length"), "cut off at 200 tokens"),
+        (Step('{"word": "her', finish_reason="length"), "cut off at 20 tokens"),
     ],
 )
 def test_a_refusal_and_a_cut_off_answer_are_no_reply_and_are_paid_for(tmp_path: Path, step: Step, why: str) -> None:

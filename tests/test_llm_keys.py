@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -15,7 +16,7 @@ from urllib.parse import quote
 import pytest
 import sandbox_backends
 from model_workspaces import RIGHT, desk, document, question, write
-from scripted_endpoint import Step, serving
+from scripted_endpoint import Step, completion, serving
 
 from agent.llm.contract import EndpointDown, NoReply, Turn
 from agent.llm.keys import Redaction, find_key
@@ -47,6 +48,9 @@ def escaped(text: str) -> str:
         Step(json.dumps({"word": KEY, "sum": 5})),
         Step(refusal=f"I will not, {KEY}"),
         Step(body=('{"error": {"message": "' + escaped(KEY) + '"}}').encode(), status=400),
+        Step('{"word": "' + escaped(KEY) + '", "sum": 5}'),
+        Step(tool_arguments='{"word": "' + escaped(KEY) + '", "sum": 5}'),
+        Step(body=completion(Step(json.dumps({"word": "x", "sum": KEY})), "m").decode().encode("utf-16")),
         Step(RIGHT, finish_reason=KEY),
         Step(status=302, headers={"Location": f"http://127.0.0.1:9/{quote(KEY, safe='')}"}),
     ],
@@ -78,6 +82,15 @@ def test_a_key_is_taken_out_in_every_spelling() -> None:
         assert redaction.text(f"a {form} b") == "a [key] b"
     assert json.loads(redaction.body(('{"a": ["' + escaped(KEY) + '"]}').encode())) == {"a": ["[key]"]}
     assert redaction.body(b"\\ no JSON") == b"\\ no JSON"
+    within = json.dumps({"a": '{"b": "' + escaped(KEY) + '"}'})
+    assert redaction.body(within.encode()) == json.dumps({"a": '{"b": "[key]"}'}).encode()
+    assert redaction.body(json.dumps({"a": KEY}).encode("utf-16")) == b'{"a": "[key]"}'
+
+
+def test_an_answer_of_backslashes_takes_no_longer_than_another() -> None:
+    start = time.monotonic()
+    Redaction([KEY]).body(b"\\" * 2_000_000)
+    assert time.monotonic() - start < 5
 
 
 def test_only_what_the_protocol_needs_is_sent_and_nothing_of_the_environment(
@@ -125,6 +138,14 @@ def test_a_key_from_a_file_is_used_and_its_line_end_is_not(tmp_path: Path) -> No
     assert server.asked[0].headers["authorization"] == f"Bearer {KEY}"
 
 
+@pytest.mark.parametrize("content", ["'sk-in-quotes-0123'", '"sk-in-quotes-0123"', "MODEL_KEY=sk-behind-a-name-0123"])
+def test_a_key_with_something_around_it_is_bad_input(tmp_path: Path, content: str) -> None:
+    (tmp_path / "model.key").write_text(content, encoding="utf-8")
+    with pytest.raises(BadInput, match="the key and nothing around it") as caught:
+        find_key(Workspace(tmp_path), "main", KeySource(file="model.key"))
+    assert "0123" not in str(caught.value)
+
+
 @pytest.mark.parametrize("content", [None, "", "short", "two words and more", "schlüssel-schlüssel", "x" * 5000])
 def test_a_key_that_is_not_there_or_is_none_is_bad_input_and_is_not_shown(tmp_path: Path, content: str | None) -> None:
     path = tmp_path / "model.key"
@@ -152,6 +173,7 @@ def test_a_key_of_an_endpoint_that_no_role_uses_is_not_asked_for(tmp_path: Path)
 
 TRACED = """
 import sys
+import time
 from pathlib import Path
 from model_workspaces import desk, question
 from langchain_core.tracers.langchain import wait_for_all_tracers

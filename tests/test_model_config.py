@@ -76,6 +76,11 @@ def test_a_price_of_nothing_is_a_price(tmp_path: Path) -> None:
     assert load(tmp_path, document(URL, prices=prices)).prices.models["small"].input == 0
 
 
+@pytest.mark.parametrize("address", [f"{URL}/chat/completions", f"{URL}/completions/", f"{URL}/responses"])
+def test_the_address_of_a_request_is_no_base_url(tmp_path: Path, address: str) -> None:
+    assert "up to and with /v1" in complaint(tmp_path, with_endpoint(base_url=address))
+
+
 def test_an_endpoint_that_is_not_there_is_named_with_its_line(tmp_path: Path) -> None:
     models = document(URL)
     models["models"]["patch"] = {"endpoint": "mian"}

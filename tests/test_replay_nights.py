@@ -17,6 +17,8 @@ from agent import handwork, night
 from agent.answers.explained import explained
 from agent.answers.sentences import fact
 from agent.asking import open_model
+from agent.llm.client import EndpointModel
+from agent.llm.journal import Call
 from agent.night import Goal
 from agent.replay.recording import MissingInput
 from agent.replay.replaying import as_text, replay
@@ -295,3 +297,27 @@ def test_what_a_command_records_before_a_stopped_night_goes_on_is_not_looked_for
     assert tiny.events()[-1].kind == "standing"
     found = replay(tiny.workspace, "N-0001")
     assert (found.same, found.ended) == (True, False), as_text(found)
+
+
+def test_a_request_that_was_held_back_for_a_persons_is_replayed_as_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A person's intent lands between the night's look at its budget and its own intent."""
+    tiny = quiet(tmp_path, "harm")
+    look, asked = EndpointModel._check_budget, []
+
+    def late(self: EndpointModel, call: Call, estimate: dict[str, object]) -> None:
+        look(self, call, estimate)
+        if call.facts["role"] == "propose" and not asked:
+            asked.append(call.id)
+            with open_model(tiny.workspace) as model:
+                explained(model, "what is next?", [fact("nothing", 1)])
+
+    with serving(lambda _: '{"statements": []}') as endpoint:
+        with_models(tiny, endpoint.base_url, budget={"night": {"calls": 1}})
+        monkeypatch.setattr(EndpointModel, "_check_budget", late)
+        model_night(tiny, Goal(cycles=1))
+        monkeypatch.undo()
+    assert len(endpoint.asked) == 1
+    assert [event.data["code"] for event in tiny.events("model_failed")] == ["budget_of_night"]
+    assert replay(tiny.workspace, "N-0001").same

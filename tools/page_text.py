@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from registry.errors import BadInput, Problem
+from tools.clean_environment import clean_environment
 from tools.pdf_text import PdfText, plain
 
 MAX_BYTES = 10 << 20
@@ -132,6 +133,7 @@ def _extract(kind: str, body: bytes, url: str, content_type: str, expected: str)
             capture_output=True,
             check=False,
             timeout=WALL_S,
+            env=clean_environment(),
             start_new_session=True,  # Ctrl-C is for the night
         )
     except subprocess.TimeoutExpired:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from registry.errors import BadInput, Problem
+from tools.clean_environment import clean_environment
 
 MAX_BYTES = 50 << 20
 MAX_TITLE = 300
@@ -160,6 +161,7 @@ def _extract(data: bytes, where: str, bounds: Bounds) -> tuple[str, list[str], l
             capture_output=True,
             check=False,
             timeout=bounds.wall_s,
+            env=clean_environment(),
             start_new_session=True,  # Ctrl-C is for the night: a reader that it ends would look like a bad PDF
         )
     except subprocess.TimeoutExpired:

@@ -25,7 +25,6 @@ from registry.workspace import Workspace
 
 CHECK = "models.yaml"
 _PATIENCE_S = 60.0
-_ORDINARY_REMEDY = "look at base_url (up to and with /v1), the key and the model's name"
 _REMEDIES = {
     "untrusted": (
         "name a PEM file with the authority that signed the certificate as {at}.ca_file; whoever runs the server, or"
@@ -138,6 +137,24 @@ def _authorities(workspace: Workspace, name: str, file: str) -> Finding:
     return ok(check, f"{found.path}: {found.count} certificate(s){names}, trusted beside this machine's own")
 
 
+def _mends(said: str) -> str:
+    """What to look at where a server gives no answer."""
+    if "HTTP 401" in said or "HTTP 403" in said:
+        return "look at the key, and at what it is allowed to use at the provider"
+    if "HTTP 402" in said or "quota" in said:
+        return "look at what is left to pay the provider with"
+    if "HTTP 429" in said or "HTTP 5" in said:
+        return "it is there and busy or broken: ask it again later, or look at its own log"
+    return "look at base_url (up to and with /v1), the key and the model's name"
+
+
+def _changes(said: str) -> str:
+    """What to change where an answer cannot be used."""
+    if "refuses the request" in said:
+        return "take out of models.yaml what it names, such as temperature, or put a smaller max_output_tokens"
+    return "another model, or a larger max_output_tokens"
+
+
 def _asked(
     workspace: Workspace, config: ModelConfig, endpoint: str, model: str, roles: list[Role], cancel: threading.Event
 ) -> Finding:
@@ -152,10 +169,10 @@ def _asked(
         try:
             language_model(parts, alone).ask(question)
         except EndpointDown as error:
-            remedy = _REMEDIES.get(error.code, _ORDINARY_REMEDY).format(at=f"endpoints.{endpoint}")
+            remedy = _REMEDIES.get(error.code, "").format(at=f"endpoints.{endpoint}") or _mends(str(error))
             return fail(name, str(error), f"{remedy}; without it nights go on with the offline researcher")
         except NoReply as error:
-            return warn(name, str(error), "another model, or a larger max_output_tokens")
+            return warn(name, str(error), _changes(str(error)))
         (spent,) = parts.history.models.nights.values()
         (manner,) = parts.history.models.manners.values()
     cost = f"{spent.money:.6f} {config.prices.currency}"

@@ -36,7 +36,15 @@ NOTHING: dict[str, Any] = {"input_tokens": 0, "output_tokens": 0, "cost": 0.0, "
 
 def check(budget: ModelBudget, spent: ModelUsage, night: str, subject: str, estimate: dict[str, Any]) -> None:
     """Raises BudgetSpent where a request of this size could go beyond the night's or the hypothesis's budget."""
-    wanted = charge(estimate)
+    _check(budget, spent, night, subject, charge(estimate))
+
+
+def check_made(budget: ModelBudget, spent: ModelUsage, night: str, subject: str) -> None:
+    """Raises BudgetSpent where the intents that are made are beyond the night's or the hypothesis's budget."""
+    _check(budget, spent, night, subject, Spent())
+
+
+def _check(budget: ModelBudget, spent: ModelUsage, night: str, subject: str, wanted: Spent) -> None:
     if short := _short(budget.night, spent.of_night(night), wanted):
         raise BudgetSpent(f"the budget of {night} for language models has no room: {short}", of_night=True)
     if HYPOTHESIS.fullmatch(subject) and (short := _short(budget.hypothesis, spent.of_hypothesis(subject), wanted)):

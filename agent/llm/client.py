@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import prompts
-from agent.llm import budgets, replies, rungs, schemas
+from agent.llm import budgets, dialects, replies, rungs, schemas
 from agent.llm.access import Access, find_access
 from agent.llm.contract import ROLES, BudgetSpent, EndpointDown, NoReply, Question, Record, Reply, Role
 from agent.llm.journal import Call, Journal, Parts, call_of
@@ -26,8 +26,11 @@ if TYPE_CHECKING:
 
 _NOT_THE_RUNG = (
     "context_length", "context length", "context window", "context size", "maximum context", "too long", "temperature",
+    "tokens is too large", "tokens value", "output tokens", "completion tokens", "http 413",
 )  # fmt: skip
 """Words of a refusal that no lower rung would change."""
+
+OVER_BUDGET = ("budget_of_night", "budget_of_hypothesis")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,7 @@ class EndpointModel:
         self._redaction = Redaction()
         self._wires: dict[str, Wire] = {}
         self._down: dict[str, tuple[int, int]] = {}
-        """Endpoint → the night and cycle in which it was found down; it is asked again in the next one."""
+        """Endpoint, or one model of it, → the night and cycle in which it was found down; asked again in the next."""
         self._access: dict[str, Access] = {}
         for name in sorted({config.choice(role).endpoint for role in ROLES}):
             self._access[name] = access = find_access(parts.workspace, name, config.endpoints[name])
@@ -134,7 +137,7 @@ class EndpointModel:
             completion = answer.completion
             misfit: replies.NoFit | None = None
             record = None
-            final = _unusable(completion, asking.choice)
+            final = dialects.unusable(completion, asking.choice)
             if not final:
                 try:
                     record = replies.read(completion.text, question.schema)
@@ -148,7 +151,7 @@ class EndpointModel:
                 self._journal.gave_up(asking.call, "no_reply", why)
                 raise NoReply(f"{self.name(question.role)}: {why}")
             said = replace(said, repair=(completion.text, why))
-            asking.rung = _after_misfit(asking.rung, misfit)
+            asking.rung = rungs.after_misfit(asking.rung, form=misfit.form, no_object=misfit.no_object)
 
     def _down_the_ladder(self, asking: _Asking, said: rungs.Conversation) -> _Answer:
         """A completion on the highest rung from the known one on that the server takes."""
@@ -163,6 +166,12 @@ class EndpointModel:
             if code == "failed" and lower is not None and not asking.proven:
                 asking.rung, asking.retries = lower, 0  # some servers break where others refuse
                 continue
+            if code in OVER_BUDGET:
+                self._journal.gave_up(asking.call, code, why)
+                raise BudgetSpent(why, of_night=code == OVER_BUDGET[0])
+            if code == "filtered":
+                self._journal.gave_up(asking.call, "refused", why)
+                raise NoReply(f"{asking.choice.model} at {asking.choice.endpoint} does not take the question: {why}")
             if code != "refused":
                 raise self._endpoint_down(asking, why, code)
             if rungs.LIMITS[1] in why and asking.limit != rungs.LIMITS[1]:
@@ -185,6 +194,7 @@ class EndpointModel:
                 raise _stopped()
             self._check_budget(asking.call, estimate)
             number = self._journal.asked(asking.call, request, asking.rung, asking.limit, estimate)
+            self._hold_back(asking, number)
             with self._parts.ask_outside():
                 try:
                     completion = asking.wire.send(asking.choice, request, asking.limit)
@@ -227,8 +237,23 @@ class EndpointModel:
                 self._config.budget, self._parts.history.models, self._journal.night(), call.subject, dict(estimate)
             )
         except BudgetSpent as error:
-            self._journal.gave_up(call, "budget_of_night" if error.of_night else "budget_of_hypothesis", str(error))
+            self._journal.gave_up(call, OVER_BUDGET[0 if error.of_night else 1], str(error))
             raise
+
+    def _hold_back(self, asking: _Asking, number: int) -> None:
+        """Take an intent back where another process's, made in the same moment, left no room for it."""
+        from agent.llm.wire import NoCompletion
+
+        try:
+            self._check_with_all_intents(asking.call)
+        except BudgetSpent as error:
+            code, why = OVER_BUDGET[0 if error.of_night else 1], str(error)
+            self._journal.failed(asking.call, number, code, b"", budgets.NOTHING, why)
+            raise NoCompletion(code, why, again=False, maybe_charged=False) from None
+
+    def _check_with_all_intents(self, call: Call) -> None:
+        """Raises BudgetSpent where what is in the log by now, this request's intent included, is too much."""
+        budgets.check_made(self._config.budget, self._parts.history.models, self._journal.night(), call.subject)
 
     # -- an endpoint that is down ---------------------------------------------------------------------------
 
@@ -236,13 +261,16 @@ class EndpointModel:
         return self._parts.history.nights, self._parts.history.cycles
 
     def _refuse_if_down(self, call: Call, choice: ModelChoice) -> None:
-        if self._down.get(choice.endpoint) == self._moment():
-            why = f"{choice.endpoint} was found down in this cycle and is asked again in the next"
+        for name in (choice.endpoint, _of_model(choice)):
+            if self._down.get(name) != self._moment():
+                continue
+            why = f"{name} was found down in this cycle and is asked again in the next"
             self._journal.gave_up(call, "endpoint_down", why)
             raise EndpointDown(why)
 
     def _endpoint_down(self, asking: _Asking, why: str, code: str) -> EndpointDown:
-        self._down[asking.choice.endpoint] = self._moment()
+        down = _of_model(asking.choice) if code == "not_found" else asking.choice.endpoint
+        self._down[down] = self._moment()
         self._journal.gave_up(asking.call, "endpoint_down", why)
         return EndpointDown(f"{asking.choice.model} at {asking.choice.endpoint}: {why}", code)
 
@@ -277,19 +305,5 @@ def _stopped() -> Interrupted:
     return Interrupted("stopped while a language model was asked")
 
 
-def _unusable(completion: Completion, choice: ModelChoice) -> str:
-    """Why a completion is no answer, whatever its text; empty where it may be one."""
-    if completion.refusal or completion.finish_reason == "content_filter":
-        return f"the model refused: {completion.refusal or 'its filter stopped the answer'}"
-    if completion.finish_reason in {"length", "max_tokens"}:
-        return f"the answer was cut off at {choice.max_output_tokens} tokens; max_output_tokens in models.yaml says so"
-    return ""
-
-
-def _after_misfit(rung: str, misfit: replies.NoFit) -> str:
-    """The rung of the second try: a lower one where the server does not keep to this one."""
-    if misfit.form and rung in {"json_schema", "json_schema_bare"}:
-        return "json_object"
-    if misfit.no_object and rung in {"json_object", "tool"}:
-        return rungs.below(rung) or rung
-    return rung
+def _of_model(choice: ModelChoice) -> str:
+    return f"{choice.model} at {choice.endpoint}"

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import httpx2
 import openai
 
+from agent.llm import dialects
 from agent.llm.access import Access
 from agent.llm.authorities import trust
 from agent.llm.keys import Redaction
@@ -23,7 +24,7 @@ from registry.model_config import Endpoint
 from sandbox.outputs import plain_text
 
 LARGEST_BODY = 16 << 20
-AGAIN = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
+AGAIN = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529})
 SHOWN = 300
 _HEADERS = frozenset(
     {"accept", "accept-encoding", "authorization", "connection", "content-length", "content-type", "host", "user-agent"}
@@ -100,7 +101,8 @@ class Guarded(openai.DefaultHttpxClient):
             raise
         request.headers.update(whole)  # the library reads marks of its own there
         kind = {"content-type": response.headers.get("content-type", "")}
-        return type(response)(response.status_code, headers=kind, content=self.body, request=request)
+        content = dialects.completed(self.body)
+        return type(response)(response.status_code, headers=kind, content=content, request=request)
 
     def _read(self, response: Any, deadline: float) -> bytes:
         content = bytearray()

@@ -9,9 +9,9 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 from registry.errors import BadInput, Problem
@@ -22,6 +22,10 @@ REDACTED = "[key]"
 SHORTEST = 8
 """What is shorter is no secret, and taking it out would garble ordinary text."""
 _LARGEST_FILE = 10_000
+_DEEPEST = 16
+"""Backslashes before a character that are taken for JSON within JSON; bounded, so that no answer takes long."""
+_WRAPPED = re.compile(r"[\"'`]|[A-Z_][A-Z0-9_]*=[^=]")
+"""How a line of a shell's file begins: sent on, it would be no key, and redacted only as a whole."""
 
 
 def find_key(workspace: Workspace, endpoint: str, source: KeySource | None) -> str | None:
@@ -65,6 +69,9 @@ def _secret(workspace: Workspace, place: str, source: KeySource, what: str, hint
         except UnicodeDecodeError:
             found = ""
     secret = found.strip()
+    if _WRAPPED.match(secret):
+        found = f"{said} with a {what} in quotes or behind a name (not shown)"
+        raise BadInput(Problem(where, found, f"the {what} and nothing around it", place, fix=fix))
     if not SHORTEST <= len(secret) <= 4000 or not secret.isascii() or not secret.isprintable() or " " in secret:
         expected = f"one word of at least {SHORTEST} characters"
         found = f"{said} with something that is no {what} (not shown)"
@@ -82,6 +89,7 @@ class Redaction:
 
     def __init__(self, keys: Iterable[str] = ()) -> None:
         self._spellings: list[str] = []
+        self._escaped: list[re.Pattern[str]] = []
         for key in keys:
             self.add(key)
 
@@ -92,33 +100,28 @@ class Redaction:
             if spelling not in self._spellings:
                 self._spellings.append(spelling)
         self._spellings.sort(key=len, reverse=True)
+        self._escaped.append(re.compile("".join(map(_with_escapes, key))))
 
     def text(self, text: str) -> str:
-        """The text without any key."""
+        """The text without any key, also where JSON, or JSON within JSON, spells it with escapes."""
         for spelling in self._spellings:
             text = text.replace(spelling, REDACTED)
+        if "\\" in text:
+            for pattern in self._escaped:
+                text = pattern.sub(REDACTED, text)
         return text
 
     def body(self, content: bytes) -> bytes:
-        """An answer's bytes without any key, also where JSON spells it with escapes."""
-        for spelling in self._spellings:
-            content = content.replace(spelling.encode(), REDACTED.encode())
-        if b"\\" in content and self._spellings:
-            try:
-                document = json.loads(content)
-                cleaned = self.value(document)
-            except (ValueError, RecursionError):
-                return content
-            if cleaned != document:
-                content = json.dumps(cleaned).encode()
-        return content
+        """An answer's bytes without any key. What they mean is not asked: a body need not be what it says it is."""
+        if b"\0" in content:  # what readers of JSON take for UTF-16 or UTF-32
+            content = content.decode(json.detect_encoding(content), "replace").encode("utf-8", "replace")
+        return self.text(content.decode("latin-1")).encode("latin-1")
 
-    def value(self, value: Any) -> Any:
-        """A JSON value with every text in it redacted, names of fields included."""
-        if isinstance(value, str):
-            return self.text(value)
-        if isinstance(value, list):
-            return [self.value(item) for item in value]
-        if isinstance(value, dict):
-            return {self.text(name): self.value(item) for name, item in value.items()}
-        return value
+
+def _with_escapes(character: str) -> str:
+    """A pattern for the character itself, and for the same behind backslashes."""
+    spelled = rf"\\{{1,{_DEEPEST}}}u(?i:{ord(character):04x})"
+    either = [re.escape(character), spelled]
+    if character in '"/\\':
+        either.append(rf"\\{{1,{_DEEPEST}}}{re.escape(character)}")
+    return f"(?:{'|'.join(either)})"

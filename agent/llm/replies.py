@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from pydantic import ValidationError
@@ -53,11 +54,8 @@ def _object(text: str) -> dict[str, Any]:
         raise NoFit("the reply is empty", no_object=True)
     if len(text) > LONGEST:
         raise NoFit(f"the reply has more than {LONGEST} characters", no_object=True)
-    text = text.rpartition("</think>")[2]
     why = "the reply holds no JSON object"
-    start, end = text.find("{"), text.rfind("}")
-    candidates = [text, *_FENCE.findall(text), *([text[start : end + 1]] if 0 <= start < end else [])]
-    for candidate in candidates:
+    for candidate in _candidates(text):
         try:
             document = json.loads(candidate, parse_constant=_refuse_constant)
             json.dumps(document, ensure_ascii=False).encode()  # half a surrogate pair could never be recorded
@@ -71,6 +69,20 @@ def _object(text: str) -> dict[str, Any]:
             return document
         why = f"the reply is a JSON {type(document).__name__}, and an object is wanted"
     raise NoFit(why, no_object=True)
+
+
+def _candidates(text: str) -> Iterator[str]:
+    """Where the object may be: all of the text; what follows thinking aloud, a fence in it, from brace to brace.
+
+    The mark that ends thinking may stand in the object as well, so it is looked for from both ends.
+    """
+    yield text
+    for part in (text.rpartition("</think>")[2], text.partition("</think>")[2]):
+        yield part
+        yield from _FENCE.findall(part)
+        start, end = part.find("{"), part.rfind("}")
+        if 0 <= start < end:
+            yield part[start : end + 1]
 
 
 def _refuse_constant(name: str) -> NoReturn:

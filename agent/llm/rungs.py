@@ -82,3 +82,12 @@ def below(rung: str) -> str | None:
     """The next rung down; None at the bottom."""
     place = RUNGS.index(rung) + 1
     return RUNGS[place] if place < len(RUNGS) else None
+
+
+def after_misfit(rung: str, *, form: bool, no_object: bool) -> str:
+    """The rung of the second try: a lower one where the server does not keep to this one."""
+    if form and rung in {"json_schema", "json_schema_bare"}:
+        return "json_object"
+    if no_object and rung in {"json_object", "tool"}:
+        return below(rung) or rung
+    return rung

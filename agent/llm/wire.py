@@ -18,6 +18,7 @@ from langchain_core.messages import AIMessage
 from langchain_openai import ChatOpenAI
 from langsmith import tracing_context
 
+from agent.llm import dialects
 from agent.llm.access import Access
 from agent.llm.connections import AGAIN, SHOWN, Guarded
 from agent.llm.keys import Redaction
@@ -59,9 +60,10 @@ class NoCompletion(AgentError):
         body: bytes = b"",
     ) -> None:
         self.code = code
-        """`refused` (this request), `failed` (HTTP 500), `unavailable`, `rate_limited`, `timeout`, `connection`,
-        `untrusted` (who signed its certificate is not trusted), `certificate` (it is not in force, or another's),
-        `proxy` (it made no connection), `not_a_completion`, `not_allowed` (any request)."""
+        """`refused` (this request), `filtered` (this question), `failed` (HTTP 500), `unavailable`, `rate_limited`,
+        `timeout`, `connection`, `untrusted` (who signed its certificate is not trusted), `certificate` (it is not in
+        force, or another's), `proxy` (it made no connection), `not_a_completion`, `not_found` (any of this model),
+        `not_allowed` (any request)."""
         self.again = again
         """Whether the same request may succeed a moment later."""
         self.maybe_charged = maybe_charged
@@ -132,11 +134,15 @@ class Wire:
         reason = str(metadata.get("finish_reason") or "")
         if (metadata.get("incomplete_details") or {}).get("reason") == "max_output_tokens":
             reason = "length"
+        if reason.lower() in dialects.BROKEN:
+            raise ValueError(f"the server lost it half-way: finish_reason {plain_text(reason, 40)}")
         usage = answer.usage_metadata
         counted = None if usage is None else (usage["input_tokens"], usage["output_tokens"])
         if counted is not None and not (0 < counted[0] < _TOO_MANY and 0 <= counted[1] < _TOO_MANY):
             counted = None
-        text = calls[0] if calls else str(answer.text)
+        text = next((call for call in calls if call.strip() not in {"", "{}"}), "") or str(answer.text)
+        if counted is not None and ((text and not counted[1]) or not all(isinstance(one, int) for one in counted)):
+            counted = None
         refusal = plain_text(str(answer.additional_kwargs.get("refusal") or ""), SHOWN)
         return Completion(_whole(text), refusal, plain_text(reason, 40), counted, self._http.body)
 
@@ -148,21 +154,38 @@ class Wire:
             return NoCompletion(
                 trouble.code, trouble.said, again=trouble.again, maybe_charged=http.sent, body=http.body
             )
-        if http.status is None or http.status < 300:
+        status = None if http.status is None else dialects.status(http.status, http.body)
+        if status is None or status < 300:
             what = f"an answer that is no chat completion ({shown})"
             return NoCompletion(code or "not_a_completion", what, again=True, maybe_charged=True, body=http.body)
-        said = f"HTTP {http.status}: {shown}"
-        again = http.status in AGAIN and "insufficient_quota" not in message
-        code = "rate_limited" if http.status == 429 else "unavailable" if http.status >= 500 else "refused"
-        if http.status in {500, 501}:
-            code = "failed"
-        if http.status in {401, 402, 403, 404, 405} or http.status < 400 or "insufficient_quota" in message:
-            code = "not_allowed"
-        if http.status == 407:
-            code = "proxy"
+        passed_on = status != http.status
+        said = f"HTTP {status}{' in an answer of HTTP 200' if passed_on else ''}: {shown}"
+        unpaid = status == 429 and dialects.is_about_money(http.body)
         return NoCompletion(
-            code, said, again=again, maybe_charged=False, retry_after_s=http.retry_after_s, body=http.body
+            "not_allowed" if unpaid else _code(status, http.body),
+            said,
+            again=status in AGAIN and not unpaid,
+            maybe_charged=passed_on and status >= 500,
+            retry_after_s=http.retry_after_s,
+            body=http.body,
         )
+
+
+def _code(status: int, body: bytes) -> str:
+    """What a status that is no success says of the request, of its model or of the server."""
+    if status in {400, 403} and dialects.is_about_the_text(body):
+        return "filtered"
+    if status == 404:
+        return "refused" if dialects.is_about_the_form(body) else "not_found"
+    if status == 407:
+        return "proxy"
+    if status in {401, 402, 403, 405} or status < 400:
+        return "not_allowed"
+    if status == 429:
+        return "rate_limited"
+    if status in {500, 501}:
+        return "failed"
+    return "unavailable" if status >= 500 else "refused"
 
 
 def _whole(text: str) -> str:

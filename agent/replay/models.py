@@ -6,10 +6,11 @@ process, and no key, proxy or authority is looked for.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from agent.llm.client import EndpointModel
-from agent.llm.journal import Parts
+from agent.llm.client import OVER_BUDGET, EndpointModel
+from agent.llm.journal import Call, Parts
 from agent.llm.wire import Completion, NoCompletion, Wire
 from agent.replay.following import Follower, Stopped, asked_for
 from registry.audit_events import Event
@@ -34,6 +35,17 @@ class _RecordedModel(EndpointModel):
         super().__init__(parts, config)
         wire = RecordedWire(follower)
         self._wires: dict[str, Wire] = dict.fromkeys(config.endpoints, wire)
+        self._follower = follower
+
+    def _check_budget(self, call: Call, estimate: Mapping[str, object]) -> None:
+        """As ever; what was held back after its intent was let through here, before the other's spending was seen."""
+        ends = (event for _, event in self._follower.ahead("model_answered", "model_failed", "model_gave_up"))
+        ended = next((event for event in ends if event.data["call"] == call.id), None)
+        if ended is None or ended.kind != "model_failed" or ended.data["code"] not in OVER_BUDGET:
+            super()._check_budget(call, estimate)
+
+    def _check_with_all_intents(self, call: Call) -> None:
+        """The record says where a request was held back; the wire gives that."""
 
 
 class RecordedWire(Wire):
