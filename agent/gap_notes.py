@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from agent import boards, leading, reported_results
+from agent import boards, leading
+from agent.papers import reported_results
 from agent.services import Services
 from experiments import statistics
 from registry.facts import Test

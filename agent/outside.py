@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from agent.paper_sources import Configured
+    from agent.papers.sources import Configured
     from agent.researcher.contract import Edits
     from agent.services import Services
     from experiments.import_check import ImportCheck
@@ -67,9 +67,9 @@ class World:
     def paper_sources(
         self, services: Services, order: Callable[[Configured], Any] | None = None, code: Sequence[str] = ()
     ) -> list[Configured]:
-        from agent import papers
+        from agent.papers import listing
 
-        return papers.sources(services, order, code)
+        return listing.sources(services, order, code)
 
     def evaluator_check(self, services: Services, plan: Plan) -> dict[str, Any]:
         from agent import evaluator

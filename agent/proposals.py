@@ -11,7 +11,7 @@ import json
 from functools import cache, partial
 
 from agent import admission, boards, briefing, projections
-from agent.claim_ledger import claim_ledger
+from agent.papers.claim_ledger import claim_ledger
 from agent.researcher.contract import NULL, Idea, Proposals, Refusal, Situation
 from agent.researcher.offline import OfflineResearcher
 from agent.services import Services

@@ -8,7 +8,8 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from agent import paper_readings, projections, queueing
+from agent import projections, queueing
+from agent.papers import reading
 from agent.services import Services
 from sandbox import backends
 from sandbox.outputs import remove_tree
@@ -30,7 +31,7 @@ def recover(services: Services) -> None:
         services.record("recovered", "workspace", {"removed": removed}, reason="; ".join(removed)[:500])
     queueing.take_in_by_hand(services)
     projections.reconcile(services)
-    paper_readings.reconcile_log(services)
+    reading.reconcile_log(services)
 
 
 def _half_built(environments: Path) -> list[Path]:

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from agent.researcher.claims import sentences
 from agent.researcher.quotes import MIN_WORDS, fold, numbers, quote_stands
 from registry.hypotheses import Quote
-from tools import pdf_text
+from tools.pdf import text as pdf_text
 
 RATIO = 0.9
 STEP = 7

@@ -13,8 +13,8 @@ from recorded_nights import NOTHING, SOURCE, STRONG, Nights, a_night, hypothesis
 from test_search_propose import NOW, SPACE, technique
 
 from agent import verification
-from agent.claim_ledger import PRIOR_TRUST, Claim, ClaimLedger, Measured, claim_ledger
 from agent.cli.main import main
+from agent.papers.claim_ledger import PRIOR_TRUST, Claim, ClaimLedger, Measured, claim_ledger
 from agent.reports import claims
 from agent.researcher.search import propose
 from registry.history import History

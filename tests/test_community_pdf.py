@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from registry.errors import BadInput
-from tools import community_pdf, pdf_text
+from tools import community_pdf
+from tools.pdf import text as pdf_text
 
 PAPERS = sorted((Path(__file__).resolve().parent.parent / "examples" / "digits" / "papers").glob("*.pdf"))
 needs_the_extra = pytest.mark.skipif(

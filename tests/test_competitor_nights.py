@@ -11,8 +11,8 @@ import pytest
 from reportlab.pdfgen.canvas import Canvas
 from tiny_solution import Tiny, build
 
-from agent import paper_readings, papers
 from agent.chronicle import chronicle
+from agent.papers import listing, reading
 from agent.reports.weekly_digest import digest
 
 REPORT = "Wider layers raise accuracy from 0.921 to 0.958 on Tiny."
@@ -36,8 +36,8 @@ def tiny(tmp_path: Path) -> Tiny:
 
 def test_code_and_reports_are_read_listed_and_flagged(tiny: Tiny) -> None:
     with tiny.services() as services:
-        papers.list_new(services, "now")
-        paper_readings.read_listed(services)
+        listing.list_new(services, "now")
+        reading.read_listed(services)
         readings = {key.partition(":")[0]: reading for key, reading in services.history.readings.items()}
         text = digest(chronicle(list(services.log.read_new(0))), datetime.now(UTC))
     origins = {technique.origin for reading in readings.values() for technique in reading.techniques}

@@ -15,7 +15,7 @@ from agent.researcher.evidence import check, document_name, gain_stands, quoted
 from agent.researcher.reading import technique_priority
 from agent.researcher.research_log import research_log_entry
 from registry.papers import Paper, Reading, Technique
-from tools.pdf_text import PdfText
+from tools.pdf.text import PdfText
 
 SAID = "Adding four shifted copies raises dev accuracy from 0.921 to 0.958 with 30 seeds."
 DOCUMENT = PdfText(sha256="a" * 64, title="", pages=("Nothing of interest is here.", f"We tried. {SAID} The end."))

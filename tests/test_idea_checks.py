@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tiny_solution import target
 
-from agent.claim_ledger import PRIOR_TRUST, PRIOR_WEIGHT
+from agent.papers.claim_ledger import PRIOR_TRUST, PRIOR_WEIGHT
 from agent.researcher import diversity, places
 from agent.researcher.contract import Idea, Outcome, Trial
 from agent.researcher.direction import PLATEAU, direction, kind_of

@@ -13,7 +13,7 @@ from agent.researcher import llm_reading
 from agent.researcher.contract import Brief, CodeFile, Situation
 from registry.papers import Paper, Reading
 from registry.target import Target
-from tools.pdf_text import PdfText
+from tools.pdf.text import PdfText
 
 
 class Scripted:

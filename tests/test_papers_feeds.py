@@ -14,8 +14,8 @@ from small_web import Answer, SmallWeb, small_web
 
 from registry.errors import BadInput, RateLimited
 from registry.papers import Paper
-from tools import page_text
 from tools.feeds import FeedSource, WebReader
+from tools.pages import text as page_text
 from tools.papers import PaperQuery
 from tools.web.fetch_cache import FetchCache
 from tools.web.robots import Robots

@@ -12,7 +12,7 @@ HEAVY = ("pypdf", "arxiv", "optuna", "httpx", "requests", "lxml", "numpy")
 def test_importing_readers_and_search_loads_none_of_the_heavy_libraries() -> None:
     program = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "import tools.papers, tools.pdf_text, tools.arxiv_api, tools.pdf_extraction\n"
+        "import tools.papers, tools.pdf.text, tools.arxiv_api, tools.pdf.extraction\n"
         "import agent.researcher.reading, agent.researcher.research_log, agent.researcher.search\n"
         f"print([name for name in {HEAVY!r} if name in sys.modules])"
     )

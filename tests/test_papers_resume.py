@@ -15,9 +15,9 @@ from reportlab.pdfgen.canvas import Canvas
 from small_web import Answer, SmallWeb, arxiv_entry, arxiv_feed, small_web
 from tiny_solution import Tiny, build
 
-from agent import paper_readings, papers
 from agent.cli.main import main
 from agent.nodes import read_papers
+from agent.papers import listing, reading
 from agent.progress import Silent
 from agent.services import Services
 from agent.wiring import open_services
@@ -125,8 +125,8 @@ def test_a_limit_that_lasts_is_kept_over_processes_and_other_queries_are_not_ask
     ]
     configure(tiny, web, arxiv_queries=["one", "two"], venues=["ICLR 2026"])
     with opened(tiny, clock) as services:
-        papers.list_new(services, "now")
-        papers.list_new(services, "again")
+        listing.list_new(services, "now")
+        listing.list_new(services, "again")
     assert len(web.asked) == 1, "the second query is on the same host, and so is the venue"
     states = last(tiny)["sources"]
     assert [(one["source"], one["status"]) for one in states] == [
@@ -164,16 +164,16 @@ def test_a_paper_is_fetched_once_in_its_version_and_kept_as_a_blob(
     configure(tiny, web, arxiv_queries=[QUERY])
     listed(tiny, clock)
     with opened(tiny, clock) as services:
-        assert paper_readings.read_listed(services) == 1
-        reading = services.history.readings["arxiv:2602.00001"]
-        digest = reading.paper.file_sha256
-        assert (reading.extent, reading.source, reading.paper.pages) == ("full text", NAME, 1)
+        assert reading.read_listed(services) == 1
+        known = services.history.readings["arxiv:2602.00001"]
+        digest = known.paper.file_sha256
+        assert (known.extent, known.source, known.paper.pages) == ("full text", NAME, 1)
         assert services.blobs.get(digest) == body
-        source = next(one.source for one in papers.sources(services) if one.name == NAME)
-        assert source.text(reading.paper).sha256 == digest
+        source = next(one.source for one in listing.sources(services) if one.name == NAME)
+        assert source.text(known.paper).sha256 == digest
         assert web.paths().count("/pdf/2602.00001v2") == 1
         services.blobs.path(digest).unlink()
-        assert source.text(reading.paper).sha256 == digest
+        assert source.text(known.paper).sha256 == digest
         assert web.paths().count("/pdf/2602.00001v2") == 2
     (event,) = tiny.events("paper_read")
     kept = {name: value for name, value in event.data["text"].items() if name != "pages"}
@@ -191,7 +191,7 @@ def test_a_file_that_stays_late_gives_way_to_the_abstract_and_the_record_says_wh
     counts = []
     for _ in range(4):
         with opened(tiny, clock) as services:
-            counts.append(paper_readings.read_listed(services))
+            counts.append(reading.read_listed(services))
     assert counts == [0, 0, 1, 0]
     assert [event.data["tries"] for event in tiny.events("paper_waits")] == [1, 2]
     (event,) = tiny.events("paper_read")
@@ -208,7 +208,7 @@ def test_a_file_that_is_none_gives_way_at_once(tiny: Tiny, web: SmallWeb, clock:
     configure(tiny, web, arxiv_queries=[QUERY])
     listed(tiny, clock)
     with opened(tiny, clock) as services:
-        assert paper_readings.read_listed(services) == 1
+        assert reading.read_listed(services) == 1
         assert services.history.readings["arxiv:2602.00001"].extent == "abstract"
 
 
@@ -220,8 +220,8 @@ def test_a_page_without_text_is_tried_once(tiny: Tiny, web: SmallWeb, clock: Clo
     configure(tiny, web, competitor_blogs=[web.url + "/feed.xml"])
     with opened(tiny, clock) as services:
         for slot in ("a", "b"):
-            papers.list_new(services, slot)
-            paper_readings.read_listed(services)
+            listing.list_new(services, slot)
+            reading.read_listed(services)
         assert services.history.listed_papers == {}
     assert len(tiny.events("paper_unreadable")) == 1
     assert web.paths().count("/post") == 1
@@ -307,7 +307,7 @@ def test_sources_are_a_list_that_a_key_orders(tiny: Tiny, web: SmallWeb, clock: 
         recorded_arxiv=[],
     )
     with opened(tiny, clock) as services:
-        names = [one.name for one in papers.sources(services)]
+        names = [one.name for one in listing.sources(services)]
         assert names == [
             "folder:papers",
             NAME,
@@ -315,6 +315,6 @@ def test_sources_are_a_list_that_a_key_orders(tiny: Tiny, web: SmallWeb, clock: 
             "citations:doi:10.1000/abc",
             "feed:blog.example.com/research",
         ]
-        assert [one.name for one in papers.sources(services, order=lambda one: -names.index(one.name))] == names[::-1]
-        clients = {id(one.source._client) for one in papers.sources(services) if hasattr(one.source, "_client")}
+        assert [one.name for one in listing.sources(services, order=lambda one: -names.index(one.name))] == names[::-1]
+        clients = {id(one.source._client) for one in listing.sources(services) if hasattr(one.source, "_client")}
         assert len(clients) == 1

@@ -14,7 +14,7 @@ from pypdf import PdfReader, PdfWriter
 from reportlab.pdfgen.canvas import Canvas
 
 from registry.errors import BadInput
-from tools import pdf_text
+from tools.pdf import text as pdf_text
 
 
 def rendered(path: Path, *pages: str, title: str = "Shifted copies") -> Path:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from reportlab.pdfgen.canvas import Canvas
 
-from tools import page_text, pdf_text
+from tools.pages import text as page_text
+from tools.pdf import text as pdf_text
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from agent.researcher.quotes import fold, numbers, numbers_stand, quote_stands, verified
 from registry.hypotheses import Quote
-from tools.pdf_text import PdfText
+from tools.pdf.text import PdfText
 
 PAGE = (
     "Results. Adding four shifted copies raises dev accuracy from 0.921 to 0.958 (n = 30), a gain of +3.7 points. "

@@ -18,9 +18,9 @@ from agent.researcher.research_log import escaped, research_log_entry
 from registry.hypotheses import Quote, Scalar
 from registry.papers import Paper, Reading, Technique
 from registry.target import Parameter
-from tools import pdf_text
 from tools.papers import FolderSource, PaperQuery
-from tools.pdf_text import PdfText
+from tools.pdf import text as pdf_text
+from tools.pdf.text import PdfText
 
 SPACE = {
     "hidden": Parameter(path="model.hidden", values=[32, 64, 128, 256], tags=["width", "capacity"]),

@@ -15,7 +15,7 @@ from agent.researcher.results.paper_results import our_taxonomy, results_of, sta
 from agent.researcher.results.taxonomy import Taxonomy, taxonomy
 from registry.competitive import Leaderboard
 from registry.papers import Paper, ReportedResult
-from tools.pdf_text import PdfText
+from tools.pdf.text import PdfText
 
 PAPER = Paper(key="arxiv:2601.00001", version="v2", title="QuillNet: tagging with feathers")
 

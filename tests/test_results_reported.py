@@ -9,8 +9,9 @@ import pytest
 from reportlab.pdfgen.canvas import Canvas
 from tiny_solution import BOARD, SPACE, Tiny, build
 
-from agent import boards, reported_results
+from agent import boards
 from agent.night import Goal
+from agent.papers import reported_results
 from registry.papers import Reading
 from registry.yaml_parsing import read
 

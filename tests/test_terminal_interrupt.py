@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from git_repositories import make
 
-from tools import pdf_text
 from tools.leaderboards import git_file
+from tools.pdf import text as pdf_text
 from tools.repository_checks import open_repository
 
 SESSION = "cut -d ' ' -f 6 /proc/$$/stat"

@@ -15,11 +15,11 @@ from typing import Any
 
 from registry.errors import BadInput, Problem, RateLimited, Retryable
 from registry.papers import Paper
-from tools import pdf_text
 from tools.arxiv_transport import FIRST_BACKOFF_S, Checked, NetworkTransport, RecordedTransport, Transport
 from tools.paper_files import PaperFiles
 from tools.papers import MAX_RESULTS, PaperBatch, PaperQuery, Status, abstract_text, bounded, merged
-from tools.pdf_text import PdfText
+from tools.pdf import text as pdf_text
+from tools.pdf.text import PdfText
 from tools.web.courtesy import ARXIV_PAUSE_S
 
 API = "https://export.arxiv.org/api/query"

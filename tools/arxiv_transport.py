@@ -17,7 +17,7 @@ from typing import Protocol
 from urllib.parse import parse_qs, urlsplit
 
 from registry.errors import BadInput, Problem, RateLimited, Retryable
-from tools import pdf_text
+from tools.pdf import text as pdf_text
 from tools.web.courtesy import ARXIV_PAUSE_S, COURTESY
 
 MAX_ANSWER_BYTES = 50 << 20

@@ -1,6 +1,6 @@
 """Papers that cite a work of ours, from the Semantic Scholar Academic Graph.
 
-Called by `agent.paper_sources`; `CitationSource` is a `tools.papers.PaperSource`. The service knows works by arXiv id,
+Called by `agent.papers.sources`; `CitationSource` is a `tools.papers.PaperSource`. The service knows works by arXiv id,
 DOI or its own ids, needs no key, and takes one (`SEMANTIC_SCHOLAR_API_KEY`) where there is one. The key goes into one
 header of requests over TLS or to this machine, never into an address, a message or a record. Papers that are on arXiv
 are arXiv's: same key, and completed there, so that nothing is read twice.
@@ -20,7 +20,7 @@ from registry.papers import Paper
 from tools import arxiv_api
 from tools.arxiv_api import LiveArxiv
 from tools.papers import PaperBatch, PaperQuery, Status, abstract_text, bare_doi, bounded, merged
-from tools.pdf_text import PdfText, plain
+from tools.pdf.text import PdfText, plain
 from tools.web.courtesy import COURTESY, pause_for
 
 API = "https://api.semanticscholar.org/graph/v1"

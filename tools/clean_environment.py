@@ -1,6 +1,6 @@
 """The environment of a process that reads a stranger's file: what an interpreter needs to start, and no key of ours.
 
-Used by `tools.pdf_text` and `tools.page_text`.
+Used by `tools.pdf.text` and `tools.pages.text`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Text of a PDF through LangChain's community loader: the optional extra `community`, and no part of a night.
 
-For people who want to hold our reading (`tools.pdf_text`) against the loader that other programs use, or who have
+For people who want to hold our reading (`tools.pdf.text`) against the loader that other programs use, or who have
 pipelines that stand on its documents. The loader parses in this process and without limits, so give it only PDFs
 that you trust. Nothing in the packages imports this module.
 """
@@ -11,7 +11,7 @@ import hashlib
 from pathlib import Path
 
 from registry.errors import BadInput, Problem
-from tools.pdf_text import PdfText, mend
+from tools.pdf.text import PdfText, mend
 
 
 def pages(path: Path) -> PdfText:

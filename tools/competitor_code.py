@@ -24,7 +24,7 @@ from pathlib import Path, PurePosixPath
 from registry.errors import BadInput, Problem, Retryable
 from registry.papers import Paper
 from tools.papers import FolderSource, PaperBatch, PaperQuery, Unreadable
-from tools.pdf_text import PdfText, plain
+from tools.pdf.text import PdfText, plain
 
 MAX_FILES = 300
 MAX_FILE_BYTES = 200_000

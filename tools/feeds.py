@@ -1,7 +1,7 @@
 """What rivals publish: an RSS or Atom feed, the feed that a page names, or the articles that a page links to.
 
-Called by `agent.paper_sources`; `FeedSource` is a `tools.papers.PaperSource`. Every byte is fetched by
-`tools.web.fetching` (robots.txt, cache, no private places) and read by `tools.page_text`. Where a page has no feed,
+Called by `agent.papers.sources`; `FeedSource` is a `tools.papers.PaperSource`. Every byte is fetched by
+`tools.web.fetching` (robots.txt, cache, no private places) and read by `tools.pages.text`. Where a page has no feed,
 its articles are, by a simple rule: links on its own host, to an address below its own, under at least two words, that
 are no index (`tag/`, `page/2` and the like). An entry that is a paper on arXiv is that paper.
 """
@@ -18,11 +18,13 @@ from urllib.parse import urldefrag, urlsplit
 from registry.competitive import web_address
 from registry.errors import BadInput, Problem, RateLimited, Retryable
 from registry.papers import Paper
-from tools import arxiv_api, page_text, pdf_text
+from tools import arxiv_api
 from tools.arxiv_api import LiveArxiv
-from tools.page_text import Entry, Feed, Page
+from tools.pages import text as page_text
+from tools.pages.text import Entry, Feed, Page
 from tools.papers import PaperBatch, PaperQuery, Status, abstract_text, bare_doi, bounded, merged
-from tools.pdf_text import PdfText
+from tools.pdf import text as pdf_text
+from tools.pdf.text import PdfText
 from tools.web.courtesy import COURTESY, pause_for
 from tools.web.fetch_cache import FetchCache
 from tools.web.robots import Robots

@@ -11,7 +11,7 @@ import warnings
 from collections import Counter
 
 from registry.errors import Problem
-from tools.pdf_text import plain
+from tools.pdf.text import plain
 
 SERIOUS = frozenset(
     {

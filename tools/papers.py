@@ -18,8 +18,8 @@ from typing import Literal, Protocol
 
 from registry.errors import BadInput, Problem
 from registry.papers import Paper
-from tools import pdf_text
-from tools.pdf_text import PdfText
+from tools.pdf import text as pdf_text
+from tools.pdf.text import PdfText
 
 Status = Literal["ok", "incomplete", "rate_limited", "unreachable", "refused"]
 """`refused`: the other side says that the query itself is wrong; asking again will not help. `incomplete`: it answered,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from registry.errors import BadInput, Problem
-from tools.pdf_text import plain
+from tools.pdf.text import plain
 
 SHOWN_CHARACTERS = 120
 """Of a line of a file or of a patch, in a reason."""

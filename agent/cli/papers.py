@@ -31,15 +31,15 @@ def ingest(workspace_dir: Path | None, as_json: bool, code: tuple[str, ...]) -> 
 
     Exit status 1: a source did not answer, or holds something that cannot be read.
     """
-    from agent import paper_readings, papers
     from agent.cli.run import progress_on
+    from agent.papers import listing, reading
     from agent.wiring import open_services
 
     workspace = find_workspace(workspace_dir)
     places = [place if "://" in place else str(Path(place).resolve()) for place in code]
     with progress_on(as_json) as progress, open_services(workspace, progress, "agent papers ingest") as services:
-        listed = papers.list_new(services, f"asked {services.clock().isoformat()}", code=places)
-        count = paper_readings.read_listed(services, places)
+        listed = listing.list_new(services, f"asked {services.clock().isoformat()}", code=places)
+        count = reading.read_listed(services, places)
         last = next(event for event in reversed(list(services.log.events("papers_listed"))))
     sources = last.data["sources"]
     if as_json:
@@ -128,7 +128,7 @@ def claims(workspace_dir: Path | None, as_json: bool) -> int:
     from dataclasses import asdict
 
     from agent.answers.sentences import safe
-    from agent.claim_ledger import claim_ledger, spoken
+    from agent.papers.claim_ledger import claim_ledger, spoken
 
     ledger = claim_ledger(_known(workspace_dir).history)
     if as_json:

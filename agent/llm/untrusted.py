@@ -11,7 +11,7 @@ import re
 import unicodedata
 
 from prompts import NO_QUESTION, QUESTION, digest
-from tools.pdf_text import plain
+from tools.pdf.text import plain
 
 CUT = "\n[… cut here]"
 MAX_WHAT = 200

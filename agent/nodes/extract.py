@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agent import paper_readings
+from agent.papers import reading
 from agent.services import Services
 from agent.state import State
 
@@ -10,5 +10,5 @@ from agent.state import State
 def run(services: Services, state: State) -> State:
     """Read every listed paper that has no reading yet."""
     del state
-    count = paper_readings.read_listed(services)
+    count = reading.read_listed(services)
     return {"extracted": f"{count} papers read" if count else "nothing new"}

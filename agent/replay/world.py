@@ -12,8 +12,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent.paper_sources import Configured
-from agent.paper_text import unpacked
+from agent.papers.sources import Configured
+from agent.papers.text import unpacked
 from agent.replay.following import Follower, Stopped, asked_for
 from agent.replay.recording import MissingInput
 from agent.researcher.contract import Edits, PatchRequest, Proposals, Researcher, Situation
@@ -29,7 +29,7 @@ from registry.standings import Snapshot
 from registry.target import Target
 from tools.branches import Candidate
 from tools.papers import PaperBatch, PaperQuery, Unreadable
-from tools.pdf_text import PdfText
+from tools.pdf.text import PdfText
 from tools.repository import SolutionRepository
 from tools.submissions import SubmissionResult
 from tools.unified_diff import unified

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from agent import experience
 from agent.answers.sentences import safe
-from agent.claim_ledger import Claim, ClaimLedger, Standing, spoken
 from agent.experience import escaped
+from agent.papers.claim_ledger import Claim, ClaimLedger, Standing, spoken
 
 TESTED = 10
 """Tested claims shown, the newest; what is left out is counted."""

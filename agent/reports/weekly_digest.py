@@ -13,8 +13,8 @@ from agent.account import Account
 from agent.answers import spending, submissions
 from agent.answers.sentences import duration, plural, safe, score_unknown, signed
 from agent.chronicle import Chronicle, NightSpan
-from agent.claim_ledger import claim_ledger
 from agent.experience import escaped
+from agent.papers.claim_ledger import claim_ledger
 from agent.reports import claims, needs_a_person, season_lines
 from registry.audit_events import Event
 from registry.model_usage import Spent
@@ -92,7 +92,7 @@ def _positions(known: Chronicle) -> Iterator[str]:
 
 def _claims(known: Chronicle, board: str, ours: float | None) -> Iterator[str]:
     """What papers say they reached on a board, by each metric that they report it by."""
-    from agent import reported_results
+    from agent.papers import reported_results
 
     results = [one for reading in known.history.readings.values() for one in reading.results if one.dataset == board]
     for metric, higher in dict.fromkeys((one.metric, one.higher_is_better) for one in results):

@@ -16,7 +16,7 @@ from registry.papers import Paper, Reading, Technique
 from registry.target import Target
 
 if TYPE_CHECKING:
-    from tools.pdf_text import PdfText
+    from tools.pdf.text import PdfText
 
 
 Outcome = Literal["promote", "archive", "extend", "park", "open"]
@@ -108,7 +108,7 @@ class Situation:
     seed: int
     limit: int
     trust: Mapping[tuple[str, str], float] = field(default_factory=dict)
-    """(paper, technique) → share of its promise to expect (`agent.claim_ledger`)."""
+    """(paper, technique) → share of its promise to expect (`agent.papers.claim_ledger`)."""
     fruitless: int = 0
     """How often before a model was silent when nothing else was left: asked the same again, it is another attempt."""
     brief: Callable[[], Brief] = field(default=Brief, repr=False, compare=False)

@@ -3,7 +3,7 @@
 Called by the researcher that asks a model. Pure. The rule, in the primary metric's unit:
 
 1. The prior. An idea that rests on techniques whose quotes are verified: the smallest gain that they claim, each less
-   what promises of its kind have not kept (`agent.claim_ledger`). On techniques none of which is verified: nothing. On
+   what promises of its kind have not kept (the claim ledger). On techniques none of which is verified: nothing. On
    none, or on ones that claim no number: half the promotion threshold where it follows the strategy asked for, a
    quarter where not.
 2. Measured gains of the same kind of change (its setting, or its family) draw the prior to their mean.
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from agent.claim_ledger import PRIOR_TRUST
+from agent.papers.claim_ledger import PRIOR_TRUST
 from agent.researcher.contract import Trial
 from agent.researcher.history import expected_gain, families_of
 from agent.researcher.search import OTHER_PRIOR, PREFERRED_PRIOR

@@ -16,7 +16,7 @@ from agent.researcher.quotes import fold, numbers_stand, quote_stands, verified
 from agent.researcher.worsening import Measure, denied, worsens
 from registry.hypotheses import Impact, Quote
 from registry.papers import Paper, Technique
-from tools.pdf_text import PdfText, plain
+from tools.pdf.text import PdfText, plain
 
 MAX_GAIN = 0.5
 """A larger gain than half the scale is more likely a misreading than a result."""

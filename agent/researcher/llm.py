@@ -18,10 +18,10 @@ from agent.researcher.offline import OfflineResearcher
 from agent.researcher.standby import Standby
 from registry.errors import BadInput, Problem
 from registry.papers import Paper, Reading
-from tools.pdf_text import plain
+from tools.pdf.text import plain
 
 if TYPE_CHECKING:
-    from tools.pdf_text import PdfText
+    from tools.pdf.text import PdfText
 
 SILENT = (EndpointDown, BudgetSpent, NoReply)
 MOST_WORDS = 300

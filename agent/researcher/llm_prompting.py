@@ -18,7 +18,7 @@ from agent.researcher.llm_reading import metric_in_words
 from agent.researcher.reading import by_priority
 from agent.researcher.settings import described
 from registry.papers import Technique
-from tools.pdf_text import plain
+from tools.pdf.text import plain
 
 MOST_TRIED = 40
 MOST_TECHNIQUES = 20

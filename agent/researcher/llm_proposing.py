@@ -25,7 +25,7 @@ from agent.researcher.llm_reading import Short
 from agent.researcher.settings import declared_value, differs, parameter_called
 from registry.hypotheses import EFFORT_SCORES, Effort, Scalar, priority
 from registry.papers import Technique
-from tools.pdf_text import plain
+from tools.pdf.text import plain
 
 OWN = "the model's own idea"
 ROUNDS = 2

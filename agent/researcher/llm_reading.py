@@ -22,7 +22,7 @@ from agent.researcher.reading import by_priority
 from agent.researcher.settings import declared_value, described, differs, parameter_called
 from registry.hypotheses import Effort, Scalar
 from registry.papers import Paper, Reading, Technique
-from tools.pdf_text import PdfText, plain
+from tools.pdf.text import PdfText, plain
 
 PAGE_CHARS = 6_000
 """Of one page that a model is shown."""

@@ -14,7 +14,7 @@ from agent.researcher.contract import NULL, Edits, Idea, PatchRequest, Proposals
 from registry.papers import Paper, Reading
 
 if TYPE_CHECKING:
-    from tools.pdf_text import PdfText
+    from tools.pdf.text import PdfText
 
 IDENTICAL_EVERY = 5
 """Every fifth candidate changes no byte at all."""

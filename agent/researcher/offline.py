@@ -15,7 +15,7 @@ from registry.hypotheses import Scalar
 from registry.papers import Paper, Reading
 
 if TYPE_CHECKING:
-    from tools.pdf_text import PdfText
+    from tools.pdf.text import PdfText
 
 Edit = Callable[[bytes, dict[str, Scalar]], bytes]
 

@@ -14,7 +14,7 @@ from functools import lru_cache
 
 from agent.researcher.cues import NUMBER_WORDS
 from registry.hypotheses import Quote
-from tools.pdf_text import PdfText, plain
+from tools.pdf.text import PdfText, plain
 
 MIN_WORDS = 3
 """Fewer words than this stand on almost any page and support nothing."""

@@ -18,7 +18,7 @@ from agent.researcher.evidence import check, impact_of, quoted
 from registry.hypotheses import EFFORT_SCORES, Impact, Quote, Scalar
 from registry.papers import Paper, Technique
 from registry.target import Parameter
-from tools.pdf_text import PdfText
+from tools.pdf.text import PdfText
 
 IMPACT_SCORES: dict[Impact, float] = {"Low": 1.0, "Medium": 2.0, "High": 3.0}
 MAX_VALUES = 3

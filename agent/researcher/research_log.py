@@ -10,7 +10,7 @@ import re
 
 from agent.researcher.reading import by_priority, technique_priority
 from registry.papers import Reading, ReportedResult, Technique
-from tools.pdf_text import plain
+from tools.pdf.text import plain
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$&])")
 _QUOTED = 400

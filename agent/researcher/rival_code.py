@@ -20,7 +20,7 @@ from agent.researcher.rival_parts import KINDS, kind_of
 from registry.hypotheses import Effort, Scalar
 from registry.papers import Paper, Reading, Technique
 from registry.target import Parameter
-from tools.pdf_text import PdfText
+from tools.pdf.text import PdfText
 
 MAX_PARTS = 12
 _EFFORTS: dict[str, Effort] = {"architecture": "High", "layer": "High", "ensemble": "High"}

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
-from agent.claim_ledger import PRIOR_TRUST
+from agent.papers.claim_ledger import PRIOR_TRUST
 from agent.researcher.combinations import combinations
 from agent.researcher.contract import Idea, Proposals, Strategy, Trial
 from agent.researcher.history import COMBINATION, Known, expected_gain, families_of, family_of, resting, settings_key
@@ -115,7 +115,7 @@ def propose(
 
     `gap_points` is positive when we are behind; None where no board is known. `tried` holds every idea ever taken
     up, in order, open ones included. `trust`: of each (paper, technique), what share of its promise to expect
-    (`agent.claim_ledger`).
+    (`agent.papers.claim_ledger`).
     """
     production = {p.path: production_settings[p.path] for p in space.values() if p.path in production_settings}
     situation = _situation(space, production, tried, gap_points, threshold, trust or {})

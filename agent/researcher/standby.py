@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from agent.llm.contract import BudgetSpent, EndpointDown, LanguageModel, Question, Record, Reply, Role
-from tools.pdf_text import plain
+from tools.pdf.text import plain
 
 MOST_SHOWN = 300
 

@@ -19,7 +19,7 @@ from agent.researcher.results.taxonomy import Taxonomy, metric_named, taxonomy
 from registry.competitive import Leaderboard
 from registry.hypotheses import Quote
 from registry.papers import Paper, ReportedResult
-from tools.pdf_text import PdfText, plain
+from tools.pdf.text import PdfText, plain
 
 MAX_RESULTS = 50
 _LABEL = 200

@@ -1,4 +1,4 @@
-"""Optional content of a PDF: which of its layers a reader does not see. Used by `tools.pdf_visibility`.
+"""Optional content of a PDF: which of its layers a reader does not see. Used by `tools.pdf.visibility`.
 
 The document's default configuration decides, as a viewer shows it when it is opened.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tools.pdf_colours import resolved
+from tools.pdf.colours import resolved
 
 _DEEP = 8
 

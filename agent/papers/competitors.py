@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from agent.researcher.contract import Situation
     from registry.papers import Paper, Reading
     from tools.papers import PaperQuery, PaperSource
-    from tools.pdf_text import PdfText
+    from tools.pdf.text import PdfText
 
 MAX_OWN_FILES = 400
 MAX_OWN_BYTES = 200_000

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 from registry.canonical import canonical
 
 if TYPE_CHECKING:
-    from tools.pdf_text import PdfText
+    from tools.pdf.text import PdfText
 
 
 def packed(text: PdfText) -> bytes:
     """Every field of the text; equal texts give equal bytes."""
     from pydantic import TypeAdapter
 
-    from tools.pdf_text import PdfText
+    from tools.pdf.text import PdfText
 
     return canonical(TypeAdapter(PdfText).dump_python(text, mode="json"))
 
@@ -26,6 +26,6 @@ def unpacked(content: bytes) -> PdfText:
     """The text again; ValueError where these are other bytes."""
     from pydantic import TypeAdapter
 
-    from tools.pdf_text import PdfText
+    from tools.pdf.text import PdfText
 
     return TypeAdapter(PdfText).validate_json(content)

@@ -1,6 +1,6 @@
 """The claim ledger: what each paper promised, what was measured of it, and how far a source's promises go.
 
-A pure reading of the history. It steers which sources are read first (`agent.papers`) and what is expected of a
+A pure reading of the history. It steers which sources are read first (`agent.papers.listing`) and what is expected of a
 claimed gain (`agent.researcher.search`), and stands in the digest and in `agent papers claims`. It decides nothing:
 a verdict is the gate's, whoever made the promise.
 """

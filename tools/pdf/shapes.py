@@ -1,4 +1,4 @@
-"""Plane geometry of a PDF page: matrices, boxes and the areas that were painted. Used by `tools.pdf_visibility`. Pure.
+"""Plane geometry of a PDF page: matrices, boxes and the areas that were painted. Used by `tools.pdf.visibility`. Pure.
 
 A matrix is PDF's six numbers; a point is a row that is multiplied from the left.
 """

@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from agent import competitors, paper_text, proposals
+from agent import proposals
+from agent.papers import competitors
+from agent.papers import text as paper_text
 from agent.researcher.offline import OfflineResearcher
 from agent.services import Services
 from registry.durable import write_atomically
@@ -20,7 +22,7 @@ from registry.papers import Paper, Reading
 
 if TYPE_CHECKING:
     from tools.papers import PaperSource
-    from tools.pdf_text import PdfText
+    from tools.pdf.text import PdfText
 
 PATIENCE_S = 600.0
 """How long a late file is waited for before it is asked for again, where nobody said how long."""

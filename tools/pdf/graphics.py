@@ -1,6 +1,6 @@
 """The graphics state of a PDF page while its operators go by: matrices, colours, clipping, layers, what was painted.
 
-`tools.pdf_visibility` adds the text to it. Where a colour, a shape or a mask cannot be told, the state says so
+`tools.pdf.visibility` adds the text to it. Where a colour, a shape or a mask cannot be told, the state says so
 (None, not exact) and leaves the judgement to its user.
 """
 
@@ -10,10 +10,10 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tools.pdf_colours import in_space, initial, mixed, resolved
-from tools.pdf_layers import Layers
-from tools.pdf_metrics import Face
-from tools.pdf_shapes import BLACK, IDENTITY, Area, Box, Colour, Matrix, Point, box_of, corners, moved, times, upright
+from tools.pdf.colours import in_space, initial, mixed, resolved
+from tools.pdf.layers import Layers
+from tools.pdf.metrics import Face
+from tools.pdf.shapes import BLACK, IDENTITY, Area, Box, Colour, Matrix, Point, box_of, corners, moved, times, upright
 
 FAINT = 0.04
 """Opacity below which nothing is seen."""

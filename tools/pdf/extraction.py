@@ -1,6 +1,6 @@
 """Reads one PDF from standard input and writes its raw text as JSON: a program of its own.
 
-Started by `tools.pdf_text` under `python -I`, because a hostile PDF can make a parser loop for ever or fill the
+Started by `tools.pdf.text` under `python -I`, because a hostile PDF can make a parser loop for ever or fill the
 memory: here it can only use up this process. Whatever goes wrong ends as `{"problem": ...}` or as a dead process;
 mending and checking the text is the parent's work.
 """
@@ -16,9 +16,9 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tools.pdf_layers import Layers
-    from tools.pdf_shapes import Box
-    from tools.pdf_visibility import Watcher
+    from tools.pdf.layers import Layers
+    from tools.pdf.shapes import Box
+    from tools.pdf.visibility import Watcher
 
 MAX_TITLE = 2000
 MAX_SAMPLE = 200
@@ -39,7 +39,7 @@ def _read(data: bytes, max_pages: int, max_chars: int) -> dict[str, Any]:
     from pypdf import PdfReader
     from pypdf.errors import DependencyError, PyPdfError
 
-    from tools.pdf_layers import Layers
+    from tools.pdf.layers import Layers
 
     try:
         reader = PdfReader(io.BytesIO(data), strict=False)
@@ -74,7 +74,7 @@ def _read(data: bytes, max_pages: int, max_chars: int) -> dict[str, Any]:
 def _visible(page: Any, layers: Layers, *, samples: bool) -> tuple[str, list[dict[str, Any]]]:
     """The text of a page that a reader sees, and what else it holds: kind, number of characters, the beginning."""
 
-    from tools.pdf_visibility import Watcher
+    from tools.pdf.visibility import Watcher
 
     def extracted(covered: frozenset[int], wanted: str | None = None) -> tuple[str, Watcher]:
         watcher = Watcher(box, unit, page.get("/Resources"), layers, covered, wanted)
@@ -95,7 +95,7 @@ def _visible(page: Any, layers: Layers, *, samples: bool) -> tuple[str, list[dic
 
 def _sheet(page: Any) -> tuple[Box, float]:
     """What of the plane is the page, all of it where that is not said, and the points of one unit."""
-    from tools.pdf_shapes import Box
+    from tools.pdf.shapes import Box
 
     unit = page.get("/UserUnit", 1)
     scale = float(unit) if isinstance(unit, (int, float)) and unit > 0 else 1.0

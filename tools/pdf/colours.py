@@ -1,4 +1,4 @@
-"""Colours of a PDF's content as red, green and blue, where that is cheap to know. Used by `tools.pdf_visibility`.
+"""Colours of a PDF's content as red, green and blue, where that is cheap to know. Used by `tools.pdf.visibility`.
 
 A colour that cannot be told without evaluating functions or patterns is None, and text in it counts as visible.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tools.pdf_shapes import BLACK, WHITE, Colour
+from tools.pdf.shapes import BLACK, WHITE, Colour
 
 _DEVICE = {
     "/DeviceGray": 1,

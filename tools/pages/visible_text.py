@@ -1,6 +1,6 @@
 """The visible text of a web page, its links and the feeds that it names; what a reader would not see is cut out.
 
-Called by `tools.page_extraction`, in a process of its own. It knows what the page itself says: attributes, inline
+Called by `tools.pages.extraction`, in a process of its own. It knows what the page itself says: attributes, inline
 styles and the plain rules of its own style sheets. Style sheets that would have to be fetched, and scripts, are not
 looked at.
 """
@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urljoin
 
-from tools.page_sheets import Sheet, read_sheet
-from tools.page_styles import BLACK, FAINT, WHITE, Colour, background, declarations, hides, near, text_colour
+from tools.pages.sheets import Sheet, read_sheet
+from tools.pages.styles import BLACK, FAINT, WHITE, Colour, background, declarations, hides, near, text_colour
 
 MAX_LINKS = 2_000
 MAX_TEXT = 400_000

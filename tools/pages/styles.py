@@ -1,6 +1,6 @@
 """What declarations of CSS do to an element's text: whether they hide it, its colour and what it stands on.
 
-Called by `tools.visible_text` and `tools.page_sheets`, in a process of its own. It knows part of CSS: where it cannot
+Called by `visible_text` and `sheets`, in a process of its own. It knows part of CSS: where it cannot
 tell, text counts as visible.
 """
 

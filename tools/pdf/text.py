@@ -1,9 +1,9 @@
 """Text of PDFs, page by page, bounded and mended: what the reading nodes and the quote check work from.
 
 Called by `tools.papers`. Text that a reader of the page would not see is cut out and reported
-(`tools.pdf_visibility`), as are characters that show nothing and a title in the metadata that the first page does
+(`tools.pdf.visibility`), as are characters that show nothing and a title in the metadata that the first page does
 not bear out; ligatures become letters, words broken at line ends are joined. Parsing happens in a process of its own
-with limits on memory and time (`tools.pdf_extraction`), because papers come from strangers. Does not judge what the
+with limits on memory and time (`tools.pdf.extraction`), because papers come from strangers. Does not judge what the
 text says, does not read scanned pages.
 """
 
@@ -151,7 +151,7 @@ def _bytes(source: Path | bytes, where: str) -> bytes:
 
 def _extract(data: bytes, where: str, bounds: Bounds) -> tuple[str, list[str], list[str]]:
     """Title, raw pages, and a line for each finding of hidden text, which the pages do not hold."""
-    program = Path(__file__).with_name("pdf_extraction.py")
+    program = Path(__file__).with_name("extraction.py")
     limits = [str(number) for number in (bounds.pages, bounds.chars, bounds.memory_bytes, bounds.cpu_s)]
     expected = f"a PDF of at most {bounds.pages} pages that can be read"
     try:

@@ -1,6 +1,6 @@
 """Which text of a PDF page a reader would not see: follows the page's operators while pypdf extracts the text.
 
-Used by `tools.pdf_extraction`, in its own limited process. A `Watcher` keeps the graphics state (matrices, colours,
+Used by `tools.pdf.extraction`, in its own limited process. A `Watcher` keeps the graphics state (matrices, colours,
 transparency, clipping, layers, what was painted), decides for every string that is shown whether it can be seen, and
 empties those that cannot before pypdf reads them. Where it cannot be told (an image or a pattern below, a colour
 that a function makes, glyphs that draw nothing), text counts as visible: what is cut has to be hidden for certain.
@@ -15,11 +15,11 @@ from typing import Any
 
 from pypdf.generic import ArrayObject, NameObject, TextStringObject
 
-from tools.pdf_colours import resolved
-from tools.pdf_graphics import FAINT, Graphics, matrix_of
-from tools.pdf_layers import Layers
-from tools.pdf_metrics import Face
-from tools.pdf_shapes import (
+from tools.pdf.colours import resolved
+from tools.pdf.graphics import FAINT, Graphics, matrix_of
+from tools.pdf.layers import Layers
+from tools.pdf.metrics import Face
+from tools.pdf.shapes import (
     IDENTITY,
     Area,
     Box,

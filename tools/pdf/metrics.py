@@ -1,4 +1,4 @@
-"""How wide the glyphs of a PDF's fonts are, and how large a font's unit really is. Used by `tools.pdf_visibility`.
+"""How wide the glyphs of a PDF's fonts are, and how large a font's unit really is. Used by `tools.pdf.visibility`.
 
 Good enough to say where a string lies on the page; where a font says nothing, half an em a character.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from tools.pdf_colours import resolved
+from tools.pdf.colours import resolved
 
 AVERAGE = 0.5
 _EM = 0.001

@@ -1,4 +1,4 @@
-"""Lists papers: what the configured sources have that is new. `agent.paper_readings` reads what is listed.
+"""Lists papers: what the configured sources have that is new. `agent.papers.reading` reads what is listed.
 
 Called by the node read_papers and by `agent papers`. A source that is busy or broken is a status in
 the log; the cycle goes on, and a later one goes on with the source where it stopped.
@@ -12,9 +12,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from agent import competitors
-from agent.claim_ledger import PRIOR_TRUST, claim_ledger
-from agent.paper_sources import Configured, configured
+from agent.papers import competitors
+from agent.papers.claim_ledger import PRIOR_TRUST, claim_ledger
+from agent.papers.sources import Configured, configured
 from agent.services import Services
 from registry.errors import BadInput, Retryable
 from registry.papers import Paper
@@ -41,7 +41,7 @@ def list_new(services: Services, slot: str, only: Collection[str] | None = None,
     """Ask every source, those named in `only`, or only the competitors' `code`; what has no reading goes into the log.
 
     Says what came. Sources whose promises were kept come first, and so are the first to fill the cycle's places
-    (`agent.claim_ledger`).
+    (`agent.papers.claim_ledger`).
     """
     known = services.history.readings.keys() | services.history.listed_papers.keys()
     found: dict[str, dict[str, object]] = {}

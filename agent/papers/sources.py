@@ -16,7 +16,7 @@ from registry.errors import BadInput
 if TYPE_CHECKING:
     from registry.papers import Paper
     from tools.papers import PaperBatch, PaperQuery, PaperSource
-    from tools.pdf_text import PdfText
+    from tools.pdf.text import PdfText
 
 MOST_KEYWORDS = 10
 """Keywords of the domain that narrow a venue's papers down; more would make the address too long."""

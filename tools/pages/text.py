@@ -16,7 +16,7 @@ from typing import Any
 
 from registry.errors import BadInput, Problem
 from tools.clean_environment import clean_environment
-from tools.pdf_text import PdfText, plain
+from tools.pdf.text import PdfText, plain
 
 MAX_BYTES = 10 << 20
 MEMORY_BYTES = 1 << 30
@@ -123,7 +123,7 @@ def _extract(kind: str, body: bytes, url: str, content_type: str, expected: str)
         raise BadInput(Problem(where, "an empty answer", expected))
     if len(body) > MAX_BYTES:
         raise BadInput(Problem(where, f"more than {MAX_BYTES >> 20} MiB", expected))
-    program = Path(__file__).with_name("page_extraction.py")
+    program = Path(__file__).with_name("extraction.py")
     # Text that came from outside and goes into an argument: no NUL, no other control characters.
     words = [kind, plain(url, _ADDRESS), plain(content_type, 200), str(MEMORY_BYTES), str(CPU_S)]
     try:

@@ -1,6 +1,6 @@
 """The plain rules of a web page's own style sheets, and which of them an element meets.
 
-Called by `tools.visible_text`, in a process of its own. A page is judged as a wide screen shows it. Selectors are tags,
+Called by `visible_text`, in a process of its own. A page is judged as a wide screen shows it. Selectors are tags,
 classes, ids and attributes, one within another; rules with any other selector or condition are left out.
 """
 
@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from tools.page_styles import PX_OF, SCREEN_PX, background, declarations, hides, text_colour, unescaped
+from tools.pages.styles import PX_OF, SCREEN_PX, background, declarations, hides, text_colour, unescaped
 
 MAX_SHEET = 500_000
 MAX_RULES = 5_000

@@ -10,7 +10,7 @@ from typing import Any
 
 from registry.history import History
 from registry.papers import Paper, ReportedResult
-from tools.pdf_text import plain
+from tools.pdf.text import plain
 
 Data = dict[str, Any]
 _TITLE = 120

@@ -1,6 +1,6 @@
 """Reads one web page or feed from standard input and writes what it says as JSON: a program of its own.
 
-Started by `tools.page_text` under `python -I`, because what strangers publish can make a parser loop or fill the
+Started by `tools.pages.text` under `python -I`, because what strangers publish can make a parser loop or fill the
 memory: here it can only use up this process. Nothing is fetched here, whatever a page or feed names. Bounding and
 judging the answer is the parent's work.
 """
@@ -69,7 +69,7 @@ def _field(value: Any) -> str:
 
 
 def _read_page(data: bytes, url: str, content_type: str) -> dict[str, Any]:
-    from tools.visible_text import read_page
+    from tools.pages.visible_text import read_page
 
     return read_page(data, url, content_type)
 
