@@ -101,5 +101,5 @@ def main(arguments: list[str]) -> int:
 
 if __name__ == "__main__":
     # An isolated interpreter knows no folder of ours but the one that this file is in.
-    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
     raise SystemExit(main(sys.argv[1:]))
