@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from tools.pdf import text as pdf_text
 def shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where an interpreter writes the environment that it was started in."""
     seen, interpreter = tmp_path / "environment", tmp_path / "python"
-    interpreter.write_text(f'#!/bin/sh\nenv > {seen}\nexec {sys.executable} "$@"\n')
+    interpreter.write_text(f'#!/bin/sh\nenv > {shlex.quote(str(seen))}\nexec {shlex.quote(sys.executable)} "$@"\n')
     interpreter.chmod(0o755)
     monkeypatch.setenv("MODEL_KEY", "sk-a-secret-key-of-ours")
     monkeypatch.setattr(sys, "executable", str(interpreter))
