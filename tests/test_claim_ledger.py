@@ -74,7 +74,7 @@ def test_a_hypothesis_that_sets_the_same_is_a_test_of_the_claim_whoever_proposed
     assert [test.hypothesis for test in claim.measured] == ["H-001"]
 
 
-def test_a_hypothesis_that_never_ran_says_nothing_about_the_claim(workspace: Workspace) -> None:
+def test_a_hypothesis_that_never_ran_says_nothing_about_the_claim_but_why(workspace: Workspace) -> None:
     log = Nights(workspace)
     log.start_night()
     log.make_production("base", "production starts here")
@@ -83,6 +83,7 @@ def test_a_hypothesis_that_never_ran_says_nothing_about_the_claim(workspace: Wor
     log.validate("H-001", log.start_test("H-001"), ok=False)
     ledger = claim_ledger(history_of(log))
     assert ledger.claims[0].measured == ()
+    assert ledger.claims[0].unmeasured == ("H-001 failed its validation",)
     assert ledger.source_trust() == {SOURCE: PRIOR_TRUST}
 
 

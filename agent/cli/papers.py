@@ -142,7 +142,8 @@ def claims(workspace_dir: Path | None, as_json: bool) -> int:
     for claim in ledger.claims:
         promised = "no number" if claim.promised is None else f"{claim.promised:+.4g}"
         unverified = "" if claim.verified else ", quote not verified"
-        results = "; ".join(spoken(test) for test in claim.measured) or "not tested"
+        untested = f"not tested ({'; '.join(claim.unmeasured)})" if claim.unmeasured else "not tested"
+        results = "; ".join(spoken(test) for test in claim.measured) or untested
         click.echo(
             f"  {safe(claim.technique, 60)} (“{safe(claim.title, 60)}”): promised {promised}{unverified}; {results}"
         )

@@ -20,8 +20,16 @@ PRIOR_TRUST = 0.5
 PRIOR_WEIGHT = 2.0
 """How many measured claims the prior counts for."""
 UNKNOWN_SOURCE = "unknown"
-NOT_MEASURED = frozenset({"validation", "patch", "no_op", "environment", "crash", "superseded", "implausible"})
-"""Ends that say nothing about the claim: it was not run, not run to an end, or is held for a person."""
+NOT_MEASURED = {
+    "validation": "failed its validation",
+    "patch": "came to no patch",
+    "no_op": "gave production's own outputs",
+    "environment": "had no environment",
+    "crash": "crashed",
+    "superseded": "was superseded",
+    "implausible": "is held for a person",
+}
+"""Ends that say nothing about the claim (it was not run, not to an end, or changed nothing) → in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +60,8 @@ class Claim:
     """As the quote states it, as a difference in [0, 1]; None where it states no number."""
     verified: bool
     measured: tuple[Measured, ...]
+    unmeasured: tuple[str, ...] = ()
+    """What was tried of it and measured nothing, in words."""
 
     @property
     def kept(self) -> float | None:
@@ -134,18 +144,19 @@ class ClaimLedger:
 def claim_ledger(history: History) -> ClaimLedger:
     """The ledger of what was read and tried so far."""
     last = {verdict.hypothesis: verdict for verdict in history.verdicts}  # a parked one may be promoted later
-    tested = [verdict for verdict in last.values() if verdict.reason not in NOT_MEASURED]
+    verdicts = list(last.values())
     papers: dict[str, list[str]] = {}
     claims = []
     for key, reading in history.readings.items():
         source = reading.source or UNKNOWN_SOURCE
         papers.setdefault(source, []).append(key)
-        claims += [_claim(history, source, reading, technique, tested) for technique in reading.techniques]
+        claims += [_claim(history, source, reading, technique, verdicts) for technique in reading.techniques]
     return ClaimLedger(tuple(claims), papers)
 
 
-def _claim(history: History, source: str, reading: Reading, technique: Technique, tested: Iterable[Verdict]) -> Claim:
-    measured = tuple(_measured(verdict) for verdict in tested if _rests_on(history, verdict, technique))
+def _claim(history: History, source: str, reading: Reading, technique: Technique, verdicts: Iterable[Verdict]) -> Claim:
+    tests = [verdict for verdict in verdicts if _rests_on(history, verdict, technique)]
+    idle = [(verdict.hypothesis, why) for verdict in tests if (why := NOT_MEASURED.get(verdict.reason))]
     return Claim(
         source=source,
         paper=reading.paper.key,
@@ -153,7 +164,8 @@ def _claim(history: History, source: str, reading: Reading, technique: Technique
         technique=technique.name,
         promised=technique.claimed_gain,
         verified=technique.quote.verified,
-        measured=measured,
+        measured=tuple(_measured(verdict) for verdict in tests if verdict.reason not in NOT_MEASURED),
+        unmeasured=tuple(f"{name} {why}" for name, why in idle),
     )
 
 
