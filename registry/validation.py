@@ -82,6 +82,10 @@ def _standing(data: Any, loc: tuple[str | int, ...]) -> tuple[NodePath, Any]:
 
 def _expected(detail: Any) -> str:
     """Pydantic's message as the end of "expected …"."""
+    if detail["type"] == "too_short" and detail["ctx"]["min_length"] > 1:
+        return f"at least {detail['ctx']['min_length']} entries"
+    if detail["type"] == "too_long":
+        return f"at most {detail['ctx']['max_length']} entries"
     message = str(detail["msg"]).removeprefix("Value error, ").removeprefix("Input should be ")
     message = message.removeprefix("Assertion failed, ").removesuffix(" is expected")
     known = {
@@ -93,6 +97,7 @@ def _expected(detail: Any) -> str:
         "a valid integer": "a whole number",
         "a finite number": "a finite number",
         "Value should have at least 1 item": "something, and not an empty one",
+        "List should have at least 1 item": "something, and not an empty one",
         "String should have at least 1 character": "something, and not an empty one",
     }
     return next((words for start, words in known.items() if message.startswith(start)), message)

@@ -216,6 +216,14 @@ def test_every_problem_of_a_target_is_told_with_its_line(tmp_path: Path) -> None
     assert "expected a duration such as 90s, 15m or 2h" in found[3]
 
 
+def test_lists_of_a_wrong_length_are_told_in_our_own_words(tmp_path: Path) -> None:
+    space = "search_space:\n  only: {path: model.width, values: [1], tags: [width]}\n"
+    text = target(VALUES).replace("search_space:\n", space)
+    (found,) = problems(write(tmp_path, "target.yaml", text), load_target)
+    assert "expected at least 2 entries" in found
+    assert "validation" not in found
+
+
 NAMES = (
     st.text(min_size=1, max_size=20)
     .map(str.strip)

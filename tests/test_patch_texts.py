@@ -71,7 +71,7 @@ def test_later_blocks_see_what_earlier_ones_left_and_several_files_go_together()
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        (block("a.py", "    y = x + 1\n", "    y = 2\n"), "several places (lines 5, 10)"),
+        (block("a.py", "    y = x + 1\n", "    y = 2\n"), "the same line in several places (lines 5, 10)"),
         (block("a.py", "def f(x):\n    y = x + 3\n", ""), "a.py:5: found no place for the block"),
         (block("a.py", "def f(x):\n    y = x + 3\n", ""), "the file has '    y = x + 1' for '    y = x + 3'"),
         (block("a.py", "    y  = x + 1\n    return y\n", ""), "'    y = x + 1' for '    y  = x + 1'"),

@@ -158,9 +158,8 @@ def _only_place(block: Block, lines: Sequence[Line], where: str) -> int:
         return found[0]
     if found:
         at = ", ".join(str(place + 1) for place in found)
-        message = (
-            f"the same {len(block.search)} lines in several places (lines {at}), beginning {shown(block.search[0])}"
-        )
+        several = f"{len(block.search)} lines" if len(block.search) > 1 else "line"
+        message = f"the same {several} in several places (lines {at}), beginning {shown(block.search[0])}"
         raise BadInput(Problem(where, message, "lines that stand there once: add some before or after"))
     line, hint = nearest(texts, block.search)
     message = f"no place for the block that begins {shown(block.search[0])}; {hint}"
