@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import pytest
 from git_repositories import DATE, git, make
+from sandbox_programs import tagged_processes
+from test_sandbox_lifecycle import eventually
 
 from tools import branches
 from tools.repository_checks import open_repository
@@ -64,12 +68,40 @@ def test_a_candidate_killed_at_random_moments_is_the_same_commit_afterwards(tmp_
     for _ in range(8):
         git(root, "update-ref", "-d", f"refs/heads/{expected.branch}")
         unfinished += not _killed_after(moments.uniform(0, length), str(root), str(worktrees), production, DATE)
+        # Nobody starts again before a git that outlives its caller by milliseconds is done.
+        assert eventually(lambda: not tagged_processes(str(worktrees)), 10)
         assert branches.create_candidate(*arguments) == expected
         assert list(worktrees.iterdir()) == []
     assert unfinished > 0, "no call was killed before its end, so nothing was tried"
     assert git(root, "fsck", "--full", "--strict", "--no-dangling") == ""
     assert git(root, "worktree", "list").count("\n") == 0
     assert list((root / ".git").rglob("*.lock")) == []
+
+
+def test_a_worktree_that_the_git_of_a_killed_process_takes_away_is_made_once_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, worktrees = make(tmp_path / "solution"), tmp_path / "worktrees"
+    repository = open_repository(root, "main")
+    production = branches.ensure_production(repository, "main").commit
+    programs, taken = tmp_path / "programs", tmp_path / "taken"
+    programs.mkdir()
+    wrapper = programs / "git"
+    place = worktrees / "agent-H-042-wide" / ".git"
+    wrapper.write_text(
+        f"""#!/bin/sh
+{shutil.which("git")} "$@" || exit
+if [ "$1 $2" = "worktree add" ] && [ ! -e '{taken}' ]; then touch '{taken}'; rm '{place}'; fi
+"""
+    )
+    wrapper.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    made = branches.create_candidate(
+        repository, worktrees, "H-042", "wide", production, EDITS, "wide", {"Audit-Head": "00"}, DATE
+    )
+    assert taken.exists()
+    assert repository.branch_tip(made.branch) == made.commit
+    assert list(worktrees.iterdir()) == []
 
 
 def test_locks_of_a_killed_git_are_removed_and_those_of_the_user_are_not(tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ def test_per_item_reports_the_gain_of_the_split_that_confirms_it(tiny: Tiny) -> 
     winner = tiny.changing(width=2)
     assert result.promoted == (winner,)
     confirming = [run for run in tiny.events("run_finished") if run.data["key"]["split"] == "confirm"]
-    assert [(run.data["arm"], run.data["purpose"]) for run in confirming] == [
+    assert sorted((run.data["arm"], run.data["purpose"]) for run in confirming) == [
         ("candidate", "fresh"),
         ("production", "fresh"),
     ]

@@ -293,6 +293,8 @@ def test_an_engine_that_goes_away_is_our_fault_and_its_container_is_reaped(
         thread = threading.Thread(target=lambda: outcomes.append(run(sandbox, spec)))
         thread.start()
         assert eventually(lambda: tagged_processes(tag), 15)
+        # The engine says so a moment after the program has begun.
+        assert eventually(lambda: [one["State"] for one in containers(state)] == ["running"], 15)
         cut()
         thread.join(30)
     assert outcomes[0].reason == "infra", outcomes

@@ -15,10 +15,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.repository import SolutionRepository
+from tools.repository import GitFailed, SolutionRepository
 
 PREFIX = "agent-"
 """Of the names of our worktrees, which git uses for their folders in `.git/worktrees` too."""
+PAUSES_S = (0.05, 0.2, 0.5)
+"""Before a worktree is made once more."""
 IN_THE_MAKING_S = 60.0
 """Git writes where a worktree is within milliseconds of making its entry."""
 
@@ -54,15 +56,28 @@ def opened(repository: SolutionRepository, worktrees: Path, name: str, commit: s
     """A worktree at a commit, with an empty folder. One of this name that a killed process left is removed first."""
     worktrees.mkdir(parents=True, exist_ok=True)
     folder = worktrees.resolve() / f"{PREFIX}{name}"
-    _remove(repository, folder)
     try:
-        repository.run("worktree", "add", "--quiet", "--detach", "--no-checkout", str(folder), commit)
-        git_dir = Path((folder / ".git").read_text().removeprefix("gitdir:").strip())
-        worktree = Worktree(repository, folder, git_dir)
-        worktree.run("read-tree", commit)
-        yield worktree
+        yield _made(repository, folder, commit)
     finally:
         _remove(repository, folder)
+
+
+def _made(repository: SolutionRepository, folder: Path, commit: str) -> Worktree:
+    """A new worktree. The git of a process killed a moment ago may still be at the same one: then once more."""
+    for pause_s in (*PAUSES_S, None):
+        _remove(repository, folder)
+        try:
+            repository.run("worktree", "add", "--quiet", "--detach", "--no-checkout", str(folder), commit)
+            git_dir = Path((folder / ".git").read_text().removeprefix("gitdir:").strip())
+            worktree = Worktree(repository, folder, git_dir)
+            worktree.run("read-tree", commit)
+        except (FileNotFoundError, GitFailed):
+            if pause_s is None:
+                raise
+            time.sleep(pause_s)
+        else:
+            break
+    return worktree
 
 
 def clean_up(repository: SolutionRepository, worktrees: Path) -> list[str]:
